@@ -1,0 +1,10 @@
+//! Turnstile sells seats to a crowd: a partitioned sequential command processor behind an HTTP front door.
+
+pub mod api;
+pub mod domain;
+pub mod log;
+pub mod processor;
+pub mod runtime;
+pub mod store;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,29 @@
+//! Wall time, behind a type so that the simulator can bend it. The rules never see it: they see log time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::domain::LogTime;
+
+/// Where wall time comes from.
+#[derive(Debug, Clone, Default)]
+pub enum Clock {
+    #[default]
+    System,
+    /// Milliseconds since 1970 UTC, set by a test.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// Now, in the unit of log time.
+    pub fn now(&self) -> LogTime {
+        match self {
+            Clock::System => {
+                let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                LogTime(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+            }
+            Clock::Manual(ms) => LogTime(ms.load(Ordering::SeqCst)),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What keeps the process going and ends it cleanly: clock, shutdown, supervision.
+
+pub mod clock;

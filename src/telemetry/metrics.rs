@@ -1,0 +1,57 @@
+//! Every metric of the program, by name. Units are last in a name.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    HistogramVec, IntCounterVec, IntGaugeVec, register_histogram_vec, register_int_counter_vec, register_int_gauge_vec,
+};
+
+fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register_int_counter_vec!(name, help, labels).expect("metric names are unique")
+}
+
+fn gauge(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register_int_gauge_vec!(name, help, labels).expect("metric names are unique")
+}
+
+fn histogram(name: &str, help: &str, labels: &[&str], buckets: Vec<f64>) -> HistogramVec {
+    register_histogram_vec!(name, help, labels, buckets).expect("metric names are unique")
+}
+
+/// 0.5 ms to 16 s, doubling.
+fn seconds_buckets() -> Vec<f64> {
+    (0..16).map(|i| 0.0005 * f64::from(1 << i)).collect()
+}
+
+/// Commands decided, by lane, type and status (`succeeded`, `rejected`, `pending`, `repeat`).
+pub static COMMANDS_DECIDED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_commands_decided_total", "Commands decided", &["lane", "command", "status"]));
+/// Records forwarded to their right partition.
+pub static STRAYS_FORWARDED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_strays_forwarded_total", "Records forwarded to their partition", &["lane"]));
+/// Records that could not be understood.
+pub static DEAD_LETTERS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_dead_letters_total", "Records sent to the dead letters", &["lane"]));
+/// Commits refused because another owner took over.
+pub static COMMITS_FENCED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_commits_fenced_total", "Commits refused by the fence", &["lane"]));
+/// Duration of one commit.
+pub static COMMIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram("turnstile_commit_seconds", "Duration of one batch's commit", &["lane"], seconds_buckets())
+});
+/// Records in one batch.
+pub static BATCH_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    let buckets = (0..13).map(|i| f64::from(1 << i)).collect();
+    histogram("turnstile_batch_records", "Records in one batch", &["lane"], buckets)
+});
+/// Partitions owned (1), parked (2) or neither (0) by this process.
+pub static PARTITION_STATE: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_partition_state", "1 owned, 2 parked, 0 not here", &["lane", "partition"]));
+/// The offset everything before which is committed.
+pub static NEXT_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_next_offset", "Everything before this offset is committed", &["lane", "partition"])
+});
+/// Outbox rows committed but not yet acknowledged by the log.
+pub static OUTBOX_PENDING: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_outbox_pending", "Outbox rows not yet acknowledged by the log", &["lane", "partition"])
+});
