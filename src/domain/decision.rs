@@ -57,7 +57,11 @@ pub enum Success {
         seats: u32,
         price: i64,
     },
-    Held(section::Reservation),
+    /// `expired`: reservations whose holds had run out and whose seats this hold took over; recorded EXPIRED with it.
+    Held {
+        reservation: section::Reservation,
+        expired: Vec<ReservationId>,
+    },
     /// HELD → CANCELLED, nothing to give back.
     Cancelled(section::Reservation),
     /// Cancelled after payment, and the money is back in the wallet.

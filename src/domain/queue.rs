@@ -65,8 +65,8 @@ pub struct Queue {
     /// Tokens that expired or were abandoned.
     pub expired: u64,
     pub left: u64,
-    /// Rate control: the minute's allowance is spent up to this time. See the rules.
-    pub rate_credit_at: LogTime,
+    /// Rate control: no admission before this log time, in microseconds since 1970 UTC.
+    pub rate_next_us: i64,
     pub changed: Arrival,
 }
 
