@@ -1,3 +1,4 @@
 //! What keeps the process going and ends it cleanly: clock, shutdown, supervision.
 
 pub mod clock;
+pub mod health;
