@@ -3,6 +3,8 @@
 //! Implementations: `sqlite`, `postgres`, `memory` (tests and the simulator). All of them pass `tests/conformance`.
 //! The processor's half is [`Store`]; the front door reads through [`reads::Reads`].
 
+mod assemble;
+pub mod memory;
 pub mod reads;
 
 use async_trait::async_trait;

@@ -1,0 +1,189 @@
+//! The front door's reads over the maps.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::state::State;
+use crate::domain::queue::{Queue, Token};
+use crate::domain::section::{Payment, Reservation, Seat, SectionRow};
+use crate::domain::wallet::{Entry, Wallet};
+use crate::domain::{ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, UserId};
+use crate::store::reads::{Concert, DeadLetterView, Page, ProgressView, Reads, Schedule, ScheduleView};
+use crate::store::{RequestRow, StoreError};
+
+/// Most tokens [`Reads::tokens_of`] gives.
+const TOKENS_OF_MAX: usize = 10;
+
+/// Rows with the greatest key first, those after the page's last row only.
+fn newest_first<'a, Row: Clone + 'a, Key: Ord>(
+    rows: impl Iterator<Item = &'a Row>,
+    key: impl Fn(&Row) -> Key,
+    page: Page<Key>,
+) -> Vec<Row> {
+    let mut rows: Vec<&Row> = rows.filter(|row| page.after.as_ref().is_none_or(|after| key(row) < *after)).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(key(row)));
+    rows.into_iter().take(page.limit as usize).cloned().collect()
+}
+
+/// In the order the SQL stores have: lanes by their names.
+fn letter_order(view: &DeadLetterView) -> (LogTime, &'static str, u32, u64) {
+    let position = view.letter.position;
+    (view.letter.at, position.lane.as_str(), position.partition, position.offset)
+}
+
+fn schedule_view(state: &State, schedule: &Schedule) -> ScheduleView {
+    let sections: Vec<SectionRow> =
+        state.sections.values().filter(|row| row.schedule_id == schedule.id).cloned().collect();
+    ScheduleView { schedule: schedule.clone(), sections }
+}
+
+#[async_trait]
+impl Reads for MemoryStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|_| ()).await
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>, StoreError> {
+        self.read(|state| {
+            let rows = state.requests.values().filter(|row| row.request_id == id);
+            rows.min_by_key(|row| (row.at, row.position.lane.as_str(), row.position.partition)).cloned()
+        })
+        .await
+    }
+
+    async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {
+        self.read(|state| {
+            let view = |(partition, (progress, owner)): (&_, &(crate::store::Progress, String))| ProgressView {
+                partition: *partition,
+                epoch: progress.epoch,
+                owner: owner.clone(),
+                next_offset: progress.next_offset,
+                last_time: progress.last_time,
+                outbox_pending: state.outbox.range((*partition, 0)..=(*partition, u64::MAX)).count() as u64,
+            };
+            state.progress.iter().map(view).collect()
+        })
+        .await
+    }
+
+    async fn insert_concert(&self, concert: &Concert) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.concerts.entry(concert.id).or_insert_with(|| concert.clone());
+        })
+        .await
+    }
+
+    async fn insert_schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.schedules.entry(schedule.id).or_insert_with(|| schedule.clone());
+        })
+        .await
+    }
+
+    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        self.read(|state| newest_first(state.concerts.values(), |concert| concert.id, page)).await
+    }
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        self.read(|state| state.concerts.get(&id).cloned()).await
+    }
+
+    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>, StoreError> {
+        self.read(|state| {
+            let mut rows: Vec<&Schedule> = state.schedules.values().filter(|s| s.concert_id == concert).collect();
+            rows.sort_by_key(|schedule| (schedule.starts_at, schedule.id));
+            rows.into_iter().map(|schedule| schedule_view(state, schedule)).collect()
+        })
+        .await
+    }
+
+    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
+        self.read(|state| Some(schedule_view(state, state.schedules.get(&id)?))).await
+    }
+
+    async fn seats(&self, schedule: ScheduleId) -> Result<Vec<Seat>, StoreError> {
+        self.read(|state| state.seats.values().filter(|seat| seat.schedule_id == schedule).cloned().collect()).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        self.read(|state| state.reservations.get(&id).cloned()).await
+    }
+
+    async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
+        self.read(|state| newest_first(state.reservations.values().filter(|r| r.user_id == *user), |r| r.id, page))
+            .await
+    }
+
+    async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
+        self.read(|state| newest_first(state.payments.values().filter(|p| p.user_id == *user), |p| p.id, page)).await
+    }
+
+    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>, StoreError> {
+        self.read(|state| state.wallets.get(user).cloned()).await
+    }
+
+    async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>, StoreError> {
+        self.read(|state| {
+            let of_user = state.entries.range((user.clone(), 0)..=(user.clone(), u64::MAX));
+            newest_first(of_user.map(|(_, entry)| entry), |entry| entry.number, page)
+        })
+        .await
+    }
+
+    async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>, StoreError> {
+        self.read(|state| state.queues.get(&schedule).cloned()).await
+    }
+
+    async fn tokens_changed(
+        &self,
+        schedule: ScheduleId,
+        from: u64,
+        live_only: bool,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.read(|state| {
+            let wanted = |t: &&Token| t.changed.position.offset >= from && (t.status.is_live() || !live_only);
+            let mut tokens: Vec<&Token> = state.tokens(schedule).filter(wanted).collect();
+            tokens.sort_by_key(|token| (token.changed.position.offset, token.sequence));
+            tokens.into_iter().take(limit as usize).cloned().collect()
+        })
+        .await
+    }
+
+    async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>, StoreError> {
+        self.read(|state| {
+            let mut tokens: Vec<Token> = state.tokens(schedule).filter(|t| t.user_id == *user).cloned().collect();
+            tokens.reverse();
+            tokens.truncate(TOKENS_OF_MAX);
+            tokens
+        })
+        .await
+    }
+
+    async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>, StoreError> {
+        self.read(|state| {
+            let after = match page.after {
+                None => None,
+                Some(position) => match state.dead_letters.get(&position) {
+                    Some(view) => Some(letter_order(view)),
+                    None => return Vec::new(),
+                },
+            };
+            newest_first(state.dead_letters.values(), letter_order, Page { after, limit: page.limit })
+        })
+        .await
+    }
+
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>, StoreError> {
+        self.read(|state| state.dead_letters.get(&position).cloned()).await
+    }
+
+    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<(), StoreError> {
+        self.write(|state| {
+            if let Some(view) = state.dead_letters.get_mut(&position) {
+                view.replayed_at = Some(at);
+            }
+        })
+        .await
+    }
+}
