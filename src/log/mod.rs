@@ -3,6 +3,9 @@
 //! It moves bytes and knows no command. Implementations: `embedded` (SQLite file), `kafka`, `memory` (tests and the
 //! simulator). All of them pass `tests/conformance`.
 
+mod group;
+pub mod memory;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +19,10 @@ use crate::domain::Lane;
 
 /// Largest record value, in bytes, that anyone may append as a command.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+
+/// Largest record, in bytes of key, value and headers, that a log takes at all. More than a command may have, so that
+/// a dead letter can carry the record that was too large (Kafka's own default limit is 1 MiB) and its reason.
+pub const APPEND_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The five topics. Their names on a real log are `{prefix}.{as_str}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,9 +130,46 @@ pub struct Record {
 impl Record {
     /// The bytes it counts for against a batch's limit.
     pub fn size(&self) -> usize {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len) + headers
+        self.key.as_ref().map_or(0, Bytes::len)
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + header_bytes(&self.headers)
     }
+}
+
+fn header_bytes(headers: &Headers) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+/// The same measure as [`Record::size`].
+fn record_size(record: &NewRecord) -> usize {
+    record.key.len() + record.value.len() + header_bytes(&record.headers)
+}
+
+/// Why an append cannot be taken, whatever the log.
+fn refusal(counts: &PartitionCounts, topic: Topic, partition: u32, size: usize) -> Option<AppendError> {
+    if partition >= counts.of(topic) {
+        return Some(AppendError::Refused(format!("{topic} has no partition {partition}")));
+    }
+    (size > APPEND_BYTES_MAX)
+        .then(|| AppendError::Refused(format!("{size} bytes is more than the limit of {APPEND_BYTES_MAX}")))
+}
+
+/// As many of the first records as fit a reader's limits; the first one always does.
+fn batch_within<'a>(
+    records: impl IntoIterator<Item = &'a Record>,
+    records_max: usize,
+    bytes_max: usize,
+) -> Vec<Record> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for record in records {
+        bytes += record.size();
+        if !batch.is_empty() && (batch.len() >= records_max || bytes > bytes_max) {
+            break;
+        }
+        batch.push(record.clone());
+    }
+    batch
 }
 
 /// Where an appended record lies.

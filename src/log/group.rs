@@ -1,0 +1,277 @@
+//! The workers' group of a log that lives in one process (memory, embedded): who owns which lane partition.
+//!
+//! It moves as few partitions as it can and only those (cooperative): a partition on the move is taken from its owner
+//! first and given to the next one when it was released, or when the deadline for that has passed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::{GroupEvent, LanePartition, Membership, PartitionCounts, PartitionReader, ReadError, Topic};
+use crate::domain::Lane;
+
+/// Time an owner gets to let go of a partition before it is given away without it.
+pub(super) const DRAIN: Duration = Duration::from_secs(3);
+
+/// Opens the readers of a member's partitions.
+pub(super) trait Source: Send + Sync + 'static {
+    fn open(self: &Arc<Self>, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError>;
+}
+
+pub(super) struct Group {
+    state: Mutex<State>,
+    /// Marked changed whenever some member may have news.
+    changed: watch::Sender<()>,
+    drain: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    next_id: u64,
+    /// By order of joining.
+    members: BTreeMap<u64, Member>,
+    /// Partitions that belong to nobody now.
+    free: BTreeSet<LanePartition>,
+}
+
+/// What is known of one member. What it was not told yet is kept as sets, not as a queue, so that a member that never
+/// asks costs no more than one that does.
+#[derive(Default)]
+struct Member {
+    name: String,
+    /// False between the end of its session and its next call, which joins again.
+    present: bool,
+    owned: BTreeSet<LanePartition>,
+    /// Taken away but not released yet, with the time until which we wait.
+    leaving: BTreeMap<LanePartition, Instant>,
+    /// The first answer after a join is an assignment, be it empty.
+    untold_join: bool,
+    untold_assigned: BTreeSet<LanePartition>,
+    untold_revoked: BTreeSet<LanePartition>,
+    untold_lost: BTreeSet<LanePartition>,
+}
+
+impl Group {
+    pub(super) fn new(counts: &PartitionCounts, drain: Duration) -> Arc<Self> {
+        let free = Lane::ALL
+            .into_iter()
+            .flat_map(|lane| (0..counts.of(Topic::Lane(lane))).map(move |partition| LanePartition { lane, partition }))
+            .collect();
+        let state = State { free, ..State::default() };
+        Arc::new(Group { state: Mutex::new(state), changed: watch::Sender::new(()), drain })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the group, shares out again, and wakes the members that wait.
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state);
+        state.rebalance(Instant::now() + self.drain);
+        drop(state);
+        self.changed.send_replace(());
+        result
+    }
+
+    pub(super) fn join<S: Source>(self: &Arc<Self>, name: &str, source: Arc<S>) -> GroupMember<S> {
+        let id = self.change(|state| {
+            let id = state.next_id;
+            state.next_id += 1;
+            let member = Member { name: name.to_owned(), present: true, untold_join: true, ..Member::default() };
+            state.members.insert(id, member);
+            id
+        });
+        GroupMember { group: Arc::clone(self), id, source }
+    }
+
+    /// Ends the sessions of all members of that name, as if their heartbeats had stopped: others get their partitions
+    /// at once, and they learn of it when they ask next.
+    pub(super) fn expire(&self, name: &str) {
+        self.change(|state| {
+            for member in state.members.values_mut().filter(|member| member.name == name && member.present) {
+                member.present = false;
+                let untold = std::mem::take(&mut member.untold_assigned);
+                let owned = std::mem::take(&mut member.owned);
+                let leaving: BTreeSet<_> = std::mem::take(&mut member.leaving).into_keys().collect();
+                member.untold_lost.extend(owned.difference(&untold).chain(&leaving));
+                member.untold_revoked.clear();
+                state.free.extend(owned.into_iter().chain(leaving));
+            }
+        });
+    }
+
+    async fn event(&self, id: u64) -> GroupEvent {
+        loop {
+            let mut changed = self.changed.subscribe();
+            let deadline = {
+                let now = Instant::now();
+                let mut state = self.lock();
+                if state.take_overdue(now) {
+                    state.rebalance(now + self.drain);
+                    self.changed.send_replace(());
+                    changed.mark_unchanged();
+                }
+                match state.tell(id, now, self.drain) {
+                    Some(event) => {
+                        // Telling a loss may have made this member join again, which concerns the others.
+                        drop(state);
+                        self.changed.send_replace(());
+                        return event;
+                    }
+                    None => state.members.values().flat_map(|member| member.leaving.values()).min().copied(),
+                }
+            };
+            match deadline {
+                // A sender lives as long as self, so `changed` cannot fail while we wait.
+                Some(deadline) => tokio::select! {
+                    _ = changed.changed() => {}
+                    () = sleep_until(deadline) => {}
+                },
+                None => drop(changed.changed().await),
+            }
+        }
+    }
+}
+
+impl State {
+    /// Gives up waiting for partitions that were not released in time.
+    fn take_overdue(&mut self, now: Instant) -> bool {
+        let mut freed = BTreeSet::new();
+        for member in self.members.values_mut() {
+            let overdue: Vec<_> = member.leaving.iter().filter(|(_, until)| **until <= now).map(|(p, _)| *p).collect();
+            for partition in overdue {
+                member.leaving.remove(&partition);
+                member.untold_revoked.remove(&partition);
+                member.untold_lost.insert(partition);
+                freed.insert(partition);
+            }
+        }
+        let any = !freed.is_empty();
+        self.free.extend(freed);
+        any
+    }
+
+    /// Shares out: everybody keeps what they have up to their share, and what is free goes to who has least.
+    fn rebalance(&mut self, deadline: Instant) {
+        let mut present: Vec<(usize, u64)> = Vec::new();
+        let mut total = self.free.len();
+        for (id, member) in &self.members {
+            total += member.owned.len() + member.leaving.len();
+            if member.present {
+                present.push((member.owned.len(), *id));
+            }
+        }
+        if present.is_empty() {
+            return;
+        }
+        // The larger shares go to those who have most already, so that nothing moves without need.
+        present.sort_by_key(|(owned, id)| (std::cmp::Reverse(*owned), *id));
+        let (share, rest) = (total / present.len(), total % present.len());
+        for (rank, (_, id)) in present.iter().enumerate() {
+            let quota = share + usize::from(rank < rest);
+            let Some(member) = self.members.get_mut(id) else { continue };
+            while member.owned.len() > quota {
+                let Some(partition) = member.owned.pop_last() else { break };
+                if member.untold_assigned.remove(&partition) {
+                    self.free.insert(partition);
+                } else {
+                    member.leaving.insert(partition, deadline);
+                    member.untold_revoked.insert(partition);
+                }
+            }
+        }
+        while let Some(partition) = self.free.pop_first() {
+            // Least in all, then least of this lane, so that each lane is spread as well.
+            let poorest = self.members.values_mut().filter(|member| member.present).min_by_key(|member| {
+                (member.owned.len(), member.owned.iter().filter(|p| p.lane == partition.lane).count())
+            });
+            let Some(member) = poorest else { break };
+            member.owned.insert(partition);
+            member.untold_assigned.insert(partition);
+        }
+    }
+
+    /// The next thing this member has not been told. Losses come first: they end what an assignment would begin.
+    fn tell(&mut self, id: u64, now: Instant, drain: Duration) -> Option<GroupEvent> {
+        let Some(member) = self.members.get_mut(&id) else {
+            return Some(GroupEvent::Closed("the member has left the group".to_owned()));
+        };
+        if !member.untold_lost.is_empty() {
+            return Some(GroupEvent::Lost(std::mem::take(&mut member.untold_lost).into_iter().collect()));
+        }
+        if !member.present {
+            member.present = true;
+            member.untold_join = true;
+            self.rebalance(now + drain);
+            return self.tell(id, now, drain);
+        }
+        if !member.untold_revoked.is_empty() {
+            let partitions: Vec<_> = std::mem::take(&mut member.untold_revoked).into_iter().collect();
+            let until = partitions.iter().filter_map(|p| member.leaving.get(p)).min().copied().unwrap_or(now);
+            return Some(GroupEvent::Revoked { partitions, deadline: until.saturating_duration_since(now) });
+        }
+        if member.untold_join || !member.untold_assigned.is_empty() {
+            member.untold_join = false;
+            return Some(GroupEvent::Assigned(std::mem::take(&mut member.untold_assigned).into_iter().collect()));
+        }
+        None
+    }
+
+    /// Takes a member out. Its partitions are free at once.
+    fn remove(&mut self, id: u64) {
+        if let Some(member) = self.members.remove(&id) {
+            self.free.extend(member.owned);
+            self.free.extend(member.leaving.into_keys());
+        }
+    }
+}
+
+/// One member; dropping it leaves the group.
+pub(super) struct GroupMember<S: Source> {
+    group: Arc<Group>,
+    id: u64,
+    source: Arc<S>,
+}
+
+impl<S: Source> Drop for GroupMember<S> {
+    fn drop(&mut self) {
+        self.group.change(|state| state.remove(self.id));
+    }
+}
+
+#[async_trait]
+impl<S: Source> Membership for GroupMember<S> {
+    async fn event(&self) -> GroupEvent {
+        self.group.event(self.id).await
+    }
+
+    async fn open(&self, partition: LanePartition, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
+        let mine = self.group.lock().members.get(&self.id).is_some_and(|member| member.owned.contains(&partition));
+        if !mine {
+            return Err(ReadError::Unavailable(format!("{partition} is not assigned to this member")));
+        }
+        self.source.open(Topic::Lane(partition.lane), partition.partition, start)
+    }
+
+    fn release(&self, partition: LanePartition) {
+        self.group.change(|state| {
+            let released = state.members.get_mut(&self.id).and_then(|member| member.leaving.remove(&partition));
+            if released.is_some() {
+                state.free.insert(partition);
+            }
+        });
+    }
+
+    /// Nobody looks at the lag of a log inside the process: its end offsets are at hand.
+    fn report(&self, _partition: LanePartition, _next_offset: u64) {}
+
+    async fn leave(&self) {
+        self.group.change(|state| state.remove(self.id));
+    }
+}

@@ -1,0 +1,3 @@
+//! What every implementation of a port must do, whatever it is made of.
+
+mod log;
