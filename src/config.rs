@@ -1,0 +1,142 @@
+//! Configuration: `config/default.toml` inside the binary, then a file, then the environment.
+//!
+//! Everything is checked here, before a port is bound: what the rest of the program gets is right by construction.
+
+mod http;
+mod layers;
+mod log;
+mod read;
+mod show;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use http::{Auth, AuthMode, Http, KeySource};
+pub use layers::{ConfigError, Layers, Source};
+pub use log::{Database, LogConfig};
+pub use read::Secret;
+pub use worker::{Retention, WorkerConfig};
+
+/// The commented defaults; every key there is lies in it.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// What log lines look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human on a terminal, else JSON.
+    Auto,
+    Human,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+/// The effective configuration, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub http: Http,
+    pub auth: Auth,
+    pub log: LogConfig,
+    pub database: Database,
+    pub worker: WorkerConfig,
+    pub retention: Retention,
+    pub shutdown_deadline: Duration,
+    pub telemetry: Telemetry,
+    pub demo_on_first_start: bool,
+}
+
+/// What a command asks of the configuration beyond each key's own rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Opens the front door.
+    pub http: bool,
+    /// Is one of several processes, so the log and the store must be shared ones.
+    pub shared: bool,
+}
+
+/// Defaults, file and environment, not yet checked: [`Config::read`] does that, `show` prints it.
+pub fn layers(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Layers, ConfigError> {
+    let mut layers = Layers::defaults(DEFAULTS)?;
+    if let Some(path) = file {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError(format!("file {name} cannot be read: {error}")))?;
+        layers.add_file(&name, &text)?;
+    }
+    layers.add_env(environment)?;
+    Ok(layers)
+}
+
+impl Config {
+    pub fn read(layers: &Layers) -> Result<Self, ConfigError> {
+        let formats = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
+        let filter = layers.text("telemetry.log_filter")?;
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(filter) {
+            return Err(layers.refuse("telemetry.log_filter", format_args!("is {filter:?}: {error}")));
+        }
+        let data_dir = layers.text("data_dir")?;
+        if data_dir.is_empty() {
+            return Err(layers.refuse("data_dir", "must not be empty"));
+        }
+        let config = Self {
+            data_dir: data_dir.into(),
+            http: Http::read(layers)?,
+            auth: Auth::read(layers)?,
+            log: LogConfig::read(layers)?,
+            database: Database::read(layers)?,
+            worker: WorkerConfig::read(layers)?,
+            retention: Retention::read(layers)?,
+            shutdown_deadline: layers.seconds("shutdown.deadline_seconds", 1..=600)?,
+            telemetry: Telemetry {
+                format: layers.choice("telemetry.log_format", &formats)?,
+                filter: filter.to_owned(),
+            },
+            demo_on_first_start: layers.flag("demo.on_first_start")?,
+        };
+        if config.shutdown_deadline <= config.worker.drain_deadline {
+            let why = "must be longer than worker.drain_deadline_ms, or batches could not be finished";
+            return Err(layers.refuse("shutdown.deadline_seconds", why));
+        }
+        Ok(config)
+    }
+
+    /// Checks what the command at hand needs.
+    pub fn check(&self, layers: &Layers, needs: Needs) -> Result<(), ConfigError> {
+        if needs.http && self.auth.mode == AuthMode::Dev && !self.http.listen.ip().is_loopback() {
+            let why = format_args!(
+                "is {}, which others can reach, but with auth.mode \"dev\" anyone may be anyone; set auth.mode to \"jwt\"",
+                self.http.listen
+            );
+            return Err(layers.refuse("http.listen", why));
+        }
+        if needs.shared {
+            for (key, missing) in
+                [("log.brokers", self.log.brokers.is_none()), ("database.url", self.database.url.is_none())]
+            {
+                if missing {
+                    let why = "is empty, but a single role needs Kafka and PostgreSQL; run `turnstile` for one machine";
+                    return Err(layers.refuse(key, why));
+                }
+            }
+        }
+        if needs.shared && needs.http && self.auth.queue_token_secret.is_none() {
+            let why = "is empty, but api processes must share it; give one of at least 32 bytes";
+            return Err(layers.refuse("auth.queue_token_secret", why));
+        }
+        Ok(())
+    }
+}
+
+/// The effective values as TOML, secrets hidden.
+pub fn show(layers: &Layers) -> String {
+    show::show(layers)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! The owners of partitions and what runs beside them: `worker.*`, `outbox.*`, `retention.*`.
+
+use std::time::Duration;
+
+use super::layers::{ConfigError, Layers};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// `None`: host name and process id.
+    pub name: Option<String>,
+    pub batch_max_records: usize,
+    pub batch_max_bytes: usize,
+    pub session_timeout: Duration,
+    pub drain_deadline: Duration,
+    pub cache_aggregates_max: usize,
+    pub timer: Duration,
+    /// Whether the worker publishes the outbox, or something outside does.
+    pub relay: bool,
+}
+
+impl WorkerConfig {
+    pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
+        let session_timeout = layers.millis("worker.session_timeout_ms", 1_000..=300_000)?;
+        let drain_deadline = layers.millis("worker.drain_deadline_ms", 50..=150_000)?;
+        // A worker that drains longer than that may be taken for dead while it still works.
+        if drain_deadline * 2 >= session_timeout {
+            let why = format_args!(
+                "is {} ms, must be below half of worker.session_timeout_ms ({} ms)",
+                drain_deadline.as_millis(),
+                session_timeout.as_millis()
+            );
+            return Err(layers.refuse("worker.drain_deadline_ms", why));
+        }
+        Ok(Self {
+            name: layers.text_opt("worker.name")?.map(str::to_owned),
+            batch_max_records: layers.count("worker.batch_max_records", 1..=65_536)?,
+            batch_max_bytes: layers.count("worker.batch_max_bytes", 65_536..=67_108_864)?,
+            session_timeout,
+            drain_deadline,
+            cache_aggregates_max: layers.count("worker.cache_aggregates_max", 1..=10_000_000)?,
+            timer: layers.millis("worker.timer_ms", 10..=60_000)?,
+            relay: layers.choice("outbox.relay", &[("worker", true), ("external", false)])?,
+        })
+    }
+}
+
+/// How long decided requests and dead letters are kept, and how they are deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    pub age: Duration,
+    pub batch_rows: u32,
+    pub interval: Duration,
+}
+
+impl Retention {
+    pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
+        let days: u64 = layers.count("retention.days", 1..=3650)?;
+        Ok(Self {
+            age: Duration::from_secs(days * 24 * 60 * 60),
+            batch_rows: layers.count("retention.batch_rows", 1..=100_000)?,
+            interval: layers.seconds("retention.interval_seconds", 1..=86_400)?,
+        })
+    }
+}
