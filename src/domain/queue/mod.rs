@@ -1,6 +1,28 @@
 //! The waiting queue of one schedule. Key `{schedule_id}`, lane `queues`.
+//!
+//! [`decide`] is the rules, [`apply`] turns what they decided into the next [`QueueState`].
+
+mod admission;
+mod draft;
+mod order;
+mod rules;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use order::WaitingOrder;
+pub use rules::{ADMISSIONS_PER_DECISION_MAX, ENDINGS_PER_DECISION_MAX, decide};
+pub use state::{QueueState, apply};
 
 use super::ids::{Arrival, LogTime, ScheduleId, UserId};
+
+/// Highest `max_active`; higher limits count as this.
+pub const ACTIVE_MAX: u32 = 100_000;
+/// Highest `max_waiting`; higher limits count as this. What bounds a queue's memory (see [`QueueState`]).
+pub const WAITING_MAX: u32 = 1_000_000;
+/// Longest `active_ttl_ms` and `abandon_after_ms`: 30 days. The shortest is 1 ms, so that no token is over the moment
+/// it is admitted.
+pub const DURATION_MS_MAX: i64 = 30 * 86_400_000;
 
 /// What becomes of an active token whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +58,34 @@ pub struct Limits {
     pub on_timeout: OnTimeout,
     /// A waiting token not seen for so long is dropped.
     pub abandon_after_ms: i64,
+}
+
+impl Limits {
+    /// The same with every figure inside its bounds. Any service can put limits on the log, and a refusal code for a bad
+    /// one does not exist; the answer to the command shows what was taken.
+    pub fn bounded(&self) -> Limits {
+        Limits {
+            max_active: self.max_active.min(ACTIVE_MAX),
+            active_ttl_ms: self.active_ttl_ms.clamp(1, DURATION_MS_MAX),
+            max_waiting: self.max_waiting.min(WAITING_MAX),
+            admit_per_minute: self.admit_per_minute,
+            on_timeout: self.on_timeout,
+            abandon_after_ms: self.abandon_after_ms.clamp(1, DURATION_MS_MAX),
+        }
+    }
+
+    /// These limits with a patch laid over them, bounded.
+    pub fn patched(&self, patch: &LimitsPatch) -> Limits {
+        Limits {
+            max_active: patch.max_active.unwrap_or(self.max_active),
+            active_ttl_ms: patch.active_ttl_ms.unwrap_or(self.active_ttl_ms),
+            max_waiting: patch.max_waiting.unwrap_or(self.max_waiting),
+            admit_per_minute: patch.admit_per_minute.unwrap_or(self.admit_per_minute),
+            on_timeout: patch.on_timeout.unwrap_or(self.on_timeout),
+            abandon_after_ms: patch.abandon_after_ms.unwrap_or(self.abandon_after_ms),
+        }
+        .bounded()
+    }
 }
 
 /// The settings to change; `None` leaves one as it is. `admit_per_minute: Some(None)` takes the rate limit away.

@@ -1,0 +1,321 @@
+//! One rule, one test.
+
+use super::*;
+use crate::domain::Code;
+use crate::domain::queue::{ADMISSIONS_PER_DECISION_MAX, LimitsPatch, TokenStatus};
+
+fn code(decision: &Decision) -> Code {
+    match &decision.verdict {
+        Verdict::Rejected(refusal) => {
+            assert!(decision.changes.is_empty(), "a refusal changes nothing");
+            refusal.code
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ticked(decision: &Decision) -> (String, String) {
+    match &decision.verdict {
+        Verdict::Succeeded(Success::Ticked { admitted, ended, .. }) => (text(admitted), text(ended)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tokens_changed(decision: &Decision) -> String {
+    text(decision.changes.iter().filter_map(|change| match change {
+        Change::Token(token) => Some(token),
+        _ => None,
+    }))
+}
+
+fn filled(limits: Limits, users: u32) -> Fixture {
+    let mut fixture = Fixture::opened(limits);
+    for number in 1..=users {
+        fixture.run(join(number));
+    }
+    fixture
+}
+
+#[test]
+fn a_queue_that_was_never_opened_is_not_found() {
+    for body in [join(1), leave(1), complete(1), seen(&[1]), tick(), configure(LimitsPatch::default(), None, None)] {
+        let mut fixture = Fixture::default();
+        assert_eq!(code(&fixture.run(body)), Code::QueueNotFound);
+        assert!(fixture.queue.is_none());
+    }
+}
+
+#[test]
+fn opening_again_shows_the_queue_as_it_stands() {
+    let mut fixture = filled(limits(), 3);
+    let row = fixture.row().clone();
+    for repeat in [limits(), Limits { max_active: 50, ..limits() }] {
+        let decision = fixture.run(open(repeat));
+        assert_eq!(decision, Decision::succeeded(Success::QueueOpened(row.clone()), vec![]));
+    }
+}
+
+#[test]
+fn limits_out_of_bounds_are_taken_as_the_bounds() {
+    let wild = Limits { max_active: u32::MAX, active_ttl_ms: -5, max_waiting: u32::MAX, ..limits() };
+    let mut fixture = Fixture::opened(Limits { abandon_after_ms: i64::MAX, ..wild });
+    let taken = &fixture.row().limits;
+    assert_eq!((taken.max_active, taken.max_waiting), (super::super::ACTIVE_MAX, super::super::WAITING_MAX));
+    assert_eq!((taken.active_ttl_ms, taken.abandon_after_ms), (1, super::super::DURATION_MS_MAX));
+    fixture.run(configure(LimitsPatch { abandon_after_ms: Some(0), ..LimitsPatch::default() }, None, None));
+    assert_eq!(fixture.row().limits.abandon_after_ms, 1);
+}
+
+#[test]
+fn f04_q1_joins_get_sequence_numbers_in_log_order() {
+    let mut fixture = Fixture::opened(limits());
+    let joined: Vec<(u64, u64)> = (1..=10).map(|n| fixture.joined(n)).map(|(t, ahead)| (t.sequence, ahead)).collect();
+    let ahead = [0, 0, 0, 1, 2, 3, 4, 5, 6, 7];
+    assert_eq!(joined, (1..=10).zip(ahead).collect::<Vec<_>>());
+    assert_eq!(fixture.live(), "1A 2A 3W 4W 5W 6W 7W 8W 9W 10W");
+    let row = fixture.row();
+    assert_eq!((row.waiting, row.active, row.admitted, row.next_sequence), (8, 2, 2, 11));
+}
+
+#[test]
+fn f04_q2_joining_again_gives_the_same_token() {
+    let mut fixture = filled(limits(), 4);
+    for (number, sequence, ahead) in [(1, 1, 0), (4, 4, 1)] {
+        let (token, counted) = fixture.joined(number);
+        assert_eq!((token.sequence, counted), (sequence, ahead));
+    }
+    let same_instant = fixture.run(join(4));
+    assert!(same_instant.changes.is_empty());
+    let later = fixture.after(5).run(join(4));
+    assert_eq!(tokens_changed(&later), "4W", "a sign of life");
+    assert_eq!(later.changes.len(), 1, "and nothing else");
+    assert_eq!(fixture.state().token(4).map(|token| token.last_seen.0), Some(fixture.now));
+    assert!(fixture.run(join(1)).changes.is_empty(), "an active token needs none");
+}
+
+#[test]
+fn q7_a_full_queue_refuses_new_users_only() {
+    let mut fixture = filled(Limits { max_waiting: 2, ..limits() }, 4);
+    assert_eq!(code(&fixture.run(join(5))), Code::QueueFull);
+    assert_eq!(fixture.joined(4).0.sequence, 4);
+    fixture.run(leave(3));
+    assert_eq!(fixture.joined(5).0.sequence, 5);
+}
+
+#[test]
+fn without_room_to_wait_a_free_place_is_still_given() {
+    let mut fixture = Fixture::opened(Limits { max_waiting: 0, max_active: 1, ..limits() });
+    assert_eq!(fixture.joined(1).0.status, TokenStatus::Active);
+    assert_eq!(code(&fixture.run(join(2))), Code::QueueFull);
+}
+
+#[test]
+fn q4_completing_a_token_lets_the_next_one_in() {
+    let mut fixture = filled(limits(), 4);
+    let decision = fixture.after(10).run(complete(2));
+    let Verdict::Succeeded(Success::TokenCompleted { token, admitted }) = &decision.verdict else { panic!() };
+    assert_eq!((text([token]), text(admitted)), ("2C".into(), "3A".into()));
+    assert_eq!(admitted[0].admitted_at, Some(LogTime(fixture.now)));
+    assert_eq!(admitted[0].active_until, Some(LogTime(fixture.now + 1_000)));
+    assert_eq!(tokens_changed(&decision), "2C 3A", "nobody behind is rewritten");
+    assert_eq!(fixture.live(), "1A 3A 4W");
+    assert_eq!(code(&fixture.run(complete(2))), Code::TokenNotFound);
+}
+
+#[test]
+fn a_requeued_user_who_pays_by_the_hold_is_done_waiting() {
+    let mut fixture = filled(limits(), 4);
+    fixture.after(1_000).run(tick());
+    assert_eq!(fixture.live(), "3A 4A 5W 6W");
+    let decision = fixture.run(complete(1));
+    assert_eq!(tokens_changed(&decision), "5C");
+    assert_eq!(fixture.row().completed, 1);
+}
+
+#[test]
+fn q8_leaving_frees_a_place_or_closes_the_gap() {
+    let mut fixture = filled(limits(), 100);
+    for number in 21..=70 {
+        fixture.run(leave(number));
+    }
+    assert_eq!(fixture.state().ahead(100), Some(97 - 50));
+    assert_eq!(fixture.state().ahead(20), Some(17));
+    assert_eq!(fixture.state().ahead(50), None);
+    assert_eq!(tokens_changed(&fixture.run(leave(1))), "1L 3A");
+    assert_eq!(code(&fixture.run(leave(1))), Code::TokenNotFound);
+    assert_eq!(fixture.row().left, 51);
+}
+
+#[test]
+fn q5_time_that_runs_out_requeues_or_expires() {
+    for (on_timeout, live) in [(OnTimeout::Requeue, "3A 4W 5W"), (OnTimeout::Expire, "3A 4W")] {
+        let mut fixture = filled(Limits { max_active: 1, on_timeout, ..limits() }, 0);
+        fixture.run(join(1));
+        for number in 2..=4 {
+            fixture.run(join(number));
+        }
+        fixture.run(leave(2));
+        assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 1_000)));
+        assert!(fixture.after(999).run(tick()).changes.is_empty(), "not yet");
+        let decision = fixture.after(1).run(tick());
+        assert_eq!(ticked(&decision), ("3A".into(), "1E".into()));
+        assert_eq!(fixture.live(), live);
+        assert_eq!(fixture.row().expired, 1);
+    }
+}
+
+#[test]
+fn a_lone_user_whose_time_ran_out_is_let_in_again() {
+    let mut fixture = filled(limits(), 1);
+    assert_eq!(ticked(&fixture.after(1_000).run(tick())), ("2A".into(), "1E".into()));
+}
+
+#[test]
+fn requeueing_ignores_the_waiting_cap() {
+    let mut fixture = filled(Limits { max_waiting: 1, max_active: 1, ..limits() }, 2);
+    fixture.run(configure(LimitsPatch::default(), Some(true), None));
+    fixture.after(1_000).run(tick());
+    assert_eq!(fixture.live(), "2W 3W");
+}
+
+#[test]
+fn joining_after_the_own_time_ran_out_does_not_wait_for_a_tick() {
+    let mut fixture = filled(Limits { max_active: 1, ..limits() }, 3);
+    let (token, ahead) = fixture.after(1_000).joined(1);
+    assert_eq!((token.sequence, token.status, ahead), (4, TokenStatus::Waiting, 1));
+    assert_eq!(fixture.live(), "2A 3W 4W");
+
+    let expire = Limits { max_active: 1, max_waiting: 1, on_timeout: OnTimeout::Expire, ..limits() };
+    let mut fixture = filled(expire, 2);
+    let (token, _) = fixture.after(1_000).joined(1);
+    assert_eq!((token.sequence, fixture.live().as_str()), (3, "2A 3W"));
+
+    let mut full = filled(Limits { max_active: 1, max_waiting: 1, on_timeout: OnTimeout::Expire, ..limits() }, 2);
+    full.run(configure(LimitsPatch::default(), Some(true), None));
+    assert_eq!(code(&full.after(1_000).run(join(1))), Code::QueueFull);
+}
+
+#[test]
+fn f08_who_is_not_seen_is_dropped_and_who_is_seen_stays() {
+    let mut fixture = filled(Limits { active_ttl_ms: 1_000_000, ..limits() }, 5);
+    let decision = fixture.after(9_000).run(seen(&[2, 4, 99]));
+    assert_eq!(
+        decision.verdict,
+        Verdict::Succeeded(Success::SeenNoted { schedule_id: SCHEDULE, tokens: 1 }),
+        "active and unknown ones are passed over"
+    );
+    assert_eq!(tokens_changed(&decision), "4W");
+    assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 1_000)));
+    assert_eq!(ticked(&fixture.after(1_000).run(tick())), ("".into(), "3E 5E".into()));
+    assert_eq!((fixture.live().as_str(), fixture.row().expired), ("1A 2A 4W", 2));
+}
+
+#[test]
+fn f06_pause_holds_everybody_and_resume_lets_in() {
+    let mut fixture = filled(limits(), 5);
+    fixture.run(configure(LimitsPatch::default(), Some(true), None));
+    fixture.run(leave(1));
+    fixture.run(complete(2));
+    assert_eq!((fixture.live().as_str(), fixture.row().active), ("3W 4W 5W", 0));
+    assert_eq!(fixture.joined(6).0.status, TokenStatus::Waiting);
+    let decision = fixture.run(configure(LimitsPatch::default(), Some(false), None));
+    let Verdict::Succeeded(Success::QueueConfigured { queue, admitted }) = &decision.verdict else { panic!() };
+    assert_eq!((queue, text(admitted).as_str()), (fixture.row(), "3A 4A"));
+}
+
+#[test]
+fn f06_the_operator_admits_beyond_pause_and_rate_but_not_beyond_max_active() {
+    let mut fixture = Fixture::opened(Limits { max_active: 3, admit_per_minute: Some(0), ..limits() });
+    for number in 1..=5 {
+        fixture.run(join(number));
+    }
+    assert_eq!(fixture.row().active, 0);
+    assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 10_000)), "a rate of 0 never admits");
+    let decision = fixture.run(configure(LimitsPatch::default(), Some(true), Some(1)));
+    assert_eq!(tokens_changed(&decision), "1A");
+    fixture.run(configure(LimitsPatch::default(), None, Some(1_000)));
+    assert_eq!(fixture.live(), "1A 2A 3A 4W 5W");
+}
+
+#[test]
+fn a_lowered_limit_throws_nobody_out_and_admits_nobody_until_below() {
+    let mut fixture = filled(Limits { max_active: 4, ..limits() }, 6);
+    fixture.run(configure(LimitsPatch { max_active: Some(2), ..LimitsPatch::default() }, None, None));
+    assert_eq!(fixture.row().active, 4);
+    for (number, live) in [(1, "2A 3A 4A 5W 6W"), (2, "3A 4A 5W 6W"), (3, "4A 5A 6W")] {
+        fixture.run(leave(number));
+        assert_eq!(fixture.live(), live);
+    }
+}
+
+#[test]
+fn f06_rate_control_keeps_its_pace() {
+    // 120 a minute: one each 500 ms, and credit for two.
+    let paced = Limits { max_active: 100, admit_per_minute: Some(120), active_ttl_ms: 1_000_000, ..limits() };
+    let mut fixture = filled(paced, 10);
+    assert_eq!((fixture.row().active, fixture.live().as_str()), (2, "1A 2A 3W 4W 5W 6W 7W 8W 9W 10W"));
+    assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 500)));
+    assert!(fixture.after(499).run(tick()).changes.is_empty());
+    assert_eq!(ticked(&fixture.after(1).run(tick())).0, "3A");
+    assert_eq!(ticked(&fixture.after(1_000).run(tick())).0, "4A 5A", "a late tick catches up");
+    assert_eq!(ticked(&fixture.after(5_000).run(tick())).0, "6A 7A", "but not without end");
+    let slow = LimitsPatch { admit_per_minute: Some(Some(1)), ..LimitsPatch::default() };
+    fixture.after(1_000).run(configure(slow, None, None));
+    let fast = LimitsPatch { admit_per_minute: Some(Some(600)), ..LimitsPatch::default() };
+    fixture.run(configure(fast, None, None));
+    assert!(fixture.state().next_due() <= Some(LogTime(fixture.now + 100)), "nobody waits out the slower pace");
+}
+
+#[test]
+fn rate_control_never_lets_in_more_than_the_limit_and_its_credit() {
+    for per_minute in [1, 7, 59, 60, 61, 1_000, 6_000] {
+        let wide = Limits { max_active: 50_000, max_waiting: 50_000, admit_per_minute: Some(per_minute), ..limits() };
+        let mut fixture = Fixture::opened(Limits { active_ttl_ms: 1_000_000, abandon_after_ms: 1_000_000, ..wide });
+        for number in 1..=2_000 {
+            fixture.run(join(number));
+        }
+        let start = fixture.now;
+        while fixture.now < start + 15_000 && fixture.row().waiting > 0 {
+            fixture.after(37).run(tick());
+        }
+        let elapsed_ms = u64::try_from(fixture.now - start).expect("time goes on");
+        let burst = u64::from((per_minute / 60).max(1));
+        let most = elapsed_ms * u64::from(per_minute) / 60_000 + burst;
+        let admitted = fixture.row().admitted;
+        assert!(admitted <= most, "{per_minute}: {admitted} > {most}");
+        assert!(admitted + 1 + burst >= most.min(2_000), "{per_minute}: {admitted} is far below {most}");
+    }
+}
+
+#[test]
+fn more_than_a_decision_may_do_is_due_at_once_again() {
+    let bound = u64::try_from(ADMISSIONS_PER_DECISION_MAX).expect("small");
+    let wide = Limits { max_active: 10_000, max_waiting: 10_000, ..limits() };
+    let mut fixture = Fixture::opened(wide);
+    fixture.run(configure(LimitsPatch::default(), Some(true), None));
+    for number in 1..=2_500 {
+        fixture.run(join(number));
+    }
+    let decision = fixture.run(configure(LimitsPatch::default(), Some(false), Some(2_000)));
+    assert_eq!((fixture.row().active, decision.changes.len()), (bound, 1_001));
+    assert!(fixture.state().next_due() <= Some(LogTime(fixture.now)));
+    fixture.run(tick());
+    fixture.run(tick());
+    assert_eq!(fixture.row().active, 2_500);
+    for active in [2_500, 2_500, 2_500] {
+        let due = fixture.state().next_due().expect("times that run out");
+        fixture.now = fixture.now.max(due.0);
+        let (admitted, ended) = ticked(&fixture.run(tick()));
+        assert!(admitted.split(' ').count() <= 1_000 && ended.split(' ').count() <= 1_000);
+        assert_eq!(fixture.row().active, active);
+    }
+    assert_eq!((fixture.row().expired, fixture.row().next_sequence), (2_500, 5_001));
+    assert!(fixture.state().next_due() > Some(LogTime(fixture.now)));
+}
+
+#[test]
+fn another_lanes_changes_do_nothing_here() {
+    let mut fixture = filled(limits(), 3);
+    let wallet = crate::domain::wallet::Wallet { user_id: user(1), balance: 5, entries: 1, changed: fixture.arrival() };
+    assert_eq!(apply(&mut fixture.queue, &Change::Wallet(wallet)), 0);
+}
