@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::outcome::OutcomeRecord;
 use super::time::rfc3339;
-use crate::domain::Verdict;
+use crate::domain::{Position, Verdict};
 
 /// Header names and values, as the log takes them.
 pub type Headers = Vec<(String, Vec<u8>)>;
@@ -15,6 +15,11 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const HOPS: &str = "turnstile-hops";
 /// Hash of the content of the command that an outcome decides, 16 hex digits.
 pub const FINGERPRINT: &str = "turnstile-fingerprint";
+
+/// Of a dead letter: where the record lay, `{lane}.{partition}.{offset}`.
+pub const POSITION: &str = "turnstile-position";
+/// Of a dead letter: why it could not be applied, one line of text.
+pub const REASON: &str = "turnstile-reason";
 
 /// The headers of an outcome record. `key` is its routing key; `id` must be the same on every attempt to publish.
 pub fn headers(id: Uuid, key: &str, o: &OutcomeRecord<'_>, fingerprint: u64, traceparent: Option<&[u8]>) -> Headers {
@@ -50,28 +55,45 @@ pub fn fingerprint_of(headers: &Headers) -> Option<u64> {
 }
 
 /// The trace context a record carries.
-pub fn traceparent_of(headers: &Headers) -> Option<&[u8]> {
+pub fn traceparent(headers: &Headers) -> Option<&[u8]> {
     // The one length the W3C text has; anything else is not passed on.
     find(headers, TRACEPARENT).filter(|value| value.len() == 55 && value.is_ascii())
 }
 
+/// The headers of a command caused by one that carried this trace context.
+pub fn with_traceparent(traceparent: &[u8]) -> Headers {
+    vec![(TRACEPARENT.to_owned(), traceparent.to_vec())]
+}
+
 /// How often a record was forwarded. A header that is not a number counts as the highest, so that a record with a
 /// broken one cannot go round for ever.
-pub fn hops_of(headers: &Headers) -> u32 {
+pub fn hops(headers: &Headers) -> u32 {
     match find(headers, HOPS) {
         None => 0,
         Some(value) => std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX),
     }
 }
 
-/// The hop header with one more than `hops`.
-pub fn next_hop(hops: u32) -> (String, Vec<u8>) {
-    (HOPS.to_owned(), hops.saturating_add(1).to_string().into_bytes())
+/// The same headers, saying that the record was forwarded so many times.
+pub fn with_hops(mut headers: Headers, hops: u32) -> Headers {
+    headers.retain(|(name, _)| name != HOPS);
+    headers.push((HOPS.to_owned(), hops.to_string().into_bytes()));
+    headers
+}
+
+/// The headers of a dead letter: the record's own ones, where it lay, and why it could not be applied.
+pub fn dead_letter_headers(headers: &Headers, position: &Position, reason: &str) -> Headers {
+    let own = [POSITION, REASON];
+    let mut headers: Headers = headers.iter().filter(|(name, _)| !own.contains(&name.as_str())).cloned().collect();
+    headers.push((POSITION.to_owned(), position.to_string().into_bytes()));
+    headers.push((REASON.to_owned(), reason.as_bytes().to_vec()));
+    headers
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Lane;
     use crate::wire::samples;
 
     #[test]
@@ -96,15 +118,26 @@ mod tests {
             ]
         );
         assert_eq!(fingerprint_of(&headers), Some(0xabc));
-        assert_eq!(traceparent_of(&headers), Some(&trace[..]));
+        assert_eq!(traceparent(&headers), Some(&trace[..]));
     }
 
     #[test]
     fn hops_count_up_and_a_broken_count_is_the_highest() {
-        assert_eq!(hops_of(&vec![]), 0);
-        assert_eq!(hops_of(&vec![next_hop(0)]), 1);
-        assert_eq!(hops_of(&vec![next_hop(2)]), 3);
-        assert_eq!(hops_of(&vec![(HOPS.to_owned(), b"\xff".to_vec())]), u32::MAX);
+        assert_eq!(hops(&vec![]), 0);
+        let once = with_hops(vec![("a".to_owned(), vec![])], 1);
+        assert_eq!(hops(&once), 1);
+        let twice = with_hops(once, 2);
+        assert_eq!((hops(&twice), twice.len()), (2, 2), "the old count is replaced");
+        assert_eq!(hops(&vec![(HOPS.to_owned(), b"\xff".to_vec())]), u32::MAX);
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_the_records_headers_and_adds_where_and_why() {
+        let position = Position { lane: Lane::Seats, partition: 3, offset: 1234 };
+        let forged = vec![("a".to_owned(), vec![7]), (REASON.to_owned(), vec![])];
+        let headers = dead_letter_headers(&forged, &position, "not UTF-8");
+        let expected = [("a", &[7][..]), (POSITION, b"seats.3.1234"), (REASON, b"not UTF-8")];
+        assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
     }
 
     #[test]
@@ -113,7 +146,7 @@ mod tests {
             [&b""[..], b"abc", b"zzzzzzzzzzzzzzzz", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"]
         {
             assert_eq!(fingerprint_of(&vec![(FINGERPRINT.to_owned(), bad.to_vec())]), None);
-            assert_eq!(traceparent_of(&vec![(TRACEPARENT.to_owned(), bad.to_vec())]), None);
+            assert_eq!(traceparent(&vec![(TRACEPARENT.to_owned(), bad.to_vec())]), None);
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod time;
 
 pub use command::{RECORD_BYTES_MAX, check_reason, decode, encode, fingerprint};
 pub use fields::DecodeError;
+pub use headers::{dead_letter_headers, hops, traceparent, with_hops, with_traceparent};
 pub use outcome::{OutcomeRecord, OutcomeView, decode_value, encode_value, fingerprint_of, headers};
 pub use results::seat_name;
 pub use routing::{murmur2, partition_for};
