@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod decision;
+pub mod digest;
 pub mod ids;
 pub mod queue;
 pub mod section;

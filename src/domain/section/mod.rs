@@ -1,9 +1,26 @@
 //! The seats of one section of one schedule. Key `{schedule_id}/{section}`, lane `seats`.
+//!
+//! This file has the rows and the aggregate; `open`, `hold`, `pay`, `cancel` and `expire` are the rules by command,
+//! `memory` keeps the aggregate and its indexes in step with the changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Code;
 use super::ids::{Arrival, LogTime, PaymentId, RequestId, ReservationId, ScheduleId, SectionName, UserId};
+use super::{Body, Code, Command, Decision, Refusal};
+
+mod best_available;
+mod cancel;
+mod edit;
+mod expire;
+mod hold;
+mod memory;
+mod open;
+mod pay;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use memory::apply;
 
 /// Most seats a section can have.
 pub const SEATS_MAX: u32 = 10_000;
@@ -174,8 +191,8 @@ pub struct Payment {
 
 /// A section in memory: its row, its seats and all reservations that matter to a decision.
 ///
-/// Bounded by the seats: a live reservation has at least one. Ended reservations and the payments named by live ones
-/// are loaded when a command names them, see [`Section::remember`].
+/// Bounded by the seats: a live reservation has at least one. Ended reservations are loaded when a command names them,
+/// see [`Section::remember`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     pub row: SectionRow,
@@ -183,10 +200,54 @@ pub struct Section {
     pub seats: Vec<Seat>,
     /// HELD, PAYING and CONFIRMED ones, and ended ones while they are remembered.
     pub reservations: BTreeMap<ReservationId, Reservation>,
-    /// Payments that are not over: PENDING, or COMPLETED of a live reservation.
+    /// Payments that may still change: PENDING ones, and COMPLETED ones of whatever reservation, because the payment
+    /// of a CANCELLED reservation is COMPLETED until its refund is settled. FAILED and REFUNDED never change again.
     pub payments: BTreeMap<PaymentId, Payment>,
     /// HELD reservations by the time they run out.
     pub expiries: BTreeSet<(LogTime, ReservationId)>,
-    /// Live seats by user, for the ticket limit.
+    /// Live seats by user, for the ticket limit. Holds that ran out count until their end is recorded.
     pub seats_by_user: BTreeMap<UserId, u32>,
+    /// Those of `reservations` that have ended.
+    pub ended: BTreeSet<ReservationId>,
+}
+
+/// What the rules say of a command of the seats lane. `None`: the section was never opened.
+pub fn decide(section: Option<&Section>, command: &Command, at: &Arrival) -> Decision {
+    if let Body::OpenSection(body) = &command.body {
+        return open::decide(section, body, at);
+    }
+    let Some(section) = section else {
+        return Decision::rejected(Refusal::new(Code::SectionNotFound, "there is no such section"));
+    };
+    match &command.body {
+        Body::HoldSeats(body) => hold::decide(section, body, at),
+        Body::CancelReservation(body) => cancel::decide(section, body, command.request_id, at),
+        Body::PayReservation(body) => pay::decide(section, body, command.request_id, at),
+        Body::SettlePayment(body) => settle::decide(section, body, at),
+        Body::ExpireHolds(_) => expire::decide(section, at),
+        other => {
+            debug_assert!(false, "{} is not of the seats lane", other.name());
+            Decision::rejected(Refusal::new(Code::SectionNotFound, "not a command of the seats lane"))
+        }
+    }
+}
+
+impl Reservation {
+    /// Its hold is over by `time`: at exactly `expires_at` it is.
+    pub fn has_run_out(&self, time: LogTime) -> bool {
+        self.status == ReservationStatus::Held && self.expires_at <= time
+    }
+}
+
+impl Section {
+    /// The reservation, if it is there and this user's.
+    fn owned(&self, id: ReservationId, user: &UserId) -> Result<&Reservation, Refusal> {
+        match self.reservations.get(&id) {
+            None => Err(Refusal::new(Code::ReservationNotFound, "this section has no such reservation")),
+            Some(reservation) if reservation.user_id != *user => {
+                Err(Refusal::new(Code::NotReservationOwner, "the reservation is another user's"))
+            }
+            Some(reservation) => Ok(reservation),
+        }
+    }
 }

@@ -1,6 +1,14 @@
 //! A user's money: one balance and its history. Key `{user_id}`, lane `wallets`.
+//!
+//! This file has the rows, `rules` decides.
 
 use super::ids::{Arrival, EntryId, RequestId, UserId};
+
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use rules::{apply, decide};
 
 /// Largest amount of one charge, debit or price.
 pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
