@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::StoreError;
 use crate::domain::section::{Payment, PaymentStatus, Reservation, Seat, Section, SectionRow};
-use crate::domain::{PaymentId, ReservationId, ScheduleId, SectionName};
+use crate::domain::{PaymentId, ScheduleId, SectionName};
 
 /// Whether a section in memory needs this payment.
 pub(super) fn is_unfinished(payment: &Payment) -> bool {
@@ -19,8 +19,8 @@ struct Parts {
     payments: Vec<Payment>,
 }
 
-/// Puts together sections from their rows: all seats of each, its live reservations, and the unfinished payments those
-/// name. Seats must come in order of number within a section; a section whose seats are not exactly 1..=n is corrupt.
+/// Puts together sections from their rows: all seats of each, its unfinished reservations, and the unfinished payments
+/// those name. Seats must come in order of number within a section; a section whose seats are not exactly 1..=n is corrupt.
 pub(super) fn sections(
     rows: Vec<SectionRow>,
     seats: Vec<Seat>,
@@ -45,28 +45,7 @@ pub(super) fn sections(
                 let reason = format!("section {}/{} does not have its {} seats", row.schedule_id, row.name, row.seats);
                 return Err(StoreError::Failed(reason));
             }
-            Ok(section(row, of))
+            Ok(Section::load(row, of.seats, of.reservations, of.payments))
         })
         .collect()
-}
-
-fn section(row: SectionRow, parts: Parts) -> Section {
-    let mut section = Section {
-        row,
-        seats: parts.seats,
-        reservations: BTreeMap::new(),
-        payments: parts.payments.into_iter().map(|payment| (payment.id, payment)).collect(),
-        expiries: Default::default(),
-        seats_by_user: BTreeMap::new(),
-    };
-    for reservation in parts.reservations {
-        let id: ReservationId = reservation.id;
-        if reservation.status == crate::domain::section::ReservationStatus::Held {
-            section.expiries.insert((reservation.expires_at, id));
-        }
-        let seats = u32::try_from(reservation.seats.len()).unwrap_or(u32::MAX);
-        *section.seats_by_user.entry(reservation.user_id.clone()).or_insert(0) += seats;
-        section.reservations.insert(id, reservation);
-    }
-    section
 }

@@ -169,7 +169,8 @@ pub trait Store: reads::Reads + Send + Sync + 'static {
 
     async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError>;
 
-    /// Sections with their seats, live reservations and unfinished payments; those that were never opened are absent.
+    /// Sections with their seats, unfinished reservations (live, or being refunded: `Reservation::is_unfinished`) and
+    /// the PENDING or COMPLETED payments these name; sections that were never opened are absent.
     async fn load_sections(&self, keys: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError>;
 
     /// Reservations by id, in whatever status; unknown ones are absent.

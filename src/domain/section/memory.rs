@@ -7,7 +7,8 @@ use crate::domain::digest::Digest;
 use crate::domain::{Body, Change, LogTime, ReservationId};
 
 impl Section {
-    /// From the store's rows: all seats, all live reservations, all payments that are PENDING or COMPLETED.
+    /// From the store's rows: all seats, all unfinished reservations (see [`Reservation::is_unfinished`]), and the
+    /// PENDING or COMPLETED payments these name.
     pub fn load(
         row: SectionRow,
         mut seats: Vec<Seat>,
@@ -66,12 +67,17 @@ impl Section {
         }
     }
 
-    /// Drops the ended reservations. To be called when nothing uncommitted remains, else the store could not give
-    /// them back.
-    pub fn forget_ended(&mut self) {
-        for id in std::mem::take(&mut self.ended) {
-            self.reservations.remove(&id);
-        }
+    /// Drops the reservations that ended before this offset of the section's partition, once everything before it is
+    /// committed: from then on the store can give them back.
+    pub fn forget_ended(&mut self, before: u64) {
+        let reservations = &mut self.reservations;
+        self.ended.retain(|id| {
+            let keep = reservations.get(id).is_some_and(|ended| ended.changed.position.offset >= before);
+            if !keep {
+                reservations.remove(id);
+            }
+            keep
+        });
     }
 
     /// How many ended reservations it remembers.

@@ -200,8 +200,8 @@ pub struct Section {
     pub seats: Vec<Seat>,
     /// HELD, PAYING and CONFIRMED ones, and ended ones while they are remembered.
     pub reservations: BTreeMap<ReservationId, Reservation>,
-    /// Payments that may still change: PENDING ones, and COMPLETED ones of whatever reservation, because the payment
-    /// of a CANCELLED reservation is COMPLETED until its refund is settled. FAILED and REFUNDED never change again.
+    /// Payments that may still change: PENDING and COMPLETED ones, also while a cancelled reservation is being
+    /// refunded. FAILED and REFUNDED never change again.
     pub payments: BTreeMap<PaymentId, Payment>,
     /// HELD reservations by the time they run out.
     pub expiries: BTreeSet<(LogTime, ReservationId)>,
@@ -236,6 +236,11 @@ impl Reservation {
     /// Its hold is over by `time`: at exactly `expires_at` it is.
     pub fn has_run_out(&self, time: LogTime) -> bool {
         self.status == ReservationStatus::Held && self.expires_at <= time
+    }
+
+    /// It has seats, or its money is on the way back. These are loaded with their section, and with their payments.
+    pub fn is_unfinished(&self) -> bool {
+        self.status.is_live() || (self.status == ReservationStatus::Cancelled && self.payment.is_some())
     }
 }
 

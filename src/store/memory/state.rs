@@ -116,7 +116,7 @@ impl State {
             seats.extend(self.seats.range(range).map(|(_, seat)| seat.clone()));
         }
         let wanted = |r: &&Reservation| {
-            r.status.is_live() && rows.iter().any(|row| (row.schedule_id, &row.name) == (r.schedule_id, &r.section))
+            r.is_unfinished() && rows.iter().any(|row| (row.schedule_id, &row.name) == (r.schedule_id, &r.section))
         };
         let reservations: Vec<Reservation> = self.reservations.values().filter(wanted).cloned().collect();
         let payments = reservations.iter().filter_map(|r| self.payments.get(&r.payment?));

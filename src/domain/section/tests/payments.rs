@@ -350,7 +350,10 @@ fn ended_reservations_are_remembered_until_forgotten_and_can_be_given_back() {
     let mut section = hall.section.take().unwrap();
     let row = section.reservations[&id].clone();
     assert_eq!((section.knows(id), section.ended_count()), (true, 1));
-    section.forget_ended();
+    let ended_at = row.changed.position.offset;
+    section.forget_ended(ended_at);
+    assert_eq!((section.knows(id), section.ended_count()), (true, 1), "not committed yet");
+    section.forget_ended(ended_at + 1);
     assert_eq!((section.knows(id), section.ended_count()), (false, 0));
 
     let mut elsewhere = row.clone();
