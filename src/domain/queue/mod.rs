@@ -16,13 +16,11 @@ pub use state::{QueueState, apply};
 
 use super::ids::{Arrival, LogTime, ScheduleId, UserId};
 
-/// Highest `max_active`; higher limits count as this.
-pub const ACTIVE_MAX: u32 = 100_000;
-/// Highest `max_waiting`; higher limits count as this. What bounds a queue's memory (see [`QueueState`]).
-pub const WAITING_MAX: u32 = 1_000_000;
-/// Longest `active_ttl_ms` and `abandon_after_ms`: 30 days. The shortest is 1 ms, so that no token is over the moment
-/// it is admitted.
-pub const DURATION_MS_MAX: i64 = 30 * 86_400_000;
+/// Highest `max_active` and `max_waiting`; higher limits count as this. What bounds a queue's memory, see [`QueueState`].
+pub const TOKENS_MAX: u32 = 1_000_000;
+/// Longest `active_ttl_ms` and `abandon_after_ms`: one day. The shortest is 1 ms, so that no token is over the moment it
+/// is admitted.
+pub const DURATION_MS_MAX: i64 = 86_400_000;
 
 /// What becomes of an active token whose time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +63,9 @@ impl Limits {
     /// one does not exist; the answer to the command shows what was taken.
     pub fn bounded(&self) -> Limits {
         Limits {
-            max_active: self.max_active.min(ACTIVE_MAX),
+            max_active: self.max_active.min(TOKENS_MAX),
             active_ttl_ms: self.active_ttl_ms.clamp(1, DURATION_MS_MAX),
-            max_waiting: self.max_waiting.min(WAITING_MAX),
+            max_waiting: self.max_waiting.min(TOKENS_MAX),
             admit_per_minute: self.admit_per_minute,
             on_timeout: self.on_timeout,
             abandon_after_ms: self.abandon_after_ms.clamp(1, DURATION_MS_MAX),

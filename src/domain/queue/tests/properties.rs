@@ -6,7 +6,7 @@ use super::model::Model;
 use super::*;
 use crate::domain::Code;
 use crate::domain::queue::state::digest;
-use crate::domain::queue::{LimitsPatch, TokenStatus};
+use crate::domain::queue::{LimitsPatch, TokenStatus, WaitingOrder};
 
 const USERS: u32 = 14;
 
@@ -138,6 +138,9 @@ proptest! {
         for (wait, body) in steps {
             fixture.now += wait.unwrap_or(7);
             run_both(&mut fixture, &mut model, body);
+            if let (None, Some(due)) = (wait, fixture.state().next_due()) {
+                fixture.now = fixture.now.max(due.0);
+            }
             let due = fixture.state().next_due().is_some_and(|due| due.0 <= fixture.now);
             let decision = run_both(&mut fixture, &mut model, tick());
             prop_assert_eq!(due, !decision.changes.is_empty());
@@ -150,7 +153,7 @@ proptest! {
     fn the_order_counts_like_a_sorted_list(
         steps in proptest::collection::vec((any::<bool>(), 0u64..20_000), 1..400),
     ) {
-        let mut order = super::super::WaitingOrder::default();
+        let mut order = WaitingOrder::default();
         let mut list = std::collections::BTreeSet::new();
         for (put, sequence) in steps {
             let (said, expected) =

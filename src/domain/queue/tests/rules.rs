@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::Code;
-use crate::domain::queue::{ADMISSIONS_PER_DECISION_MAX, LimitsPatch, TokenStatus};
+use crate::domain::queue::{ADMISSIONS_PER_DECISION_MAX, DURATION_MS_MAX, LimitsPatch, TOKENS_MAX, TokenStatus};
 
 fn code(decision: &Decision) -> Code {
     match &decision.verdict {
@@ -60,8 +60,8 @@ fn limits_out_of_bounds_are_taken_as_the_bounds() {
     let wild = Limits { max_active: u32::MAX, active_ttl_ms: -5, max_waiting: u32::MAX, ..limits() };
     let mut fixture = Fixture::opened(Limits { abandon_after_ms: i64::MAX, ..wild });
     let taken = &fixture.row().limits;
-    assert_eq!((taken.max_active, taken.max_waiting), (super::super::ACTIVE_MAX, super::super::WAITING_MAX));
-    assert_eq!((taken.active_ttl_ms, taken.abandon_after_ms), (1, super::super::DURATION_MS_MAX));
+    assert_eq!((taken.max_active, taken.max_waiting), (TOKENS_MAX, TOKENS_MAX));
+    assert_eq!((taken.active_ttl_ms, taken.abandon_after_ms), (1, DURATION_MS_MAX));
     fixture.run(configure(LimitsPatch { abandon_after_ms: Some(0), ..LimitsPatch::default() }, None, None));
     assert_eq!(fixture.row().limits.abandon_after_ms, 1);
 }
