@@ -177,9 +177,5 @@ pub fn apply(queue: &mut Option<QueueState>, change: &Change) -> u64 {
         (Change::Token(token), Some(state)) => state.put(token.clone()).map(Change::Token),
         _ => return 0,
     };
-    digest(change) ^ old.map_or(0, |old| digest(&old))
-}
-
-pub(super) fn digest(change: &Change) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(format!("{change:?}").as_bytes())
+    change.digest() ^ old.map_or(0, |old| old.digest())
 }
