@@ -2,3 +2,5 @@
 
 pub mod clock;
 pub mod health;
+pub mod shutdown;
+pub mod supervise;
