@@ -2,10 +2,12 @@
 
 pub mod api;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod log;
 pub mod processor;
+pub mod roles;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;

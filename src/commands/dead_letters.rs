@@ -1,0 +1,77 @@
+//! `turnstile dead-letters`: what could not be understood, and another try for it.
+
+use std::fmt::Write as _;
+
+use anyhow::{anyhow, bail};
+
+use crate::domain::Position;
+use crate::log::{Log, NewRecord, Topic};
+use crate::runtime::clock::Clock;
+use crate::store::Store;
+use crate::store::reads::{DeadLetterView, Page};
+use crate::wire::headers::HOPS;
+use crate::wire::time::rfc3339;
+
+/// One line each, newest first, and how to see more.
+pub async fn list(store: &dyn Store, limit: u32, after: Option<Position>) -> anyhow::Result<String> {
+    let views = store.dead_letters(Page { after, limit }).await?;
+    let mut text = String::new();
+    for view in &views {
+        let letter = &view.letter;
+        let replayed = if view.replayed_at.is_some() { " (replayed)" } else { "" };
+        let _ = writeln!(text, "{}  {}  {}{replayed}", rfc3339(letter.at), letter.position, letter.reason);
+    }
+    match views.last() {
+        None => text.push_str("no dead letters\n"),
+        Some(last) if views.len() == limit as usize => {
+            let _ = writeln!(text, "more: turnstile dead-letters list --after {}", last.letter.position);
+        }
+        Some(_) => {}
+    }
+    Ok(text)
+}
+
+pub async fn show(store: &dyn Store, position: Position) -> anyhow::Result<String> {
+    let view = find(store, position).await?;
+    let letter = &view.letter;
+    let mut text = format!("position  {position}\nat        {}\nreason    {}\n", rfc3339(letter.at), letter.reason);
+    if let Some(at) = view.replayed_at {
+        let _ = writeln!(text, "replayed  {}", rfc3339(at));
+    }
+    let _ = writeln!(text, "key       {}", readable(letter.key.as_deref()));
+    for (name, value) in &letter.headers {
+        let _ = writeln!(text, "header    {name}: {}", readable(Some(value)));
+    }
+    let _ = writeln!(text, "value     {}", readable(letter.value.as_deref()));
+    Ok(text)
+}
+
+/// Appends it to the partition it came from; the owner forwards it if it belongs elsewhere.
+pub async fn replay(log: &dyn Log, store: &dyn Store, clock: &Clock, position: Position) -> anyhow::Result<String> {
+    let letter = find(store, position).await?.letter;
+    let Some(value) = letter.value else {
+        bail!("{position} has no value, so there is nothing to replay");
+    };
+    // Its way is counted anew: a record that was forwarded too often would be a dead letter again.
+    let headers = letter.headers.into_iter().filter(|(name, _)| name != HOPS).collect();
+    let record = NewRecord { key: letter.key.unwrap_or_default().into(), value: value.into(), headers };
+    let appended = log.append(Topic::Lane(position.lane), position.partition, record).await?;
+    store.mark_replayed(position, clock.now()).await?;
+    let new = Position { offset: appended.offset, ..position };
+    Ok(format!("{position} is on the log again as {new}\n"))
+}
+
+async fn find(store: &dyn Store, position: Position) -> anyhow::Result<DeadLetterView> {
+    store.dead_letter(position).await?.ok_or_else(|| anyhow!("there is no dead letter {position}"))
+}
+
+/// Text as it is, other bytes escaped; control characters must not reach the terminal.
+fn readable(bytes: Option<&[u8]>) -> String {
+    match bytes {
+        None => "(none)".to_owned(),
+        Some(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+            _ => format!("{} (escaped)", bytes.escape_ascii()),
+        },
+    }
+}

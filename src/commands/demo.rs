@@ -1,0 +1,84 @@
+//! A concert to play with, made through HTTP as anyone would make one.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::cli::Target;
+use crate::domain::LogTime;
+use crate::runtime::clock::Clock;
+use crate::wire::time::rfc3339;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Opening a schedule waits for its sections to be decided; the owners may only just have started.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What was made.
+pub struct Demo {
+    pub concert_id: String,
+    /// The first date is open to everybody, the second has a waiting queue.
+    pub open_schedule: String,
+    pub queued_schedule: String,
+}
+
+/// Makes the concert, its two dates and their sections.
+pub async fn make(target: &Target, clock: &Clock) -> anyhow::Result<Demo> {
+    let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
+    let title = "Sequential Nights";
+    let concert = json!({"title": title, "description": "Two evenings to try Turnstile with."});
+    let concert_id = post(&http, target, "/v1/concerts", &concert).await?;
+    let path = format!("/v1/concerts/{concert_id}/schedules");
+    let open_schedule = post(&http, target, &path, &schedule(clock.now(), 30, false)).await?;
+    let queued_schedule = post(&http, target, &path, &schedule(clock.now(), 31, true)).await?;
+    Ok(Demo { concert_id, open_schedule, queued_schedule })
+}
+
+fn schedule(now: LogTime, days: i64, queue: bool) -> Value {
+    let sections = [("A", 50, 12_000), ("B", 50, 9_000), ("C", 100, 6_000)];
+    let sections: Vec<_> =
+        sections.iter().map(|(name, seats, price)| json!({"name": name, "seats": seats, "price": price})).collect();
+    let mut schedule = json!({"starts_at": rfc3339(LogTime(now.0 + days * DAY_MS)), "sections": sections});
+    if queue {
+        schedule["queue"] = json!({"max_active": 10, "active_ttl_seconds": 300, "max_waiting": 10_000});
+    }
+    schedule
+}
+
+/// The id of what was created.
+async fn post(http: &reqwest::Client, target: &Target, path: &str, body: &Value) -> anyhow::Result<String> {
+    let url = format!("{}{path}", target.url.trim_end_matches('/'));
+    let request = http.post(&url).json(body);
+    let request = match &target.token {
+        Some(token) => request.bearer_auth(token),
+        None => request.header("X-User-Id", "admin"),
+    };
+    let response = request.send().await.with_context(|| format!("POST {url}"))?;
+    let status = response.status();
+    let text = response.text().await.with_context(|| format!("POST {url}"))?;
+    if !status.is_success() {
+        bail!("POST {url} was answered {status}: {text}");
+    }
+    let answer: Value = serde_json::from_str(&text).with_context(|| format!("POST {url} was answered {text:?}"))?;
+    match answer["id"].as_str() {
+        Some(id) => Ok(id.to_owned()),
+        None => bail!("POST {url} was answered without an id: {text}"),
+    }
+}
+
+/// What somebody at a terminal may type next.
+pub fn invitation(target: &Target, demo: &Demo) -> String {
+    let url = target.url.trim_end_matches('/');
+    let user = match target.token {
+        Some(_) => "-H \"Authorization: Bearer $TOKEN\"",
+        None => "-H 'X-User-Id: alice'",
+    };
+    format!(
+        "A concert to play with is at {url}/v1/concerts/{}\n\
+         Hold two neighbouring seats:\n  \
+         curl -s {url}/v1/schedules/{}/holds {user} -H 'Prefer: wait=5' \\\n    \
+         -H 'Content-Type: application/json' -d '{{\"section\":\"A\",\"best_available\":2}}'\n\
+         Its second date, {}, has a waiting queue.\n",
+        demo.concert_id, demo.open_schedule, demo.queued_schedule
+    )
+}

@@ -1,0 +1,179 @@
+//! Log and store belong together: a store that was fed from another log would skip or repeat commands.
+
+use std::fmt;
+
+use crate::log::{Log, LogIdentity, PartitionCounts, ReadError, Topic};
+use crate::store::{RecordedLog, Store, StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// Running on would do harm; says what to do instead.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Compares the log with what the store remembers of it. With `record`, a store that remembers nothing learns it.
+pub async fn check(log: &dyn Log, store: &dyn Store, record: bool) -> Result<(), CheckError> {
+    let found = RecordedLog { identity: log.identity().await?, partitions: log.partitions().clone() };
+    if record {
+        // Two workers may start at once: the first one's entry stays, and both compare with it.
+        store.record_log(&found).await?;
+    }
+    let Some(recorded) = store.recorded_log().await? else { return Ok(()) };
+    same_partitions(&recorded.partitions, &found.partitions)?;
+    same_log(&recorded.identity, &found.identity)?;
+    every_offset_is_on_the_log(log, store).await
+}
+
+fn refused(reason: fmt::Arguments<'_>) -> CheckError {
+    CheckError::Refused(format!("the store and the log do not belong together: {reason}"))
+}
+
+fn same_partitions(recorded: &PartitionCounts, found: &PartitionCounts) -> Result<(), CheckError> {
+    for topic in Topic::ALL {
+        let (before, now) = (recorded.of(topic), found.of(topic));
+        // Which partition an outcome or a dead letter lies on is nobody's contract: those may grow.
+        if before != now && matches!(topic, Topic::Lane(_)) {
+            return Err(refused(format_args!(
+                "the store was filled from {before} partitions of {topic}, the log has {now}, so keys would change \
+                 their owner; set log.partitions.{topic} back to {before}, or move to {now} as docs/kafka.md says"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn same_log(recorded: &LogIdentity, found: &LogIdentity) -> Result<(), CheckError> {
+    if recorded.log_id != found.log_id {
+        return Err(refused(format_args!(
+            "the store was filled from log {}, this one is {}; correct log.brokers or database.url (data_dir on one \
+             machine), or start with an empty store",
+            recorded.log_id, found.log_id
+        )));
+    }
+    for (topic, before) in &recorded.topics {
+        match found.topics.get(topic) {
+            Some(now) if now != before => {
+                return Err(refused(format_args!(
+                    "topic {topic} was deleted and made again (id {before}, now {now}), so its offsets mean other \
+                     records; restore it, or start with an empty store"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn every_offset_is_on_the_log(log: &dyn Log, store: &dyn Store) -> Result<(), CheckError> {
+    for view in store.progress_views().await? {
+        let topic = Topic::Lane(view.partition.lane);
+        let partition = view.partition.partition;
+        if partition >= log.partitions().of(topic) {
+            continue;
+        }
+        let (next, end) = (view.next_offset, log.end_offset(topic, partition).await?);
+        if next > end {
+            return Err(refused(format_args!(
+                "{} is decided up to offset {next}, but the log ends at {end}: records were lost, or a backup of the \
+                 log is older than the store's; restore both from the same time, or start with an empty store",
+                view.partition
+            )));
+        }
+        let first = log.first_offset(topic, partition).await?;
+        if next < first {
+            return Err(refused(format_args!(
+                "{} is decided up to offset {next}, but the log begins at {first}: commands between were deleted \
+                 before they were decided; restore the log, or see docs/operations.md on accepting the loss",
+                view.partition
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::NewRecord;
+    use crate::log::memory::MemoryLog;
+    use crate::runtime::clock::Clock;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{CommitBatch, lane_partitions};
+
+    fn counts(seats: u32) -> PartitionCounts {
+        PartitionCounts { seats, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 }
+    }
+
+    fn log(seats: u32) -> MemoryLog {
+        MemoryLog::new(counts(seats), Clock::System)
+    }
+
+    async fn decide_up_to(store: &MemoryStore, next_offset: u64) {
+        let partition = lane_partitions(&counts(1)).next().unwrap();
+        let before = store.acquire(partition, "me").await.unwrap();
+        let batch = CommitBatch {
+            partition,
+            epoch: before.epoch,
+            from_offset: before.next_offset,
+            next_offset,
+            last_time: before.last_time,
+            next_outbox_seq: before.next_outbox_seq,
+            state_hash: before.state_hash,
+            changes: vec![],
+            requests: vec![],
+            completions: vec![],
+            outbox: vec![],
+            dead_letters: vec![],
+        };
+        store.commit(&batch).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_log_of_the_first_start_is_accepted_ever_after() {
+        let (log, store) = (log(2), MemoryStore::new());
+        check(&log, &store, false).await.unwrap();
+        assert_eq!(store.recorded_log().await.unwrap(), None, "a front door records nothing");
+        check(&log, &store, true).await.unwrap();
+        check(&log, &store, true).await.unwrap();
+        check(&log, &store, false).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_partition_count_is_refused_and_says_what_to_do() {
+        let store = MemoryStore::new();
+        check(&log(2), &store, true).await.unwrap();
+        let mut recorded = store.recorded_log().await.unwrap().unwrap();
+        let other = log(3);
+        recorded.identity = other.identity().await.unwrap();
+        let reason = same_partitions(&recorded.partitions, other.partitions()).unwrap_err().to_string();
+        assert!(reason.contains("filled from 2 partitions of seats, the log has 3"), "{reason}");
+        assert!(reason.contains("set log.partitions.seats back to 2"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn a_topic_made_again_and_another_log_are_refused() {
+        let before = LogIdentity { log_id: "a".into(), topics: [(Topic::Outcomes, "1".into())].into() };
+        let again = LogIdentity { log_id: "a".into(), topics: [(Topic::Outcomes, "2".into())].into() };
+        let other = LogIdentity { log_id: "b".into(), topics: before.topics.clone() };
+        assert!(same_log(&before, &again).unwrap_err().to_string().contains("deleted and made again"));
+        assert!(same_log(&before, &other).unwrap_err().to_string().contains("this one is b"));
+        same_log(&before, &LogIdentity { log_id: "a".into(), topics: Default::default() }).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_store_ahead_of_its_log_is_refused() {
+        let (log, store) = (log(1), MemoryStore::new());
+        check(&log, &store, true).await.unwrap();
+        decide_up_to(&store, 1).await;
+        let reason = check(&log, &store, true).await.unwrap_err().to_string();
+        assert!(reason.contains("seats.0 is decided up to offset 1, but the log ends at 0"), "{reason}");
+        let record = NewRecord { key: "k".into(), value: "v".into(), headers: vec![] };
+        log.append(Topic::Lane(crate::domain::Lane::Seats), 0, record).await.unwrap();
+        check(&log, &store, true).await.unwrap();
+    }
+}
