@@ -9,8 +9,7 @@ use crate::domain::{Change, LogTime, UserId};
 /// A queue with its live tokens. Bounded by the limits: at most `max_waiting` joined, plus `max_active` that are ACTIVE
 /// or were and wait again.
 ///
-/// Measured with 110,000 waiting and 6,000 active tokens: 45 MB, loads in 43 ms, a join takes 1.5 µs to decide
-/// and apply, `ahead` 30 ns (release build).
+/// Measured with 110,000 waiting and 6,000 active tokens: 45 MB, loads in 43 ms, `ahead` takes 34 ns (release build).
 #[derive(Debug, Clone)]
 pub struct QueueState {
     pub row: Queue,

@@ -1,0 +1,151 @@
+//! Which partitions this worker owns: follows the group's events, starts and stops their loops.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Context;
+use super::partition::{self, Ended};
+use crate::log::{GroupEvent, LanePartition, Membership};
+use crate::runtime::health::Severity;
+use crate::telemetry::metrics::PARTITION_STATE;
+
+/// How long a shutdown waits for batches under way; the process's own deadline lies above it.
+const DRAIN: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(context: Arc<Context>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let membership: Arc<dyn Membership> =
+        context.deps.log.join(&context.settings.owner).await.context("joining the workers' group")?.into();
+    let mut owned =
+        Owned { context, membership: Arc::clone(&membership), stops: HashMap::new(), loops: JoinSet::new() };
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            event = membership.event() => match event {
+                GroupEvent::Assigned(partitions) => partitions.into_iter().for_each(|p| owned.start(p)),
+                GroupEvent::Revoked { partitions, deadline } => owned.revoke(partitions, deadline).await,
+                GroupEvent::Lost(partitions) => partitions.iter().for_each(|p| owned.lose(*p)),
+                GroupEvent::Closed(reason) => bail!("the membership of the workers' group ended: {reason}"),
+            },
+            Some(ended) = owned.loops.join_next() => match ended {
+                Err(error) if !error.is_cancelled() => bail!("a partition's supervisor ended: {error}"),
+                _ => {}
+            },
+        }
+    }
+    let all: Vec<LanePartition> = owned.stops.keys().copied().collect();
+    owned.revoke(all, DRAIN).await;
+    membership.leave().await;
+    Ok(())
+}
+
+/// The partitions assigned to this worker, each with its loop.
+struct Owned {
+    context: Arc<Context>,
+    membership: Arc<dyn Membership>,
+    stops: HashMap<LanePartition, Stop>,
+    loops: JoinSet<()>,
+}
+
+struct Stop {
+    /// Finish the batch under way, then stop.
+    finish: CancellationToken,
+    /// Resolves when the loop has stopped.
+    stopped: tokio::sync::oneshot::Receiver<()>,
+    abort: tokio::task::AbortHandle,
+}
+
+impl Owned {
+    fn start(&mut self, partition: LanePartition) {
+        if self.stops.contains_key(&partition) {
+            return;
+        }
+        let finish = CancellationToken::new();
+        let (sender, stopped) = tokio::sync::oneshot::channel();
+        let (context, membership, token) = (Arc::clone(&self.context), Arc::clone(&self.membership), finish.clone());
+        let abort = self.loops.spawn(async move {
+            keep_owning(context, membership, partition, token).await;
+            let _ = sender.send(());
+        });
+        self.stops.insert(partition, Stop { finish, stopped, abort });
+    }
+
+    /// Lets the partitions finish together, within one deadline.
+    async fn revoke(&mut self, partitions: Vec<LanePartition>, deadline: Duration) {
+        let mut stopping = Vec::new();
+        for partition in partitions {
+            if let Some(stop) = self.stops.remove(&partition) {
+                stop.finish.cancel();
+                stopping.push((partition, stop));
+            }
+        }
+        let until = tokio::time::Instant::now() + deadline;
+        for (partition, stop) in stopping {
+            if tokio::time::timeout_at(until, stop.stopped).await.is_err() {
+                warn!(%partition, "did not stop in time; the fence covers what it still tries");
+                stop.abort.abort();
+            }
+            self.forget(partition);
+            self.membership.release(partition);
+        }
+    }
+
+    fn lose(&mut self, partition: LanePartition) {
+        if let Some(stop) = self.stops.remove(&partition) {
+            warn!(%partition, "lost to another worker");
+            stop.abort.abort();
+            self.forget(partition);
+        }
+    }
+
+    fn forget(&self, partition: LanePartition) {
+        self.context.deps.health.forget(&check_name(partition));
+        PARTITION_STATE.with_label_values(&[partition.lane.as_str(), &partition.partition.to_string()]).set(0);
+    }
+}
+
+fn check_name(partition: LanePartition) -> String {
+    format!("partition {partition}")
+}
+
+/// Owns a partition for as long as it is assigned. Fenced or parked it rests and acquires it again: if another worker
+/// has it by then, that one is fenced once and the group's events settle who stays.
+async fn keep_owning(
+    context: Arc<Context>,
+    membership: Arc<dyn Membership>,
+    partition: LanePartition,
+    finish: CancellationToken,
+) {
+    let state = PARTITION_STATE.with_label_values(&[partition.lane.as_str(), &partition.partition.to_string()]);
+    let health = context.deps.health.clone();
+    loop {
+        state.set(1);
+        health.ok(&check_name(partition));
+        // A panic in the rules parks this partition like any other failure; the others go on.
+        let run = partition::run(Arc::clone(&context), Arc::clone(&membership), partition, finish.clone());
+        let ended = std::panic::AssertUnwindSafe(run).catch_unwind().await;
+        let reason = match ended {
+            Ok(Ended::Finished) => return,
+            Ok(Ended::Fenced) => {
+                info!(%partition, "another worker has acquired the partition; stopped");
+                "fenced by another owner".to_owned()
+            }
+            Ok(Ended::Failed(reason)) => reason,
+            Err(_) => "panicked; see the log".to_owned(),
+        };
+        warn!(%partition, reason, rest = ?context.settings.rest, "parked");
+        state.set(2);
+        health.failing(&check_name(partition), Severity::Degraded, format!("parked: {reason}"));
+        tokio::select! {
+            () = finish.cancelled() => return,
+            () = tokio::time::sleep(context.settings.rest) => {}
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Commits one batch, however long the store is away, and finds out what happened when nobody can say.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::Deps;
+use crate::store::{CommitBatch, Committed, StoreError};
+use crate::telemetry::metrics::{BATCH_RECORDS, COMMIT_SECONDS, COMMITS_FENCED};
+
+/// Why a batch is not committed and never will be by this owner.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    Fenced,
+    Failed(String),
+}
+
+/// Waits between attempts while the store is away: 50 ms, doubling, at most 1 s.
+pub(super) struct Backoff(Duration);
+
+impl Backoff {
+    pub fn new() -> Self {
+        Backoff(Duration::from_millis(50))
+    }
+
+    pub async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Duration::from_secs(1));
+    }
+}
+
+/// Commits the batch and hands it back, so that its outbox rows can be published. The caller may be dropped at any
+/// await: the next owner then finds the batch committed or not, and both are right.
+pub(super) async fn commit(deps: Deps, batch: CommitBatch) -> Result<CommitBatch, Stopped> {
+    let lane = batch.partition.lane.as_str();
+    let mut backoff = Backoff::new();
+    let mut away = false;
+    loop {
+        let timer = COMMIT_SECONDS.with_label_values(&[lane]).start_timer();
+        let result = deps.store.commit(&batch).await;
+        timer.observe_duration();
+        match result {
+            Ok(Committed::Done) => {
+                BATCH_RECORDS.with_label_values(&[lane]).observe((batch.next_offset - batch.from_offset) as f64);
+                if away {
+                    info!(partition = %batch.partition, "the store is back");
+                }
+                return Ok(batch);
+            }
+            Ok(Committed::Fenced) => {
+                COMMITS_FENCED.with_label_values(&[lane]).inc();
+                return Err(Stopped::Fenced);
+            }
+            Err(StoreError::Failed(reason)) => return Err(Stopped::Failed(format!("commit: {reason}"))),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
+                if !away {
+                    warn!(partition = %batch.partition, %error, "commit is repeated until the store answers");
+                }
+                away = true;
+                backoff.wait().await;
+                if took_effect(&deps, &batch, &mut backoff).await? {
+                    return Ok(batch);
+                }
+            }
+        }
+    }
+}
+
+/// Reads back whether the batch is committed. Asked after every failure, not just unknown ones: being wrong about
+/// "nothing was changed" would fence this owner by its own commit.
+async fn took_effect(deps: &Deps, batch: &CommitBatch, backoff: &mut Backoff) -> Result<bool, Stopped> {
+    loop {
+        match deps.store.progress(batch.partition).await {
+            Ok(Some(progress)) if progress.epoch != batch.epoch => return Err(Stopped::Fenced),
+            Ok(Some(progress)) if progress.next_offset == batch.next_offset => return Ok(true),
+            Ok(Some(progress)) if progress.next_offset == batch.from_offset => return Ok(false),
+            Ok(_) => return Err(Stopped::Fenced),
+            Err(StoreError::Failed(reason)) => return Err(Stopped::Failed(format!("reading progress: {reason}"))),
+            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => backoff.wait().await,
+        }
+    }
+}
