@@ -3,6 +3,7 @@
 //! It moves bytes and knows no command. Implementations: `embedded` (SQLite file), `kafka`, `memory` (tests and the
 //! simulator). All of them pass `tests/conformance`.
 
+pub mod embedded;
 mod group;
 pub mod memory;
 

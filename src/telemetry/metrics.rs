@@ -55,3 +55,12 @@ pub static NEXT_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
 pub static OUTBOX_PENDING: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_outbox_pending", "Outbox rows not yet acknowledged by the log", &["lane", "partition"])
 });
+/// Duration of one commit of the embedded log, waits for a broken disk included.
+pub static LOG_COMMIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram("turnstile_log_commit_seconds", "Duration of one commit of the log", &["log"], seconds_buckets())
+});
+/// Records in one commit of the embedded log.
+pub static LOG_COMMIT_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    let buckets = (0..14).map(|i| f64::from(1 << i)).collect();
+    histogram("turnstile_log_commit_records", "Records in one commit of the log", &["log"], buckets)
+});

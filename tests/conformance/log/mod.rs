@@ -1,5 +1,6 @@
 //! The log port: one suite, run by every log.
 
+mod embedded;
 mod memory;
 mod suite;
 
