@@ -133,7 +133,12 @@ fn wallets_bodies() -> Vec<(&'static str, Body)> {
         ("debit_wallet_for_payment", debit(None, Some(origin()))),
         (
             "credit_wallet",
-            Body::CreditWallet(CreditWallet { user_id: alice(), amount: 2000, reason: None, origin: origin() }),
+            Body::CreditWallet(CreditWallet {
+                user_id: alice(),
+                amount: 2000,
+                reason: Some("cancelled".to_owned()),
+                origin: origin(),
+            }),
         ),
     ]
 }
@@ -271,6 +276,27 @@ fn seats_outcomes() -> Vec<(&'static str, &'static str, Success)> {
     ]
 }
 
+fn wallets_outcomes() -> Vec<(&'static str, &'static str, Success)> {
+    let changed = |kind, amount, balance_after| {
+        Success::WalletChanged(Entry {
+            id: EntryId(uuid(0xe5)),
+            user_id: alice(),
+            number: 7,
+            kind,
+            amount,
+            balance_after,
+            reason: None,
+            request_id: RequestId(uuid(0x10)),
+            at: arrival(Lane::Wallets, 1234),
+        })
+    };
+    vec![
+        ("charged", "charge_wallet", changed(EntryKind::Charge, 5000, 6000)),
+        ("debited", "debit_wallet", changed(EntryKind::Debit, 500, 5500)),
+        ("credited", "credit_wallet", changed(EntryKind::Refund, 2000, 7500)),
+    ]
+}
+
 fn queues_outcomes() -> Vec<(&'static str, &'static str, Success)> {
     let schedule_id = schedule();
     let active = || vec![token(11, TokenStatus::Active)];
@@ -305,17 +331,6 @@ fn refusals() -> Vec<(&'static str, Outcome)> {
 
 /// Every shape of an outcome, by the name of its golden file.
 pub(super) fn outcomes() -> Vec<(&'static str, Outcome)> {
-    let entry = Entry {
-        id: EntryId(uuid(0xe5)),
-        user_id: alice(),
-        number: 7,
-        kind: EntryKind::Charge,
-        amount: 5000,
-        balance_after: 6000,
-        reason: None,
-        request_id: RequestId(uuid(0x10)),
-        at: arrival(Lane::Wallets, 1234),
-    };
     let internal = |command| matches!(command, "expire_holds" | "seen" | "tick");
     let of_lane = |lane| {
         move |(name, command, success)| {
@@ -323,11 +338,10 @@ pub(super) fn outcomes() -> Vec<(&'static str, Outcome)> {
             (name, Outcome { command, user_id, verdict: Verdict::Succeeded(success), lane })
         }
     };
-    let changed = vec![("wallet_changed", "charge_wallet", Success::WalletChanged(entry))];
     seats_outcomes()
         .into_iter()
         .map(of_lane(Lane::Seats))
-        .chain(changed.into_iter().map(of_lane(Lane::Wallets)))
+        .chain(wallets_outcomes().into_iter().map(of_lane(Lane::Wallets)))
         .chain(queues_outcomes().into_iter().map(of_lane(Lane::Queues)))
         .chain(refusals())
         .collect()
