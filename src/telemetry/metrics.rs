@@ -64,3 +64,17 @@ pub static LOG_COMMIT_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     let buckets = (0..14).map(|i| f64::from(1 << i)).collect();
     histogram("turnstile_log_commit_records", "Records in one commit of the log", &["log"], buckets)
 });
+/// Requests answered, by route template, method and status.
+pub static HTTP_REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("turnstile_http_requests_total", "HTTP requests answered", &["route", "method", "status"])
+});
+/// Time to the head of the answer, by route template and method.
+pub static HTTP_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram("turnstile_http_seconds", "Time to the head of the answer", &["route", "method"], seconds_buckets())
+});
+/// Requests being answered.
+pub static HTTP_IN_FLIGHT: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_http_in_flight", "HTTP requests being answered", &[]));
+/// Waits for an outcome.
+pub static WAITERS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_waiters", "Requests that wait for an outcome", &[]));

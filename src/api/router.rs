@@ -1,0 +1,32 @@
+//! Every path of the front door, on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+
+use super::{AppState, edge, health, holds, requests, reservations, wallet};
+
+/// All paths over one state.
+pub fn router(state: Arc<AppState>) -> Router {
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/v1/requests/{id}", get(requests::get_request))
+        .route("/v1/schedules/{id}/holds", post(holds::hold_seats))
+        .route("/v1/reservations", get(reservations::list_reservations))
+        .route("/v1/reservations/{id}", get(reservations::get_reservation))
+        .route("/v1/reservations/{id}", delete(reservations::cancel_reservation))
+        .route("/v1/reservations/{id}/payment", post(reservations::pay_reservation))
+        .route("/v1/payments", get(reservations::list_payments))
+        .route("/v1/wallet", get(wallet::get_wallet))
+        .route("/v1/wallet/charges", post(wallet::charge_wallet))
+        .route("/v1/wallet/debits", post(wallet::debit_wallet))
+        .route("/v1/wallet/entries", get(wallet::list_entries))
+        .fallback(edge::no_such_path)
+        .method_not_allowed_fallback(edge::no_such_method)
+        .layer(from_fn_with_state(state.clone(), edge::guard))
+        .with_state(state)
+}

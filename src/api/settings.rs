@@ -1,0 +1,94 @@
+//! What can be set about the front door. The configuration maps onto it; the defaults are the program's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Bounds and times of the front door.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub auth: AuthSettings,
+    /// Most connections open at once; further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// Most requests being answered at once; further ones get 503. Streams count only until their head is sent.
+    pub requests_in_flight_max: usize,
+    /// A connection must send a whole request head within this time.
+    pub header_timeout: Duration,
+    /// A request's body must be here within this time.
+    pub body_timeout: Duration,
+    /// Most bytes of a request's body.
+    pub body_bytes_max: usize,
+    /// Longest `Prefer: wait`, in seconds; more is taken as this.
+    pub wait_seconds_max: u64,
+    /// Most requests waited for at once; beyond it a wait is answered 202 at once.
+    pub waiters_max: usize,
+    /// The log must acknowledge a command within this time, else the answer is 503 "outcome unknown".
+    pub append_timeout: Duration,
+    /// Commands one user may send at once.
+    pub user_burst: u32,
+    /// Commands per second one user may send in the long run.
+    pub user_per_second: u32,
+    /// Users whose pace is remembered; the longest unseen are forgotten first.
+    pub users_tracked_max: usize,
+    /// Most commands of one lane partition appended but not decided; beyond it 503.
+    pub backlog_max: u64,
+    /// How old the view of what is decided may be.
+    pub progress_age_max: Duration,
+    /// Idempotency keys remembered while their commands are on their way; the store knows the rest.
+    pub recent_keys_max: usize,
+    /// How long connections may take to end once shutdown has begun.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            auth: AuthSettings::Dev,
+            connections_max: 20_000,
+            requests_in_flight_max: 20_000,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            body_bytes_max: 64 * 1024,
+            wait_seconds_max: 30,
+            waiters_max: 50_000,
+            append_timeout: Duration::from_secs(10),
+            user_burst: 1000,
+            user_per_second: 200,
+            users_tracked_max: 100_000,
+            backlog_max: 50_000,
+            progress_age_max: Duration::from_millis(250),
+            recent_keys_max: 50_000,
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How callers prove who they are.
+#[derive(Clone)]
+pub enum AuthSettings {
+    /// `X-User-Id` is believed. For a loopback address only.
+    Dev,
+    Jwt(JwtKeySource),
+}
+
+/// What tokens are checked with. Exactly one, so that no token can choose its own kind of key.
+#[derive(Clone)]
+pub enum JwtKeySource {
+    /// At least 32 bytes (RFC 7518, 3.2).
+    Hs256Secret(String),
+    /// PEM file with an RSA (RS256) or Ed25519 (EdDSA) public key.
+    PublicKeyFile(PathBuf),
+    /// JSON file with RSA and Ed25519 keys, chosen by `kid`.
+    JwksFile(PathBuf),
+}
+
+impl std::fmt::Debug for AuthSettings {
+    /// Never prints the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            AuthSettings::Dev => "Dev",
+            AuthSettings::Jwt(JwtKeySource::Hs256Secret(_)) => "Jwt(Hs256Secret)",
+            AuthSettings::Jwt(JwtKeySource::PublicKeyFile(_)) => "Jwt(PublicKeyFile)",
+            AuthSettings::Jwt(JwtKeySource::JwksFile(_)) => "Jwt(JwksFile)",
+        })
+    }
+}
