@@ -31,7 +31,8 @@ impl FromRequestParts<Arc<AppState>> for PathId {
     async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
         let text = Path::<String>::from_request_parts(parts, state).await;
         let text = text.map_err(|_| Problem::new(INVALID_REQUEST, "the path is not valid UTF-8"))?;
-        let id = Uuid::try_parse(&text).map_err(|_| Problem::new(INVALID_REQUEST, "the id in the path is not a UUID"))?;
+        let id =
+            Uuid::try_parse(&text).map_err(|_| Problem::new(INVALID_REQUEST, "the id in the path is not a UUID"))?;
         Ok(PathId(id))
     }
 }
@@ -137,7 +138,8 @@ async fn read_body(request: Request, state: &AppState) -> Result<Bytes, Problem>
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| Problem::new(MALFORMED_JSON, format!("the body is not JSON: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| Problem::new(MALFORMED_JSON, format!("the body is not JSON: {error}")))
 }
 
 /// A header as text, if it is there exactly once.

@@ -60,7 +60,11 @@ impl Feed {
 
     fn set_following(&self, partition: u32, following: bool) {
         let mut partitions = self.following.lock().unwrap_or_else(PoisonError::into_inner);
-        if following { partitions.insert(partition) } else { partitions.remove(&partition) };
+        if following {
+            partitions.insert(partition)
+        } else {
+            partitions.remove(&partition)
+        };
     }
 }
 

@@ -222,8 +222,7 @@ mod tests {
             fields.objects("rows", 10, |row| row.amount("price"));
         });
         let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
-        let expected =
-            ["/title", "/flag", "/count", "/when", "/absent", "/rows/0/price", "/rows/1", "/rows/2/price"];
+        let expected = ["/title", "/flag", "/count", "/when", "/absent", "/rows/0/price", "/rows/1", "/rows/2/price"];
         assert_eq!(pointers, expected);
     }
 

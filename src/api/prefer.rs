@@ -78,7 +78,8 @@ mod tests {
     fn wait_is_bounded_and_nonsense_is_ignored() {
         assert_eq!(wait(&["wait=31"]), Some(30));
         assert_eq!(wait(&["wait=99999999999999999999999"]), Some(30));
-        for none in ["", "wait", "wait=", "wait=-1", "wait=1.5", "wait=ten", "wait=0", "waiting=5", "x=\"wait=5", "=;,"] {
+        for none in ["", "wait", "wait=", "wait=-1", "wait=1.5", "wait=ten", "wait=0", "waiting=5", "x=\"wait=5", "=;,"]
+        {
             assert_eq!(wait(&[none]), None, "{none}");
         }
         assert_eq!(wait(&[]), None);

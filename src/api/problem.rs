@@ -136,7 +136,9 @@ impl Problem {
 /// The members every problem has.
 pub fn describe(code: &str, status: StatusCode, detail: &str) -> Map<String, Value> {
     let mut title = code.replace('_', " ");
-    title[..1].make_ascii_uppercase();
+    if let Some(first) = title.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
     let members = [
         ("type", Value::from(format!("/docs#{code}"))),
         ("title", title.into()),

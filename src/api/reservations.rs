@@ -16,7 +16,7 @@ use super::submit::{Ask, submit};
 use crate::domain::command::{CancelReservation, PayReservation};
 use crate::domain::section::{Payment, Reservation};
 use crate::domain::{Body, Code, PaymentId, ReservationId};
-use crate::wire::outcome::seat_name;
+use crate::wire::seat_name;
 use crate::wire::time::rfc3339;
 
 /// A reservation as its owner sees it.

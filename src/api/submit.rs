@@ -76,18 +76,19 @@ pub async fn publish(state: &AppState, user: &UserId, ask: &Ask, body: Body) -> 
     let fingerprint = command::fingerprint(&body);
     // Too many waits already: then 202 at once, which is always a right answer.
     let waiter = ask.wait.and_then(|wait| Some((state.waiters.register(request_id, Some(fingerprint))?, wait)));
-    let mut known = None;
-    if ask.key.is_some() {
-        if let Some(row) = state.store.request(request_id).await? {
-            known = Some(row.position);
-            match repeated(request_id, fingerprint, row)? {
-                view if view.is_decided() => return Ok(Answer::Decided(view)),
-                _undecided => {}
+    let stored = match ask.key {
+        Some(_) => state.store.request(request_id).await?,
+        None => None,
+    };
+    let position = match stored {
+        Some(row) => {
+            let position = row.position;
+            let view = repeated(request_id, fingerprint, row)?;
+            if view.is_decided() {
+                return Ok(Answer::Decided(view));
             }
+            position
         }
-    }
-    let position = match known {
-        Some(position) => position,
         None => append_once(state, ask, Command { request_id, body }, fingerprint).await?,
     };
     if let Some((waiter, wait)) = waiter {
@@ -271,9 +272,7 @@ fn accepted(request_id: RequestId, position: Position) -> Response {
 /// Version 00 of the W3C trace context, with ids that are not all zero.
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
-    let hex = |part: &str, len| {
-        part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
+    let hex = |part: &str, len| part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let set = |part: &str| part.bytes().any(|b| b != b'0');
     matches!(parts[..], ["00", trace, span, flags]
         if hex(trace, 32) && set(trace) && hex(span, 16) && set(span) && hex(flags, 2))

@@ -71,7 +71,8 @@ impl Waiters {
         let mut table = self.lock();
         let Some(entries) = table.by_request.remove(&outcome.view.request_id) else { return };
         let before = entries.len();
-        let concerned = |entry: &Entry| !reused || (entry.fingerprint.is_some() && entry.fingerprint == outcome.fingerprint);
+        let concerned =
+            |entry: &Entry| !reused || (entry.fingerprint.is_some() && entry.fingerprint == outcome.fingerprint);
         let (served, left): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(concerned);
         table.count -= before - left.len();
         if !left.is_empty() {
