@@ -18,23 +18,10 @@ pub use log::{Database, LogConfig};
 pub use read::Secret;
 pub use worker::{Retention, WorkerConfig};
 
+use crate::telemetry::logging::{LogFormat, Logging};
+
 /// The commented defaults; every key there is lies in it.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
-
-/// What log lines look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Human on a terminal, else JSON.
-    Auto,
-    Human,
-    Json,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telemetry {
-    pub format: LogFormat,
-    pub filter: String,
-}
 
 /// The effective configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +34,7 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub retention: Retention,
     pub shutdown_deadline: Duration,
-    pub telemetry: Telemetry,
+    pub logging: Logging,
     pub demo_on_first_start: bool,
 }
 
@@ -93,10 +80,7 @@ impl Config {
             worker: WorkerConfig::read(layers)?,
             retention: Retention::read(layers)?,
             shutdown_deadline: layers.seconds("shutdown.deadline_seconds", 1..=600)?,
-            telemetry: Telemetry {
-                format: layers.choice("telemetry.log_format", &formats)?,
-                filter: filter.to_owned(),
-            },
+            logging: Logging { format: layers.choice("telemetry.log_format", &formats)?, filter: filter.to_owned() },
             demo_on_first_start: layers.flag("demo.on_first_start")?,
         };
         if config.shutdown_deadline <= config.worker.drain_deadline {

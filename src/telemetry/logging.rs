@@ -4,10 +4,24 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{LogFormat, Telemetry};
+/// What log lines look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human on a terminal, else JSON.
+    Auto,
+    Human,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    pub format: LogFormat,
+    /// As in `RUST_LOG`.
+    pub filter: String,
+}
 
 /// Starts logging for the rest of the process; a second call changes nothing.
-pub fn init(settings: &Telemetry) {
+pub fn init(settings: &Logging) {
     let terminal = std::io::stderr().is_terminal();
     // The filter was checked with the configuration.
     let filter = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
