@@ -14,6 +14,9 @@ use super::section::{Payment, Reservation, Seat, SectionRow};
 use super::wallet::{Entry, Wallet};
 use super::{Change, Code};
 
+#[cfg(test)]
+mod tests;
+
 /// A row of state that counts in the state hash.
 pub trait Digest {
     fn digest(&self) -> u64;
