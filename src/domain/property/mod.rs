@@ -213,7 +213,7 @@ proptest! {
 }
 
 #[test]
-fn s7_a_payment_around_the_end_of_a_hold_is_confirmed_and_debited_or_expired_and_not() {
+fn f17_s7_a_payment_around_the_end_of_a_hold_is_confirmed_and_debited_or_expired_and_not() {
     for (at_end, confirmed) in [(-1, true), (0, false), (1, false)] {
         for expire_first in [true, false] {
             let (mut world, mut model) = (World::open(), Model::new());

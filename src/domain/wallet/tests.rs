@@ -94,7 +94,7 @@ fn refused(decision: &Decision) -> Code {
 }
 
 #[test]
-fn the_first_charge_makes_the_wallet_and_every_change_appends_an_entry_with_the_balance_after_it() {
+fn f21_the_first_charge_makes_the_wallet_and_every_change_appends_an_entry_with_the_balance_after_it() {
     let mut purse = Purse::default();
     for body in [charge(1000), spend(100), pay(300), refund(300)] {
         let decision = purse.run(body);
@@ -117,7 +117,7 @@ fn the_first_charge_makes_the_wallet_and_every_change_appends_an_entry_with_the_
 }
 
 #[test]
-fn each_command_answers_by_its_rule() {
+fn f21_w9_each_command_answers_by_its_rule() {
     // (balance before, command, refusal or balance after)
     let cases = [
         (0, charge(1), Ok(1)),

@@ -12,7 +12,7 @@ fn status(hall: &Hall, reservation: &Reservation) -> ReservationStatus {
 }
 
 #[test]
-fn opening_makes_free_seats_numbered_from_one() {
+fn f11_opening_makes_free_seats_numbered_from_one() {
     let hall = Hall::with_seats(3);
     let section = hall.section();
     assert_eq!(hall.picture(), "...");
@@ -77,7 +77,7 @@ fn nothing_can_be_asked_of_a_section_that_was_never_opened() {
 }
 
 #[test]
-fn a_hold_takes_the_seats_fixes_the_price_and_ends_after_its_ttl() {
+fn f14_a_hold_takes_the_seats_fixes_the_price_and_ends_after_its_ttl() {
     let mut hall = Hall::with_seats(5);
     let decision = hall.hold(2_000, "ann", &[2, 3]);
     let Success::Held { reservation, expired } = succeeded(&decision) else { panic!() };
@@ -121,7 +121,7 @@ fn the_first_check_that_fails_names_the_refusal() {
 }
 
 #[test]
-fn a_taken_seat_names_the_lowest_one_and_who_was_first() {
+fn f16_s1_a_taken_seat_names_the_lowest_one_and_who_was_first() {
     let mut hall = Hall::with_seats(6);
     hall.held(2_000, "ann", &[5]);
     let first = hall.held(2_001, "bob", &[3]);
@@ -149,7 +149,7 @@ fn paying_and_sold_seats_are_taken_by_the_hold_that_came_first() {
 }
 
 #[test]
-fn the_limit_counts_a_users_held_paying_and_sold_seats_but_not_those_that_ran_out() {
+fn f15_the_limit_counts_a_users_held_paying_and_sold_seats_but_not_those_that_ran_out() {
     let mut hall = Hall::with_seats(20);
     hall.confirmed(2_000, "ann", &[1]);
     let paying = hall.held(2_000, "ann", &[2]);
@@ -201,7 +201,7 @@ fn a_refused_hold_does_not_end_the_holds_that_ran_out() {
 }
 
 #[test]
-fn best_available_takes_the_lowest_run_that_leaves_no_single_seat() {
+fn f15_best_available_takes_the_lowest_run_that_leaves_no_single_seat() {
     // (free seats as dots, wanted, first seat of the run)
     let cases = [
         ("..........", 2, Some(1)),
@@ -229,7 +229,7 @@ fn best_available_takes_the_lowest_run_that_leaves_no_single_seat() {
 }
 
 #[test]
-fn thirty_users_who_want_two_of_fifty_seats_get_twenty_five_pairs() {
+fn f15_s5_thirty_users_who_want_two_of_fifty_seats_get_twenty_five_pairs() {
     let mut hall = Hall::with_seats(50);
     let mut refusals = 0;
     for n in 0..30 {
@@ -258,7 +258,7 @@ fn best_available_counts_seats_that_ran_out_as_free() {
 }
 
 #[test]
-fn expiry_ends_what_is_due_at_its_time_and_nothing_else() {
+fn f14_s6_expiry_ends_what_is_due_at_its_time_and_nothing_else() {
     let mut hall = Hall::with_seats(8);
     let due = hall.held(2_000, "ann", &[4, 5]);
     let also_due = hall.held(2_000, "bob", &[1]);

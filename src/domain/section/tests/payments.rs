@@ -105,7 +105,7 @@ fn paying_locks_the_seats_and_asks_the_wallet() {
 }
 
 #[test]
-fn what_can_be_paid_depends_on_the_state() {
+fn p3_what_can_be_paid_depends_on_the_state() {
     let expected = [
         Ok(()),
         Err(Code::PaymentInProgress),
@@ -126,7 +126,7 @@ fn what_can_be_paid_depends_on_the_state() {
 }
 
 #[test]
-fn a_hold_can_be_paid_until_just_before_its_end_whether_or_not_its_expiry_was_recorded() {
+fn f17_s6_a_hold_can_be_paid_until_just_before_its_end_whether_or_not_its_expiry_was_recorded() {
     for (time, payable) in [(END - 1, true), (END, false), (END + 1, false)] {
         let (mut hall, id, _) = in_state("held");
         let decision = hall.run(time, pay("ann", id, None));
@@ -140,7 +140,7 @@ fn a_hold_can_be_paid_until_just_before_its_end_whether_or_not_its_expiry_was_re
 }
 
 #[test]
-fn a_payment_is_checked_for_reservation_then_owner_then_state_then_amount() {
+fn s8_p7_a_payment_is_checked_for_reservation_then_owner_then_state_then_amount() {
     let (mut hall, id, _) = in_state("held");
     let unknown = ReservationId(Uuid::from_u128(5));
     let cases = [
@@ -160,7 +160,7 @@ fn a_payment_is_checked_for_reservation_then_owner_then_state_then_amount() {
 }
 
 #[test]
-fn a_debit_confirms_sells_and_completes_the_pay_request_and_the_token() {
+fn f22_a_debit_confirms_sells_and_completes_the_pay_request_and_the_token() {
     for queue in [true, false] {
         let mut hall = Hall::closed();
         succeeded(&hall.run(0, Body::OpenSection(OpenSection { queue, ..opening() })));
@@ -185,7 +185,7 @@ fn a_debit_confirms_sells_and_completes_the_pay_request_and_the_token() {
 }
 
 #[test]
-fn a_declined_payment_goes_back_to_held_only_before_the_hold_ends() {
+fn f23_a_declined_payment_goes_back_to_held_only_before_the_hold_ends() {
     let cases = [(END - 1, ReservationStatus::Held, "hh.", 1), (END, ReservationStatus::Expired, "...", 3)];
     for (time, status, picture, available) in cases {
         let (mut hall, id, origin) = in_state("paying");
@@ -204,7 +204,7 @@ fn a_declined_payment_goes_back_to_held_only_before_the_hold_ends() {
 }
 
 #[test]
-fn after_a_decline_the_user_may_pay_again_and_a_late_answer_to_the_first_try_changes_nothing() {
+fn f23_p6_after_a_decline_the_user_may_pay_again_and_a_late_answer_to_the_first_try_changes_nothing() {
     let (mut hall, id, first) = in_state("paying");
     hall.run(2_002, settle("ann", &first, DECLINED));
     let second = hall.paying(2_003, "ann", id);
@@ -265,7 +265,7 @@ fn a_settlement_for_another_payment_request_user_or_reservation_changes_nothing(
 }
 
 #[test]
-fn cancelling_a_hold_frees_its_seats_at_once() {
+fn f18_cancelling_a_hold_frees_its_seats_at_once() {
     let (mut hall, id, _) = in_state("held");
     let decision = hall.run(END - 1, cancel("ann", id));
     assert_eq!(succeeded(&decision), Success::Cancelled(hall.reservation(id).clone()));
@@ -299,7 +299,7 @@ fn what_can_be_cancelled_depends_on_the_state_and_the_time() {
 }
 
 #[test]
-fn cancelling_what_is_paid_frees_the_seats_asks_for_the_refund_and_waits() {
+fn f18_cancelling_what_is_paid_frees_the_seats_asks_for_the_refund_and_waits() {
     let (mut hall, id, paid) = in_state("confirmed");
     let decision = hall.run(3_000, cancel("ann", id));
     assert_eq!((&decision.verdict, &decision.completes), (&Verdict::Pending, &None));
@@ -314,7 +314,7 @@ fn cancelling_what_is_paid_frees_the_seats_asks_for_the_refund_and_waits() {
 }
 
 #[test]
-fn a_refund_ends_reservation_and_payment_and_completes_the_cancel_request_though_the_seats_are_others() {
+fn f18_p8_a_refund_ends_reservation_and_payment_and_completes_the_cancel_request_though_the_seats_are_others() {
     let (mut hall, id, origin) = in_state("refunding");
     hall.held(3_000, "bob", &[1, 2]);
     let decision = hall.run(3_001, settle("ann", &origin, REFUNDED));
