@@ -88,12 +88,18 @@ pub enum Success {
         queue: queue::Queue,
         admitted: Vec<queue::Token>,
     },
-    /// `ahead`: waiting tokens before this one.
+    /// `ahead`: waiting tokens before this one. `admitted`: others let in by the same decision; the user's own token
+    /// says by its status whether it was. `ended`: the user's token before this one, if its time was over.
     Joined {
         token: queue::Token,
         ahead: u64,
+        admitted: Vec<queue::Token>,
+        ended: Vec<queue::Token>,
     },
-    Left(queue::Token),
+    Left {
+        token: queue::Token,
+        admitted: Vec<queue::Token>,
+    },
     SeenNoted {
         schedule_id: ScheduleId,
         tokens: u64,
@@ -102,10 +108,12 @@ pub enum Success {
         token: queue::Token,
         admitted: Vec<queue::Token>,
     },
+    /// `requeued`: new WAITING tokens of users whose time was over; who was let in again at once is among `admitted`.
     Ticked {
         schedule_id: ScheduleId,
         admitted: Vec<queue::Token>,
         ended: Vec<queue::Token>,
+        requeued: Vec<queue::Token>,
     },
 }
 

@@ -49,11 +49,16 @@ pub(super) fn write_result(o: &mut Object<'_>, success: &Success) {
             write_queue(o, queue);
             write_tokens(o, "admitted", admitted);
         }
-        Success::Joined { token, ahead } => {
+        Success::Joined { token, ahead, admitted, ended } => {
             write_place(o, token);
             o.bare("position", token.sequence).bare("ahead", ahead);
+            write_tokens(o, "admitted", admitted);
+            write_tokens(o, "ended", ended);
         }
-        Success::Left(token) => write_place(o, token),
+        Success::Left { token, admitted } => {
+            write_place(o, token);
+            write_tokens(o, "admitted", admitted);
+        }
         Success::SeenNoted { schedule_id, tokens } => {
             o.plain("schedule_id", schedule_id).bare("tokens", tokens);
         }
@@ -61,10 +66,11 @@ pub(super) fn write_result(o: &mut Object<'_>, success: &Success) {
             write_place(o, token);
             write_tokens(o, "admitted", admitted);
         }
-        Success::Ticked { schedule_id, admitted, ended } => {
+        Success::Ticked { schedule_id, admitted, ended, requeued } => {
             o.plain("schedule_id", schedule_id);
             write_tokens(o, "admitted", admitted);
             write_tokens(o, "ended", ended);
+            write_tokens(o, "requeued", requeued);
         }
     }
 }

@@ -301,18 +301,21 @@ fn queues_outcomes() -> Vec<(&'static str, &'static str, Success)> {
     let schedule_id = schedule();
     let active = || vec![token(11, TokenStatus::Active)];
     let configured = Success::QueueConfigured { queue: queue(), admitted: active() };
-    let joined_active = Success::Joined { token: token(1, TokenStatus::Active), ahead: 0 };
+    let joined = |token, ahead, admitted, ended| Success::Joined { token, ahead, admitted, ended };
+    let joined_active = joined(token(12, TokenStatus::Active), 0, active(), vec![token(3, TokenStatus::Expired)]);
+    let joined_waiting = joined(token(42, TokenStatus::Waiting), 31, vec![], vec![]);
     let completed = Success::TokenCompleted { token: token(2, TokenStatus::Completed), admitted: active() };
-    let ended = vec![token(3, TokenStatus::Waiting), token(4, TokenStatus::Expired)];
+    let ended = vec![token(3, TokenStatus::Expired), token(4, TokenStatus::Expired)];
+    let requeued = vec![token(43, TokenStatus::Waiting)];
     vec![
         ("queue_opened", "open_queue", Success::QueueOpened(queue())),
         ("queue_configured", "configure_queue", configured),
-        ("joined_waiting", "join_queue", Success::Joined { token: token(42, TokenStatus::Waiting), ahead: 31 }),
+        ("joined_waiting", "join_queue", joined_waiting),
         ("joined_active", "join_queue", joined_active),
-        ("left", "leave_queue", Success::Left(token(42, TokenStatus::Left))),
+        ("left", "leave_queue", Success::Left { token: token(42, TokenStatus::Left), admitted: active() }),
         ("seen_noted", "seen", Success::SeenNoted { schedule_id, tokens: 3 }),
         ("token_completed", "complete_token", completed),
-        ("ticked", "tick", Success::Ticked { schedule_id, admitted: active(), ended }),
+        ("ticked", "tick", Success::Ticked { schedule_id, admitted: active(), ended, requeued }),
     ]
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Draft<'a> {
     admitted: Vec<u64>,
     /// Sequences, in the order in which they ended.
     ended: Vec<u64>,
+    /// Sequences this decision gave, ascending.
+    added: Vec<u64>,
     /// No token below this is WAITING.
     front: u64,
 }
@@ -26,6 +28,8 @@ pub(super) struct Finished {
     pub changes: Vec<Change>,
     pub admitted: Vec<Token>,
     pub ended: Vec<Token>,
+    /// New tokens that still wait.
+    pub added: Vec<Token>,
 }
 
 impl<'a> Draft<'a> {
@@ -37,6 +41,7 @@ impl<'a> Draft<'a> {
             touched: BTreeMap::new(),
             admitted: Vec::new(),
             ended: Vec::new(),
+            added: Vec::new(),
             front: 0,
         }
     }
@@ -61,6 +66,7 @@ impl<'a> Draft<'a> {
             changed: self.at,
         };
         self.touched.insert(sequence, token);
+        self.added.push(sequence);
         self.row.next_sequence += 1;
         self.row.waiting += 1;
         sequence
@@ -172,13 +178,14 @@ impl<'a> Draft<'a> {
         let list = |sequences: &[u64]| -> Vec<Token> {
             sequences.iter().filter_map(|sequence| self.touched.get(sequence).cloned()).collect()
         };
-        let (admitted, ended) = (list(&self.admitted), list(&self.ended));
+        let (admitted, ended, mut added) = (list(&self.admitted), list(&self.ended), list(&self.added));
+        added.retain(|token| token.status == TokenStatus::Waiting);
         let mut changes = Vec::with_capacity(self.touched.len() + 1);
         if self.row != self.state.row {
             self.row.changed = self.at;
             changes.push(Change::Queue(self.row.clone()));
         }
         changes.extend(self.touched.into_values().map(Change::Token));
-        Finished { row: self.row, changes, admitted, ended }
+        Finished { row: self.row, changes, admitted, ended, added }
     }
 }

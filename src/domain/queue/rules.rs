@@ -12,7 +12,7 @@ use crate::domain::command::{ConfigureQueue, OpenQueue, Seen};
 use crate::domain::{Arrival, Body, Change, Code, Command, Decision, Refusal, ScheduleId, Success, UserId};
 
 /// Most tokens one decision lets in, so that its outcome record stays below a log's record limit (1 MiB): a token takes
-/// at most 200 bytes there, so 1,000 let in and 1,000 ended by one tick take 400 KB. An operator who asks for more gets
+/// at most 200 bytes there, so 1,000 let in, 1,000 ended and 1,000 requeued by one tick take 600 KB. An operator who asks for more gets
 /// this many and sees it in the result.
 /// [`QueueState::next_due`] then says that a tick is due at once.
 pub const ADMISSIONS_PER_DECISION_MAX: usize = 1_000;
@@ -110,25 +110,28 @@ fn rejoin(queue: &QueueState, token: &Token, at: &Arrival) -> Decision {
     }
     let ahead = queue.ahead(token.sequence).unwrap_or(0);
     let token = draft.token(token.sequence).unwrap_or(token).clone();
-    Decision::succeeded(Success::Joined { token, ahead }, draft.finish().changes)
+    let joined = Success::Joined { token, ahead, admitted: Vec::new(), ended: Vec::new() };
+    Decision::succeeded(joined, draft.finish().changes)
 }
 
 /// The outcome for a token that is the last of the queue: all others that wait are ahead of it.
 fn joined(draft: Draft<'_>, sequence: u64) -> Decision {
     let token = draft.token(sequence).cloned();
-    let done = draft.finish();
+    let mut done = draft.finish();
+    done.admitted.retain(|token| token.sequence != sequence);
     match token {
         Some(token) => {
             let waits = token.status == TokenStatus::Waiting;
             let ahead = if waits { done.row.waiting - 1 } else { 0 };
-            Decision::succeeded(Success::Joined { token, ahead }, done.changes)
+            let joined = Success::Joined { token, ahead, admitted: done.admitted, ended: done.ended };
+            Decision::succeeded(joined, done.changes)
         }
         None => no_token(),
     }
 }
 
 fn leave_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision {
-    end_token(queue, user, TokenStatus::Left, at, |token, _| Success::Left(token))
+    end_token(queue, user, TokenStatus::Left, at, |token, admitted| Success::Left { token, admitted })
 }
 
 /// The user paid. A token that ran out and waits again is done as well: who holds a seat may pay until the hold ends.
@@ -182,7 +185,8 @@ fn run_tick(queue: &QueueState, schedule_id: ScheduleId, at: &Arrival) -> Decisi
     }
     draft.admit();
     let done = draft.finish();
-    Decision::succeeded(Success::Ticked { schedule_id, admitted: done.admitted, ended: done.ended }, done.changes)
+    let ticked = Success::Ticked { schedule_id, admitted: done.admitted, ended: done.ended, requeued: done.added };
+    Decision::succeeded(ticked, done.changes)
 }
 
 fn has_run_out(token: &Token, at: &Arrival) -> bool {

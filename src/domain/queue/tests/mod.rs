@@ -119,7 +119,7 @@ impl Fixture {
 
     fn joined(&mut self, number: u32) -> (Token, u64) {
         match self.run(join(number)).verdict {
-            Verdict::Succeeded(Success::Joined { token, ahead }) => (token, ahead),
+            Verdict::Succeeded(Success::Joined { token, ahead, .. }) => (token, ahead),
             other => panic!("{other:?}"),
         }
     }

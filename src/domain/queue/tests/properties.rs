@@ -64,9 +64,11 @@ fn any_wait() -> impl Strategy<Value = Option<i64>> {
 fn run_both(fixture: &mut Fixture, model: &mut Model, body: Body) -> Decision {
     let told = model.run(&body, fixture.now);
     let was = fixture.row().clone();
+    let statuses: BTreeMap<u64, TokenStatus> = fixture.stored.values().map(|t| (t.sequence, t.status)).collect();
     let decision = fixture.run(body);
+    assert_told(&decision, |sequence| statuses.get(&sequence).copied());
     match (&decision.verdict, told) {
-        (Verdict::Succeeded(Success::Joined { token, ahead }), Ok(Some(expected))) => {
+        (Verdict::Succeeded(Success::Joined { token, ahead, .. }), Ok(Some(expected))) => {
             assert_eq!((token.sequence, *ahead), expected);
             assert_eq!(fixture.state().token(token.sequence), Some(token));
         }
@@ -83,6 +85,30 @@ fn run_both(fixture: &mut Fixture, model: &mut Model, body: Body) -> Decision {
     let row = fixture.row();
     assert!(row.active <= was.active.max(row.limits.max_active.into()), "nobody is let in above the limit");
     decision
+}
+
+/// Whoever follows the outcomes alone knows every token's sequence, user and status.
+fn assert_told(decision: &Decision, seen_status: impl Fn(u64) -> Option<TokenStatus>) {
+    let Verdict::Succeeded(success) = &decision.verdict else { return };
+    let none = Vec::new();
+    let (token, lists): (Option<&Token>, [&Vec<Token>; 3]) = match success {
+        Success::QueueConfigured { admitted, .. } => (None, [admitted, &none, &none]),
+        Success::Joined { token, admitted, ended, .. } => (Some(token), [admitted, ended, &none]),
+        Success::Left { token, admitted } => (Some(token), [admitted, &none, &none]),
+        Success::TokenCompleted { token, admitted } => (Some(token), [admitted, &none, &none]),
+        Success::Ticked { admitted, ended, requeued, .. } => (None, [admitted, ended, requeued]),
+        _ => (None, [&none, &none, &none]),
+    };
+    let told: BTreeMap<u64, &Token> =
+        token.into_iter().chain(lists.into_iter().flatten()).map(|token| (token.sequence, token)).collect();
+    assert_eq!(told.len(), usize::from(token.is_some()) + lists.iter().map(|l| l.len()).sum::<usize>(), "told once");
+    for change in &decision.changes {
+        if let Change::Token(changed) = change
+            && seen_status(changed.sequence) != Some(changed.status)
+        {
+            assert_eq!(told.get(&changed.sequence), Some(&changed));
+        }
+    }
 }
 
 fn assert_equal(fixture: &Fixture, model: &Model) {

@@ -30,7 +30,7 @@ fn f05_f09_q3_positions_are_the_order_of_the_log() {
         rank = (rank + 7_919) % joins;
         let decision = run(index, join(rank));
         assert_eq!(decision.changes.len(), 2, "the queue's row and the token's");
-        let Verdict::Succeeded(Success::Joined { token, ahead }) = decision.verdict else { panic!() };
+        let Verdict::Succeeded(Success::Joined { token, ahead, .. }) = decision.verdict else { panic!() };
         assert_eq!((token.sequence, token.user_id, ahead), (index, user(rank), index.saturating_sub(11)));
         assert_eq!(token.status == TokenStatus::Active, index <= 10);
     }
