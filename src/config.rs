@@ -109,7 +109,8 @@ impl Config {
                 }
             }
         }
-        if needs.shared && needs.http && self.auth.queue_token_secret.is_none() {
+        let jwt = self.auth.mode != AuthMode::Dev;
+        if needs.shared && needs.http && jwt && self.auth.queue_token_secret.is_none() {
             let why = "is empty, but api processes must share it; give one of at least 32 bytes";
             return Err(layers.refuse("auth.queue_token_secret", why));
         }

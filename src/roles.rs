@@ -1,4 +1,130 @@
 //! What a process does once its configuration is right: opens log and store, starts its roles, ends them in order.
 
+pub mod backends;
 pub mod identity;
 pub mod retention;
+mod settings;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::backends::Backends;
+use crate::cli::{Failure, Target};
+use crate::commands::demo;
+use crate::config::{AuthMode, Config};
+use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
+use crate::runtime::shutdown;
+use crate::runtime::supervise::Supervisor;
+use crate::{api, processor};
+
+/// Of the shutdown's deadline, at most this much is kept for flushing the log after the tasks have ended.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+
+/// Which roles a process has; at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    pub api: bool,
+    pub worker: bool,
+}
+
+impl Roles {
+    pub const ALL: Roles = Roles { api: true, worker: true };
+    pub const API: Roles = Roles { api: true, worker: false };
+    pub const WORKER: Roles = Roles { api: false, worker: true };
+
+    fn name(self) -> &'static str {
+        match (self.api, self.worker) {
+            (true, false) => "api",
+            (false, _) => "worker",
+            (true, true) => "api and worker",
+        }
+    }
+}
+
+/// Runs the roles until SIGTERM or SIGINT, or until one of them fails.
+///
+/// # Errors
+/// When log and store do not fit together, cannot be opened, or a role failed or missed the deadline.
+pub async fn run(roles: Roles, config: Config) -> Result<(), Failure> {
+    let shutdown = shutdown::on_signal().context("signals cannot be received")?;
+    let listen = config.http.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen {listen} cannot be bound"))?;
+    let address = listener.local_addr().context("the bound address is unknown")?;
+    let (log, store) = backends::kinds(&config);
+    info!(%address, roles = roles.name(), log, store, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
+
+    let first_start = backends::is_first_start(&config);
+    let clock = Clock::System;
+    let opened = tokio::select! {
+        opened = Backends::open(&config, &clock) => opened?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let ended = serve(roles, &config, &clock, &opened, listener, shutdown, first_start).await;
+    opened.close(flush_within(&config)).await;
+    info!("stopped");
+    ended
+}
+
+fn flush_within(config: &Config) -> Duration {
+    FLUSH_MAX.min(config.shutdown_deadline / 4)
+}
+
+async fn serve(
+    roles: Roles,
+    config: &Config,
+    clock: &Clock,
+    opened: &Backends,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+    first_start: bool,
+) -> Result<(), Failure> {
+    identity::check(&*opened.log, &*opened.store, roles.worker).await.map_err(|error| match error {
+        identity::CheckError::Refused(reason) => Failure::Usage(reason),
+        other => Failure::Internal(other.into()),
+    })?;
+    let health = Health::default();
+    let address = listener.local_addr().context("the bound address is unknown")?;
+    let state = api::AppState::new(
+        opened.log.clone(),
+        opened.store.clone(),
+        clock.clone(),
+        health.clone(),
+        settings::api(config, roles.api),
+    )
+    .map_err(|error| Failure::Usage(format!("configuration: {error}")))?;
+
+    let mut tasks = Supervisor::new(shutdown.clone());
+    // The front door ends first: the commands it took are still decided for those who wait for them.
+    let worker_stop = if roles.api { CancellationToken::new() } else { shutdown.clone() };
+    let door_closed = worker_stop.clone().drop_guard();
+    let door_shutdown = shutdown.clone();
+    tasks.spawn("front door", async move {
+        let _door_closed = door_closed;
+        api::serve(listener, state, door_shutdown).await
+    });
+    if roles.worker {
+        let deps =
+            processor::Deps { log: opened.log.clone(), store: opened.store.clone(), clock: clock.clone(), health };
+        tasks.spawn("worker", processor::run(deps, settings::worker(config), worker_stop));
+        let (store, embedded) = (opened.store.clone(), opened.embedded.clone());
+        tasks.spawn("retention", retention::run(store, embedded, clock.clone(), config.retention.clone(), shutdown));
+    }
+    if first_start && roles == Roles::ALL && config.demo_on_first_start && config.auth.mode == AuthMode::Dev {
+        // Not supervised: it ends by itself, and a failure harms nobody.
+        tokio::spawn(offer_demo(format!("http://{address}"), clock.clone()));
+    }
+    Ok(tasks.run(config.shutdown_deadline.saturating_sub(flush_within(config))).await?)
+}
+
+async fn offer_demo(url: String, clock: Clock) {
+    let target = Target { url, token: None };
+    match demo::make(&target, &clock).await {
+        Ok(made) => print!("{}", demo::invitation(&target, &made)),
+        Err(error) => warn!(error = format!("{error:#}"), "no demo concert was made"),
+    }
+}

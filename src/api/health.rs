@@ -105,7 +105,9 @@ async fn checks(state: &AppState) -> Vec<Check> {
     let draining = state.health.is_draining() || state.shutdown.is_cancelled();
     let mut checks = vec![Check::new("not draining", draining.then(|| "the process is shutting down".to_owned()))];
     let feed = (!state.feed.is_running()).then(|| "not all partitions of the outcomes are followed".to_owned());
-    checks.push(Check::new("outcome feed", feed));
+    if state.settings.front_door {
+        checks.push(Check::new("outcome feed", feed));
+    }
     checks.extend(probe(state).await);
     let reported = state.health.snapshot().into_iter();
     checks.extend(reported.map(|(name, failure)| Check { name, failure: failure.map(|f| (f.severity, f.reason)) }));

@@ -10,10 +10,20 @@ use super::{AppState, edge, health, holds, requests, reservations, wallet};
 
 /// All paths over one state.
 pub fn router(state: Arc<AppState>) -> Router {
-    Router::new()
+    let paths = Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(health::metrics));
+    let paths = if state.settings.front_door { paths.merge(front_door()) } else { paths };
+    paths
+        .fallback(edge::no_such_path)
+        .method_not_allowed_fallback(edge::no_such_method)
+        .layer(from_fn_with_state(state.clone(), edge::guard))
+        .with_state(state)
+}
+
+fn front_door() -> Router<Arc<AppState>> {
+    Router::new()
         .route("/v1/requests/{id}", get(requests::get_request))
         .route("/v1/schedules/{id}/holds", post(holds::hold_seats))
         .route("/v1/reservations", get(reservations::list_reservations))
@@ -25,8 +35,4 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/v1/wallet/charges", post(wallet::charge_wallet))
         .route("/v1/wallet/debits", post(wallet::debit_wallet))
         .route("/v1/wallet/entries", get(wallet::list_entries))
-        .fallback(edge::no_such_path)
-        .method_not_allowed_fallback(edge::no_such_method)
-        .layer(from_fn_with_state(state.clone(), edge::guard))
-        .with_state(state)
 }

@@ -26,7 +26,8 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// `settings.drain_timeout`. An error means that something ended unasked and the role must come down.
 pub async fn serve(listener: TcpListener, state: Arc<AppState>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let mut feed = JoinSet::new();
-    for partition in 0..state.log.partitions().of(Topic::Outcomes) {
+    let followed = if state.settings.front_door { state.log.partitions().of(Topic::Outcomes) } else { 0 };
+    for partition in 0..followed {
         feed.spawn(feed::follow(state.clone(), partition));
     }
     let mut connections = JoinSet::new();

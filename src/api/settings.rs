@@ -6,6 +6,8 @@ use std::time::Duration;
 /// Bounds and times of the front door.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Without it the process answers for its health and metrics only: a worker alone.
+    pub front_door: bool,
     pub auth: AuthSettings,
     /// Most connections open at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
@@ -42,6 +44,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            front_door: true,
             auth: AuthSettings::Dev,
             connections_max: 20_000,
             requests_in_flight_max: 20_000,

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::layers::{ConfigError, Layers};
 use super::read::Secret;
@@ -13,29 +12,28 @@ const SECRET_BYTES_MIN: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     pub listen: SocketAddr,
+    pub connections_max: usize,
+    pub requests_in_flight_max: usize,
     pub body_bytes_max: usize,
-    pub wait_max: Duration,
+    pub wait_seconds_max: u64,
     pub waiters_max: usize,
-    pub streams_max: usize,
     pub backlog_records_max: u64,
-    /// 0: no limit.
     pub user_rate_per_second: u32,
     pub user_burst: u32,
-    pub snapshot: Duration,
 }
 
 impl Http {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
         Ok(Self {
             listen: layers.parsed("http.listen", "an address and a port, e.g. 127.0.0.1:8080")?,
+            connections_max: layers.count("http.connections_max", 1..=1_000_000)?,
+            requests_in_flight_max: layers.count("http.requests_in_flight_max", 1..=1_000_000)?,
             body_bytes_max: layers.count("http.body_bytes_max", 1024..=65_536)?,
-            wait_max: layers.seconds("http.wait_seconds_max", 0..=30)?,
+            wait_seconds_max: layers.count("http.wait_seconds_max", 0..=30)?,
             waiters_max: layers.count("http.waiters_max", 0..=1_000_000)?,
-            streams_max: layers.count("http.streams_max", 0..=1_000_000)?,
             backlog_records_max: layers.count("http.backlog_records_max", 1..=100_000_000)?,
-            user_rate_per_second: layers.count("http.user_rate_per_second", 0..=1_000_000)?,
+            user_rate_per_second: layers.count("http.user_rate_per_second", 1..=1_000_000)?,
             user_burst: layers.count("http.user_burst", 1..=1_000_000)?,
-            snapshot: layers.millis("http.snapshot_ms", 10..=200)?,
         })
     }
 }
@@ -58,8 +56,6 @@ pub enum AuthMode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {
     pub mode: AuthMode,
-    pub issuer: Option<String>,
-    pub audience: Option<String>,
     pub queue_token_secret: Option<Secret>,
 }
 
@@ -81,12 +77,7 @@ impl Auth {
                 return Err(layers.refuse(second, format_args!("contradicts {first}: give exactly one key source")));
             }
         };
-        Ok(Self {
-            mode,
-            issuer: layers.text_opt("auth.issuer")?.map(str::to_owned),
-            audience: layers.text_opt("auth.audience")?.map(str::to_owned),
-            queue_token_secret: long_secret(layers, "auth.queue_token_secret")?,
-        })
+        Ok(Self { mode, queue_token_secret: long_secret(layers, "auth.queue_token_secret")? })
     }
 }
 

@@ -115,11 +115,12 @@ fn dev_mode_is_refused_where_others_can_reach_it() {
 
 #[test]
 fn a_single_role_needs_kafka_postgresql_and_a_shared_secret() {
-    let mut environment = Vec::new();
+    let secret = "0123456789abcdef0123456789abcdef";
+    let mut environment = vec![("TURNSTILE__AUTH__MODE", "jwt"), ("TURNSTILE__AUTH__HS256_SECRET", secret)];
     let steps = [
         ("log.brokers", "TURNSTILE__LOG__BROKERS", "k:9092"),
         ("database.url", "TURNSTILE__DATABASE__URL", "postgres://h/d"),
-        ("auth.queue_token_secret", "TURNSTILE__AUTH__QUEUE_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("auth.queue_token_secret", "TURNSTILE__AUTH__QUEUE_TOKEN_SECRET", secret),
     ];
     for (key, name, value) in steps {
         let (layers, config) = with_env(&environment).unwrap();

@@ -12,10 +12,10 @@ pub struct WorkerConfig {
     pub batch_max_bytes: usize,
     pub session_timeout: Duration,
     pub drain_deadline: Duration,
-    pub cache_aggregates_max: usize,
-    pub timer: Duration,
+    pub cache_rows_max: usize,
     /// Whether the worker publishes the outbox, or something outside does.
     pub relay: bool,
+    pub relay_in_flight_max: usize,
 }
 
 impl WorkerConfig {
@@ -37,9 +37,9 @@ impl WorkerConfig {
             batch_max_bytes: layers.count("worker.batch_max_bytes", 65_536..=67_108_864)?,
             session_timeout,
             drain_deadline,
-            cache_aggregates_max: layers.count("worker.cache_aggregates_max", 1..=10_000_000)?,
-            timer: layers.millis("worker.timer_ms", 10..=60_000)?,
+            cache_rows_max: layers.count("worker.cache_rows_max", 1000..=100_000_000)?,
             relay: layers.choice("outbox.relay", &[("worker", true), ("external", false)])?,
+            relay_in_flight_max: layers.count("outbox.in_flight_max", 1..=100_000)?,
         })
     }
 }

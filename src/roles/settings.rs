@@ -1,0 +1,61 @@
+//! From the configuration's words to each role's own.
+
+use std::time::Duration;
+
+use crate::config::{AuthMode, Config, KeySource};
+use crate::{api, processor};
+
+/// `front_door: false` leaves health and metrics only.
+pub fn api(config: &Config, front_door: bool) -> api::Settings {
+    let http = &config.http;
+    api::Settings {
+        front_door,
+        auth: auth(&config.auth.mode),
+        connections_max: http.connections_max,
+        requests_in_flight_max: http.requests_in_flight_max,
+        body_bytes_max: http.body_bytes_max,
+        wait_seconds_max: http.wait_seconds_max,
+        waiters_max: http.waiters_max,
+        append_timeout: config.log.delivery_timeout,
+        user_burst: http.user_burst,
+        user_per_second: http.user_rate_per_second,
+        backlog_max: http.backlog_records_max,
+        // The worker needs the rest of the deadline to finish its batches.
+        drain_timeout: Duration::from_secs(5).min(config.shutdown_deadline / 2),
+        ..api::Settings::default()
+    }
+}
+
+fn auth(mode: &AuthMode) -> api::AuthSettings {
+    api::AuthSettings::Jwt(match mode {
+        AuthMode::Dev => return api::AuthSettings::Dev,
+        AuthMode::Jwt(KeySource::Hs256(secret)) => api::JwtKeySource::Hs256Secret(secret.reveal().to_owned()),
+        AuthMode::Jwt(KeySource::PublicKeyFile(path)) => api::JwtKeySource::PublicKeyFile(path.clone()),
+        AuthMode::Jwt(KeySource::JwksFile(path)) => api::JwtKeySource::JwksFile(path.clone()),
+    })
+}
+
+pub fn worker(config: &Config) -> processor::Settings {
+    let worker = &config.worker;
+    processor::Settings {
+        owner: worker.name.clone().unwrap_or_else(own_name),
+        batch_records_max: worker.batch_max_records,
+        batch_bytes_max: worker.batch_max_bytes,
+        cache_rows_max: worker.cache_rows_max,
+        relay_in_flight_max: worker.relay_in_flight_max,
+        relay: if worker.relay { processor::RelayMode::Worker } else { processor::RelayMode::External },
+        // As long as another owner may take to notice that it is not the owner any more.
+        rest: worker.session_timeout,
+        ..processor::Settings::default()
+    }
+}
+
+/// Host name and process id: what an operator looks for when a partition's owner is named.
+fn own_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "worker",
+        name => name,
+    };
+    format!("{host}-{}", std::process::id())
+}
