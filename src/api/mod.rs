@@ -27,6 +27,9 @@ pub mod submit;
 pub mod waiters;
 pub mod wallet;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;

@@ -1,0 +1,121 @@
+//! Who is asking, in both modes.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+
+use super::*;
+use crate::api::{AuthSettings, JwtKeySource};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const FAR: i64 = 4_000_000_000;
+/// Keys of the tests alone.
+const ED_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIOGkJrswceElS67QQV5CEnedlJQMMsLi4vvKEXVtxjOW
+-----END PRIVATE KEY-----
+";
+
+#[tokio::test]
+async fn dev_mode_believes_a_plain_user_id_only() {
+    let door = Door::open().await;
+    let answer = send(door.bare(Method::GET, "/v1/wallet")).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"));
+    assert!(!answer.header("www-authenticate").is_empty());
+    for bad in ["", "a b", "a/b", "ä", &"x".repeat(65)] {
+        let answer = send(door.bare(Method::GET, "/v1/wallet").header("x-user-id", bad)).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"), "{bad}");
+    }
+    let twice = door.bare(Method::GET, "/v1/wallet").header("x-user-id", "a").header("x-user-id", "b");
+    assert_eq!(send(twice).await.status, 401);
+}
+
+fn hs256(claims: Value) -> String {
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+async fn jwt_door(source: JwtKeySource) -> Door {
+    Door::with(Settings { auth: AuthSettings::Jwt(source), ..Settings::default() }).await
+}
+
+async fn wallet_with(door: &Door, token: &str) -> Answer {
+    send(door.bare(Method::GET, "/v1/wallet").header("authorization", format!("Bearer {token}"))).await
+}
+
+#[tokio::test]
+async fn a_signed_token_says_who_is_asking() {
+    let door = jwt_door(JwtKeySource::Hs256Secret(SECRET.into())).await;
+    let answer = wallet_with(&door, &hs256(json!({ "sub": "carol", "exp": FAR }))).await;
+    assert_eq!((answer.status, &answer.json()["user_id"]), (200, &json!("carol")));
+    let spoofed = door.bare(Method::GET, "/v1/wallet").header("x-user-id", "carol");
+    assert_eq!(send(spoofed).await.status, 401);
+}
+
+#[tokio::test]
+async fn tokens_that_prove_nothing_are_refused() {
+    let door = jwt_door(JwtKeySource::Hs256Secret(SECRET.into())).await;
+    let claims = json!({ "sub": "carol", "exp": FAR });
+    let other_key = EncodingKey::from_secret(b"another secret of thirty-two bytes");
+    let none = format!(
+        "{}.{}.",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
+    for token in [
+        String::new(),
+        "x".to_owned(),
+        "a.b.c".to_owned(),
+        none,
+        hs256(json!({ "sub": "carol", "exp": 1000 })),
+        hs256(json!({ "sub": "carol" })),
+        hs256(json!({ "exp": FAR })),
+        hs256(json!({ "sub": "not a user", "exp": FAR })),
+        hs256(json!({ "sub": "carol", "exp": FAR, "nbf": FAR - 10 })),
+        encode(&Header::new(Algorithm::HS256), &claims, &other_key).unwrap(),
+        encode(&Header::new(Algorithm::HS384), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap(),
+        hs256(claims.clone()).trim_end_matches(|c| c != '.').to_owned(),
+    ] {
+        let answer = wallet_with(&door, &token).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"), "{token}");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+    let basic = door.bare(Method::GET, "/v1/wallet").header("authorization", "Basic YTpi");
+    assert_eq!(send(basic).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_public_key_is_never_taken_for_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = EncodingKey::from_ed_pem(ED_PRIVATE.as_bytes()).unwrap();
+    let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
+    let mut jwk = serde_json::to_value(&jwk).unwrap();
+    jwk["kid"] = json!("one");
+    let file = folder.path().join("jwks.json");
+    std::fs::write(&file, json!({ "keys": [jwk] }).to_string()).unwrap();
+    let door = jwt_door(JwtKeySource::JwksFile(file)).await;
+
+    let claims = json!({ "sub": "carol", "exp": FAR });
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some("one".into());
+    assert_eq!(wallet_with(&door, &encode(&header, &claims, &key).unwrap()).await.status, 200);
+    header.kid = None;
+    assert_eq!(wallet_with(&door, &encode(&header, &claims, &key).unwrap()).await.status, 200);
+    header.kid = Some("two".into());
+    assert_eq!(wallet_with(&door, &encode(&header, &claims, &key).unwrap()).await.status, 401);
+
+    let public = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
+    let forged = encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&public)).unwrap();
+    assert_eq!(wallet_with(&door, &forged).await.status, 401);
+}
+
+#[test]
+fn settings_that_protect_nothing_are_refused() {
+    let settings = |source| AuthSettings::Jwt(source);
+    let refused = |settings: &AuthSettings| crate::api::auth::Authenticator::new(settings).is_err();
+    assert!(refused(&settings(JwtKeySource::Hs256Secret("short".into()))));
+    assert!(refused(&settings(JwtKeySource::PublicKeyFile("/nowhere".into()))));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("empty");
+    std::fs::write(&file, "{\"keys\":[]}").unwrap();
+    assert!(refused(&settings(JwtKeySource::JwksFile(file.clone()))));
+    assert!(refused(&settings(JwtKeySource::PublicKeyFile(file))));
+}

@@ -1,0 +1,104 @@
+//! Bodies that are not what they should be: always a problem with a pointer, never a 5xx, nothing published.
+
+use super::*;
+use uuid::Uuid;
+
+#[tokio::test]
+async fn wrong_amounts_are_422_and_publish_nothing() {
+    let door = Door::open().await;
+    let wrong =
+        ["0", "-1", "1.5", "\"100\"", "10000000000000", "null", "true", "[]", "{}", "1e2", "18446744073709551615"];
+    for path in ["/v1/wallet/charges", "/v1/wallet/debits"] {
+        for amount in wrong {
+            let answer = post(&door, path, format!("{{\"amount\":{amount}}}")).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (422, "invalid_amount"), "{amount}");
+            assert_eq!(answer.json()["errors"][0]["pointer"], "/amount");
+        }
+        let answer = post(&door, path, "{}").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (422, "invalid_amount"));
+    }
+    assert_eq!(door.wallet_commands().await, 0);
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_json_are_400_and_others_say_what_is_wrong() {
+    let door = Door::open().await;
+    let deep = "[".repeat(50_000);
+    let huge = format!("{{\"amount\":{}}}", "9".repeat(1000));
+    for (body, status) in [
+        (&b""[..], 400),
+        (b"{", 400),
+        (b"{\"amount\":1}x", 400),
+        (b"\xff\xfe", 400),
+        (b"{\"amount\":1e999}", 400),
+        (deep.as_bytes(), 400),
+        (b"{\"amount\":1,\"reason\":\"\\ud800\"}", 400),
+        (b"null", 422),
+        (b"[]", 422),
+        (b"\"amount\"", 422),
+        (b"{\"amount\":1,\"reason\":{}}", 422),
+    ] {
+        let answer = post(&door, "/v1/wallet/charges", body.to_vec()).await;
+        answer.problem();
+        assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&body[..body.len().min(50)]));
+    }
+    let answer = post(&door, "/v1/wallet/charges", huge).await;
+    answer.problem();
+    assert!((400..500).contains(&answer.status));
+    assert_eq!(door.wallet_commands().await, 0);
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_and_declared() {
+    let door = Door::open().await;
+    let large = format!("{{\"amount\":1,\"x\":\"{}\"}}", "x".repeat(70_000));
+    assert_eq!(post(&door, "/v1/wallet/charges", large.clone()).await.problem(), "body_too_large");
+    let chunks = futures_util::stream::iter((0..80).map(|_| Ok::<_, std::io::Error>("x".repeat(1000))));
+    let streamed = door.request(Method::POST, "/v1/wallet/charges").header("content-type", "application/json");
+    let answer = send(streamed.body(reqwest::Body::wrap_stream(chunks))).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (413, "body_too_large"));
+
+    let undeclared = door.request(Method::POST, "/v1/wallet/charges").body("{\"amount\":1}");
+    let answer = send(undeclared).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (415, "unsupported_media_type"));
+    let form = door.request(Method::POST, "/v1/wallet/charges").header("content-type", "text/plain");
+    assert_eq!(send(form.body("amount=1")).await.status, 415);
+    let charset = door.request(Method::POST, "/v1/wallet/charges");
+    let charset = charset.header("content-type", "Application/JSON; charset=utf-8").body("{\"amount\":1}");
+    assert_eq!(send(charset).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408() {
+    let settings = Settings { body_timeout: std::time::Duration::from_millis(20), ..Settings::default() };
+    let door = Door::with(settings).await;
+    let request = door.request(Method::POST, "/v1/wallet/charges").header("content-type", "application/json");
+    let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let answer = send(request.body(reqwest::Body::wrap_stream(never))).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (408, "request_timeout"));
+}
+
+#[tokio::test]
+async fn wrong_holds_and_payments_say_which_field() {
+    let door = Door::open().await;
+    let holds = format!("/v1/schedules/{}/holds", Uuid::now_v7());
+    let payment = format!("/v1/reservations/{}/payment", Uuid::now_v7());
+    for (path, body, pointer) in [
+        (&holds, json!({ "seats": ["A-1", "B-1"] }), "/seats"),
+        (&holds, json!({ "seats": ["A-1", "x".repeat(100)] }), "/seats/1"),
+        (&holds, json!({ "section": "A", "best_available": -2 }), "/best_available"),
+        (&holds, json!({ "section": "a/b", "best_available": 2 }), "/section"),
+        (&payment, json!({ "amount": 0 }), "/amount"),
+        (&payment, json!({ "amount": "1000" }), "/amount"),
+        (&payment, json!({ "amount": 10_000_000_000_000_i64 }), "/amount"),
+        (&payment, json!([]), ""),
+    ] {
+        let answer = post(&door, path, body.to_string()).await;
+        answer.problem();
+        assert_eq!((answer.status, &answer.json()["errors"][0]["pointer"]), (422, &json!(pointer)), "{body}");
+    }
+}
+
+async fn post(door: &Door, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+    send(door.request(Method::POST, path).header("content-type", "application/json").body(body)).await
+}
