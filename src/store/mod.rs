@@ -6,6 +6,8 @@
 mod assemble;
 pub mod memory;
 pub mod reads;
+mod sql;
+pub mod sqlite;
 
 use async_trait::async_trait;
 use uuid::Uuid;

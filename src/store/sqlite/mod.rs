@@ -1,0 +1,142 @@
+//! The store on one machine: an SQLite file in WAL mode, durable at each commit.
+
+mod bulk;
+mod error;
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use uuid::Uuid;
+
+use self::bulk::{Statement, Statements};
+use self::error::store_error;
+use self::writer::Writer;
+use super::sql::cells::Cells;
+use super::sql::{Dialect, Query, Side};
+use super::{CommitBatch, Committed, StoreError};
+
+/// Connections that read for owners: prefetches of a few partitions at once, each well below a millisecond.
+const OWNER_READERS: u32 = 2;
+/// Connections that read for the front door. More would only take turns on the machine's cores.
+const DOOR_READERS: u32 = 4;
+/// Longest wait for a free reader before the store counts as unavailable.
+const READER_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait for a lock held by another process, a backup for instance.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct SqliteStore {
+    writer: Writer,
+    owners: SqlitePool,
+    door: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file and brings its tables up to date.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = options(path);
+        let mut connection = options.connect().await.map_err(store_error)?;
+        migrate(&mut connection).await?;
+        let readers = options.clone().create_if_missing(false).pragma("query_only", "on");
+        let pool = |connections| {
+            let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(READER_WAIT);
+            pool.connect_lazy_with(readers.clone())
+        };
+        let (owners, door) = (pool(OWNER_READERS), pool(DOOR_READERS));
+        Ok(SqliteStore { writer: Writer::start(connection, options), owners, door })
+    }
+
+    fn readers(&self, side: Side) -> &SqlitePool {
+        match side {
+            Side::Owner => &self.owners,
+            Side::FrontDoor => &self.door,
+        }
+    }
+}
+
+/// FULL: the WAL is synced at each commit, so that what was answered survives a power cut.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(LOCK_WAIT)
+        // After a burst the WAL shrinks to this again.
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging()
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let migrated = sqlx::migrate!("migrations/sqlite").run(connection).await;
+    migrated.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => store_error(error),
+        error => StoreError::Failed(error.to_string()),
+    })
+}
+
+#[async_trait]
+impl Dialect for SqliteStore {
+    type Row = SqliteRow;
+
+    const UUIDS: &'static str = "select unhex(value) from json_each($1)";
+    const TEXTS: &'static str = "select value from json_each($1)";
+    const PAIRS: &'static str = "select unhex(value ->> 0), value ->> 1 from json_each($1)";
+    const ROW: (&'static str, &'static str, &'static str) = ("rowid", "in ", "");
+
+    async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        let statement = Statement::of(query)?;
+        let query = sqlx::query_with(AssertSqlSafe(statement.sql), statement.arguments);
+        query.fetch_all(self.readers(side)).await.map_err(store_error)
+    }
+
+    async fn read_together(&self, side: Side, queries: Vec<Query<'_>>) -> Result<Vec<Vec<SqliteRow>>, StoreError> {
+        let statements: Vec<Statement> = queries.into_iter().map(Statement::of).collect::<Result<_, _>>()?;
+        let mut transaction = self.readers(side).begin().await.map_err(store_error)?;
+        let mut answers = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let query = sqlx::query_with(AssertSqlSafe(statement.sql), statement.arguments);
+            answers.push(query.fetch_all(&mut *transaction).await.map_err(store_error)?);
+        }
+        transaction.commit().await.map_err(store_error)?;
+        Ok(answers)
+    }
+
+    async fn write(&self, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        self.writer.write(Statement::of(query)?).await
+    }
+
+    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+        self.writer.commit(Statements::of(batch)?).await
+    }
+}
+
+impl Cells for SqliteRow {
+    fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, StoreError> {
+        self.try_get(column).map_err(store_error)
+    }
+
+    fn optional_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.try_get(column).map_err(store_error)
+    }
+
+    fn optional_int(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        self.try_get(column).map_err(store_error)
+    }
+
+    fn optional_bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.try_get(column).map_err(store_error)
+    }
+
+    fn flag(&self, column: &str) -> Result<bool, StoreError> {
+        self.try_get(column).map_err(store_error)
+    }
+}
