@@ -1,3 +1,4 @@
 //! What every implementation of a port must do, whatever it is made of.
 
 mod log;
+mod store;

@@ -90,22 +90,25 @@ pub(super) fn fence(batch: &CommitBatch) -> Result<Query<'static>, StoreError> {
     Ok(query(FENCE, parameters))
 }
 
-/// Sections, their seats, live reservations and those reservations' unfinished payments: four queries.
+/// As `Reservation::is_unfinished` says it, in a form that uses the index on the status.
+const UNFINISHED: &str = "reservation.status in ('HELD', 'PAYING', 'CONFIRMED', 'CANCELLED') \
+     and (reservation.status <> 'CANCELLED' or reservation.payment_id is not null)";
+
+/// Sections, their seats, unfinished reservations and those reservations' unfinished payments: four queries.
 fn section_queries<D: Dialect>(keys: &[(ScheduleId, SectionName)]) -> Vec<Query<'_>> {
     let pairs = D::PAIRS;
     let of =
         |sql: String| query(sql, vec![Value::Pairs(keys.iter().map(|(id, name)| (id.0, name.as_str())).collect())]);
-    let live = "reservation.status in ('HELD', 'PAYING', 'CONFIRMED')";
     let payments = format!(
         "select {} from reservation join payment on payment.id = reservation.payment_id \
-         where (reservation.schedule_id, reservation.section) in ({pairs}) and {live} \
+         where (reservation.schedule_id, reservation.section) in ({pairs}) and {UNFINISHED} \
          and payment.status in ('PENDING', 'COMPLETED')",
         tables::PAYMENT.qualified_list()
     );
     vec![
         of(tables::SECTION.select(&format!("where (schedule_id, name) in ({pairs})"))),
         of(tables::SEAT.select(&format!("where (schedule_id, section) in ({pairs}) order by number"))),
-        of(tables::RESERVATION.select(&format!("where (schedule_id, section) in ({pairs}) and {live}"))),
+        of(tables::RESERVATION.select(&format!("where (schedule_id, section) in ({pairs}) and {UNFINISHED}"))),
         of(payments),
     ]
 }

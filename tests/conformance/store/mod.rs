@@ -1,0 +1,72 @@
+//! The store port: one suite, run by every store.
+
+mod commits;
+mod loads;
+mod memory;
+mod reads;
+mod rows;
+mod sqlite;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use turnstile::store::Store;
+
+/// A store under test, with what must live as long as it does.
+pub struct Subject {
+    pub store: Arc<dyn Store>,
+    pub _keep: Box<dyn Any + Send>,
+}
+
+/// Runs each behaviour of the suite against the store that `$open` makes (a future of [`Subject`], or of `None` where
+/// there is no such store to test with).
+macro_rules! conforms {
+    ($open:expr; $($file:ident::$behaviour:ident),+ $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $behaviour() {
+            let Some(subject) = $open.await else { return };
+            let checks = crate::store::$file::$behaviour(std::sync::Arc::clone(&subject.store));
+            tokio::time::timeout(std::time::Duration::from_secs(90), checks).await.expect("it hangs");
+        }
+    )+};
+    ($open:expr) => {
+        conforms! { $open;
+            commits::a_new_owner_starts_where_the_last_commit_ended,
+            commits::an_older_owner_changes_nothing,
+            commits::a_commit_from_another_offset_changes_nothing,
+            commits::a_partition_nobody_acquired_takes_no_commit,
+            commits::a_request_stored_twice_fails_the_whole_commit,
+            commits::the_last_write_of_a_row_wins,
+            commits::numbers_come_back_at_their_limits,
+            commits::large_batches_come_back_whole,
+            commits::text_that_a_database_cannot_hold_does_not_stop_a_partition,
+            commits::completions_decide_pending_requests_once,
+            commits::the_outbox_comes_back_in_order_until_deleted,
+            commits::many_partitions_commit_at_once,
+            commits::two_owners_at_once_never_both_commit,
+            commits::the_log_is_remembered_once,
+            commits::retention_goes_in_batches_and_leaves_what_is_pending,
+            loads::sections_come_with_seats_and_what_is_unfinished,
+            loads::reservations_come_in_whatever_status,
+            loads::wallets_come_by_user,
+            loads::a_queue_comes_with_its_live_tokens,
+            loads::requests_belong_to_their_partition,
+            loads::held_sections_tell_when_their_first_hold_runs_out,
+            loads::live_queues_have_a_live_token,
+            reads::a_request_of_several_partitions_is_the_one_decided_first,
+            reads::progress_is_listed_with_the_rows_to_publish,
+            reads::concerts_are_listed_newest_first,
+            reads::schedules_come_with_their_sections_by_start_time,
+            reads::sections_may_be_opened_without_a_schedule,
+            reads::seats_are_in_order_of_section_and_number,
+            reads::reservations_of_a_user_are_paged_newest_first,
+            reads::payments_of_a_user_are_paged_newest_first,
+            reads::wallet_entries_are_paged_newest_first,
+            reads::tokens_are_listed_by_their_last_change,
+            reads::tokens_of_a_user_are_newest_first_and_few,
+            reads::dead_letters_are_paged_newest_first,
+            reads::a_replayed_dead_letter_says_when,
+        }
+    };
+}
+pub(crate) use conforms;
