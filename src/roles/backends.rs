@@ -12,6 +12,7 @@ use crate::log::Log;
 use crate::log::embedded::{EmbeddedLog, OpenError};
 use crate::runtime::clock::Clock;
 use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
 
 /// What all roles of a process share.
 #[derive(Clone)]
@@ -70,8 +71,8 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match &config.database.url {
         None => {
             make_data_dir(config)?;
-
-            Ok(Arc::new(crate::store::memory::MemoryStore::new()))
+            let opened = SqliteStore::open(&store_path(&config.data_dir)).await;
+            Ok(Arc::new(opened.map_err(|error| Failure::Internal(error.into()))?))
         }
         Some(_) => Err(Failure::Usage("PostgreSQL".to_owned())),
     }

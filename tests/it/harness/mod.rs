@@ -1,0 +1,79 @@
+//! Runs each scenario against the real program, once on the embedded pair and once on Kafka and PostgreSQL.
+
+pub mod client;
+pub mod invariants;
+pub mod sale;
+pub mod server;
+mod services;
+mod system;
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+
+pub use client::{Answer, Ask, Client, Outcome, Place, User, at_once};
+pub use sale::{Offer, Sale, in_seconds, one_section, refusals, successes, text};
+pub use system::System;
+
+/// Which log and store a system runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pair {
+    Embedded,
+    Real,
+}
+
+/// Makes of each `async fn name(system: &System)` the tests `name::embedded` and `name::real`.
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                let scenario = async |system: &crate::harness::System| super::$name(system).await;
+                crate::harness::run(crate::harness::Pair::Embedded, stringify!($name), scenario).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn real() {
+                let scenario = async |system: &crate::harness::System| super::$name(system).await;
+                crate::harness::run(crate::harness::Pair::Real, stringify!($name), scenario).await;
+            }
+        }
+    )+};
+}
+pub(crate) use scenarios;
+
+/// Starts a system, runs the scenario, checks the invariants, stops the system and removes what it left.
+pub async fn run(pair: Pair, name: &str, scenario: impl AsyncFnOnce(&System)) {
+    run_with(pair, name, async |system: &System| system.start().await, scenario).await;
+}
+
+/// The same with another way to start.
+pub async fn run_with(pair: Pair, name: &str, start: impl AsyncFnOnce(&System), scenario: impl AsyncFnOnce(&System)) {
+    let Some(system) = System::prepare(pair, name).await else { return };
+    let whole = async {
+        start(&system).await;
+        scenario(&system).await;
+        system.finish().await;
+    };
+    let result = AssertUnwindSafe(whole).catch_unwind().await;
+    if result.is_err() {
+        system.print_logs();
+    }
+    system.remove().await;
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Asks again until the answer is `Ok`; for what no long poll or stream can signal. Panics after a minute and a half.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Ok(value) => return value,
+            Err(last) => assert!(began.elapsed() < Duration::from_secs(90), "waited in vain for {what}: {last}"),
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}

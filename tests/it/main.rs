@@ -1,0 +1,16 @@
+//! End to end, through HTTP, against the real program: the scenarios by their ids, crashes, shutdown, hostile input.
+//!
+//! Every scenario is a module of two tests: `embedded`, which needs nothing, and `real` on Apache Kafka and PostgreSQL,
+//! which runs when `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name them.
+
+mod crash;
+mod foreign;
+mod harness;
+mod hostile;
+mod payment;
+mod queue;
+mod readme;
+mod seats;
+mod shutdown;
+mod wallet;
+mod whole;
