@@ -37,6 +37,11 @@ impl IdempotencyKey {
         Ok(Some(IdempotencyKey(key)))
     }
 
+    /// The key of one part of what this key stands for. No client can send it: it is not printable.
+    pub fn part(&self, name: &str) -> IdempotencyKey {
+        IdempotencyKey(format!("{}\0{name}", self.0))
+    }
+
     /// The request id that this user's use of this key always has: a UUIDv8 of a hash of both, so that a repeat through
     /// any process, or after a crash, is the same request to the owner of the partition.
     pub fn request_id(&self, user: &UserId) -> RequestId {

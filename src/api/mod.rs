@@ -3,10 +3,11 @@
 //! In the order of a command's way: [`serve`] accepts a connection, [`edge`] bounds it, [`router`] picks the handler,
 //! [`auth`], [`extract`], [`fields`] and [`keys`] parse it, [`holds`], [`reservations`] and [`wallet`] make a command
 //! of it, [`limit`] may refuse it, [`submit`] publishes it, [`feed`] brings its outcome to [`waiters`], and
-//! [`requests`] says what became of it. Whatever goes wrong is a [`problem`].
+//! [`requests`] says what became of it. Who only looks is answered by [`catalog`] and [`seats`] from shared [`views`]. Whatever goes wrong is a [`problem`].
 
 pub mod admission;
 pub mod auth;
+pub mod catalog;
 pub mod edge;
 pub mod extract;
 pub mod feed;
@@ -15,15 +16,20 @@ pub mod health;
 pub mod holds;
 pub mod keys;
 pub mod limit;
+pub mod opening;
 pub mod prefer;
 pub mod problem;
 pub mod requests;
 pub mod reservations;
 pub mod router;
 pub mod schedules;
+pub mod seat_map;
+pub mod seat_watch;
+pub mod seats;
 pub mod serve;
 pub mod settings;
 pub mod submit;
+pub mod views;
 pub mod waiters;
 pub mod wallet;
 
@@ -61,6 +67,9 @@ pub struct AppState {
     pub backlog: limit::Backlog,
     pub keys: keys::RecentKeys,
     pub schedules: schedules::Schedules,
+    /// Shared reads, at most 200 ms old.
+    pub views: views::Views,
+    pub seat_watches: seat_watch::SeatWatches,
     pub probes: health::Probes,
     /// Permits for requests being answered.
     pub requests: Semaphore,
@@ -84,6 +93,8 @@ impl AppState {
             backlog: limit::Backlog::new(store.clone(), settings.backlog_max, settings.progress_age_max),
             keys: keys::RecentKeys::new(settings.recent_keys_max),
             schedules: schedules::Schedules::new(store.clone()),
+            views: views::Views::new(store.clone()),
+            seat_watches: seat_watch::SeatWatches::new(settings.seat_streams_max),
             probes: health::Probes::default(),
             requests: Semaphore::new(settings.requests_in_flight_max),
             shutdown: CancellationToken::new(),

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
-use super::{AppState, edge, health, holds, requests, reservations, wallet};
+use super::{AppState, catalog, edge, health, holds, opening, requests, reservations, seats, wallet};
 
 /// All paths over one state.
 pub fn router(state: Arc<AppState>) -> Router {
@@ -25,6 +25,12 @@ pub fn router(state: Arc<AppState>) -> Router {
 fn front_door() -> Router<Arc<AppState>> {
     Router::new()
         .route("/v1/requests/{id}", get(requests::get_request))
+        .route("/v1/concerts", get(catalog::list_concerts).post(catalog::create_concert))
+        .route("/v1/concerts/{id}", get(catalog::get_concert))
+        .route("/v1/concerts/{id}/schedules", get(catalog::list_schedules).post(opening::create_schedule))
+        .route("/v1/schedules/{id}", get(catalog::get_schedule))
+        .route("/v1/schedules/{id}/seats", get(seats::get_seats))
+        .route("/v1/schedules/{id}/seats/events", get(seats::seat_events))
         .route("/v1/schedules/{id}/holds", post(holds::hold_seats))
         .route("/v1/reservations", get(reservations::list_reservations))
         .route("/v1/reservations/{id}", get(reservations::get_reservation))

@@ -37,6 +37,8 @@ pub struct Settings {
     pub progress_age_max: Duration,
     /// Idempotency keys remembered while their commands are on their way; the store knows the rest.
     pub recent_keys_max: usize,
+    /// Most streams of seat changes open at once; further ones get 503.
+    pub seat_streams_max: usize,
     /// How long connections may take to end once shutdown has begun.
     pub drain_timeout: Duration,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             backlog_max: 50_000,
             progress_age_max: Duration::from_millis(250),
             recent_keys_max: 50_000,
+            seat_streams_max: 10_000,
             drain_timeout: Duration::from_secs(5),
         }
     }

@@ -5,9 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::command::{QUEUE_TIME_MS_MAX, TOKENS_MAX};
 use crate::domain::command::*;
-use crate::domain::queue::{Limits, LimitsPatch, OnTimeout};
+use crate::domain::queue::{DURATION_MS_MAX, Limits, LimitsPatch, OnTimeout, TOKENS_MAX};
 use crate::domain::section::{HOLD_TTL_MS_MAX, SEATS_MAX, SEATS_PER_HOLD_MAX};
 use crate::domain::wallet::AMOUNT_MAX;
 use crate::domain::{
@@ -70,7 +69,7 @@ fn on_timeout() -> impl Strategy<Value = OnTimeout> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let tokens = 1..=TOKENS_MAX;
-    let duration = 1..=QUEUE_TIME_MS_MAX;
+    let duration = 1..=DURATION_MS_MAX;
     (tokens.clone(), duration.clone(), 0..=TOKENS_MAX, option::of(tokens), on_timeout(), duration).prop_map(
         |(max_active, active_ttl_ms, max_waiting, admit_per_minute, on_timeout, abandon_after_ms)| Limits {
             max_active,

@@ -12,8 +12,8 @@ use super::fields::{DecodeError, Field, Fields, quoted};
 use super::json::Object;
 use crate::domain::{Body, Command};
 
+pub use queues::SEEN_MAX;
 pub(super) use queues::write_limits;
-pub use queues::{QUEUE_TIME_MS_MAX, SEEN_MAX, TOKENS_MAX};
 pub use wallets::check_reason;
 
 /// Longest record value of a command, in bytes.

@@ -2,15 +2,11 @@
 
 use super::seats::ascending;
 use crate::domain::command::{CompleteToken, ConfigureQueue, JoinQueue, LeaveQueue, OpenQueue, Seen, Tick};
-use crate::domain::queue::{Limits, LimitsPatch};
+use crate::domain::queue::{DURATION_MS_MAX, Limits, LimitsPatch, TOKENS_MAX};
 use crate::domain::{ScheduleId, UserId};
 use crate::wire::fields::{DecodeError, Fields};
 use crate::wire::json::Object;
 
-/// Most tokens a limit of a queue can speak of.
-pub const TOKENS_MAX: u32 = 1_000_000;
-/// Longest `active_ttl_ms` and `abandon_after_ms`: one day.
-pub const QUEUE_TIME_MS_MAX: i64 = 86_400_000;
 /// Most sequence numbers of one `seen` command; the 64 KiB of a record may allow fewer.
 pub const SEEN_MAX: usize = 10_000;
 
@@ -19,12 +15,12 @@ pub(super) fn read_open_queue(f: &Fields<'_>) -> Result<OpenQueue, DecodeError> 
         schedule_id: f.required("schedule_id")?,
         user_id: f.required("user_id")?,
         limits: Limits {
-            max_active: f.within("max_active", 1, TOKENS_MAX)?,
-            active_ttl_ms: f.within("active_ttl_ms", 1, QUEUE_TIME_MS_MAX)?,
+            max_active: f.within("max_active", 0, TOKENS_MAX)?,
+            active_ttl_ms: f.within("active_ttl_ms", 1, DURATION_MS_MAX)?,
             max_waiting: f.within("max_waiting", 0, TOKENS_MAX)?,
             admit_per_minute: f.optional_within("admit_per_minute", 1, TOKENS_MAX)?,
             on_timeout: f.required("on_timeout")?,
-            abandon_after_ms: f.within("abandon_after_ms", 1, QUEUE_TIME_MS_MAX)?,
+            abandon_after_ms: f.within("abandon_after_ms", 1, DURATION_MS_MAX)?,
         },
     })
 }
@@ -53,12 +49,12 @@ pub(super) fn read_configure_queue(f: &Fields<'_>) -> Result<ConfigureQueue, Dec
         schedule_id: f.required("schedule_id")?,
         user_id: f.required("user_id")?,
         patch: LimitsPatch {
-            max_active: f.optional_within("max_active", 1, TOKENS_MAX)?,
-            active_ttl_ms: f.optional_within("active_ttl_ms", 1, QUEUE_TIME_MS_MAX)?,
+            max_active: f.optional_within("max_active", 0, TOKENS_MAX)?,
+            active_ttl_ms: f.optional_within("active_ttl_ms", 1, DURATION_MS_MAX)?,
             max_waiting: f.optional_within("max_waiting", 0, TOKENS_MAX)?,
             admit_per_minute,
             on_timeout: f.optional("on_timeout")?,
-            abandon_after_ms: f.optional_within("abandon_after_ms", 1, QUEUE_TIME_MS_MAX)?,
+            abandon_after_ms: f.optional_within("abandon_after_ms", 1, DURATION_MS_MAX)?,
         },
         paused: f.optional("paused")?,
         admit: f.optional_within("admit", 1, TOKENS_MAX)?,

@@ -1,0 +1,310 @@
+//! Reads that many ask for at once: answered from a snapshot, taken by one of them and shared by all.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::seat_map::SeatMap;
+use crate::domain::{ConcertId, ScheduleId};
+use crate::store::StoreError;
+use crate::store::reads::{Concert, Page, Reads, ScheduleView};
+
+/// How old an answer may be when it is asked for.
+pub const AGE_MAX: Duration = Duration::from_millis(200);
+/// Things of one kind remembered; the longest unasked go first.
+const ENTRIES_MAX: usize = 1_000;
+/// Rows remembered of one kind, as one entry may hold many: 24 bytes a seat.
+const ROWS_MAX: usize = 1_000_000;
+
+/// Snapshots by key. However many ask, one reads.
+pub struct Snapshots<K, V> {
+    entries: Mutex<Entries<K, V>>,
+    entries_max: usize,
+    rows_max: usize,
+}
+
+struct Entries<K, V> {
+    by_key: HashMap<K, Entry<V>>,
+    /// Sum of all entries' rows.
+    rows: usize,
+    turn: u64,
+}
+
+struct Entry<V> {
+    slot: Arc<Slot<V>>,
+    rows: usize,
+    /// The turn it was last asked for.
+    asked: u64,
+}
+
+struct Slot<V> {
+    latest: Mutex<Option<Snapshot<V>>>,
+    /// Held by the one who reads.
+    reading: tokio::sync::Mutex<()>,
+}
+
+struct Snapshot<V> {
+    begun: Instant,
+    /// A failure is shared as well: a store in trouble is not asked once for each reader.
+    value: Result<Arc<V>, StoreError>,
+}
+
+impl<V> Slot<V> {
+    /// What was read at `since` or later.
+    fn since(&self, since: Option<Instant>) -> Option<Result<Arc<V>, StoreError>> {
+        let latest = lock(&self.latest);
+        let snapshot = latest.as_ref()?;
+        // Before the machine's clock began is always long enough ago.
+        since.is_none_or(|since| snapshot.begun >= since).then(|| snapshot.value.clone())
+    }
+}
+
+impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
+    pub fn new(entries_max: usize, rows_max: usize) -> Self {
+        let entries = Entries { by_key: HashMap::new(), rows: 0, turn: 0 };
+        Snapshots { entries: Mutex::new(entries), entries_max, rows_max }
+    }
+
+    /// A snapshot that was at most `age_max` old when this was called. `read` gives the value and its number of rows.
+    ///
+    /// The age counts from the call, not from the return: all who come while a slow read is under way share the next
+    /// one, instead of each starting their own.
+    pub async fn get<F>(&self, key: K, age_max: Duration, read: impl FnOnce() -> F) -> Result<Arc<V>, StoreError>
+    where
+        F: Future<Output = Result<(V, usize), StoreError>>,
+    {
+        let since = Instant::now().checked_sub(age_max);
+        let slot = self.slot(&key);
+        if let Some(value) = slot.since(since) {
+            return value;
+        }
+        let _one_reader = slot.reading.lock().await;
+        if let Some(value) = slot.since(since) {
+            return value;
+        }
+        let begun = Instant::now();
+        let (value, rows) = match read().await {
+            Ok((value, rows)) => (Ok(Arc::new(value)), rows),
+            Err(error) => (Err(error), 0),
+        };
+        *lock(&slot.latest) = Some(Snapshot { begun, value: value.clone() });
+        self.weigh(&key, &slot, rows);
+        value
+    }
+
+    /// Forgets everything: what is asked for next is read anew.
+    pub fn clear(&self) {
+        let mut entries = lock(&self.entries);
+        entries.by_key.clear();
+        entries.rows = 0;
+    }
+
+    fn slot(&self, key: &K) -> Arc<Slot<V>> {
+        let mut entries = lock(&self.entries);
+        entries.turn += 1;
+        let turn = entries.turn;
+        if let Some(entry) = entries.by_key.get_mut(key) {
+            entry.asked = turn;
+            return entry.slot.clone();
+        }
+        let slot = Arc::new(Slot { latest: Mutex::new(None), reading: tokio::sync::Mutex::default() });
+        entries.by_key.insert(key.clone(), Entry { slot: slot.clone(), rows: 0, asked: turn });
+        entries.shrink(self.entries_max, self.rows_max);
+        slot
+    }
+
+    /// Notes how large the entry has become.
+    fn weigh(&self, key: &K, slot: &Arc<Slot<V>>, rows: usize) {
+        let mut entries = lock(&self.entries);
+        let Some(entry) = entries.by_key.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.slot, slot)) else { return };
+        let before = std::mem::replace(&mut entry.rows, rows);
+        entries.rows = entries.rows - before + rows;
+        entries.shrink(self.entries_max, self.rows_max);
+    }
+}
+
+impl<K: Hash + Eq + Clone, V> Entries<K, V> {
+    /// Drops the longest unasked until the bounds are kept; the last one stays, whatever its size.
+    fn shrink(&mut self, entries_max: usize, rows_max: usize) {
+        while self.by_key.len() > 1 && (self.by_key.len() > entries_max || self.rows > rows_max) {
+            let oldest = self.by_key.iter().min_by_key(|(_, entry)| entry.asked).map(|(key, _)| key.clone());
+            if let Some(entry) = oldest.and_then(|key| self.by_key.remove(&key)) {
+                self.rows -= entry.rows;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The shared reads of the front door.
+pub struct Views {
+    store: Arc<dyn Reads>,
+    concerts: Snapshots<(Option<ConcertId>, u32), Vec<Concert>>,
+    concert: Snapshots<ConcertId, Option<Concert>>,
+    dates: Snapshots<ConcertId, Vec<ScheduleView>>,
+    schedule: Snapshots<ScheduleId, Option<ScheduleView>>,
+    seats: Snapshots<ScheduleId, Option<SeatMap>>,
+}
+
+impl Views {
+    pub fn new(store: Arc<dyn Reads>) -> Self {
+        Views {
+            store,
+            concerts: Snapshots::new(ENTRIES_MAX, ROWS_MAX),
+            concert: Snapshots::new(ENTRIES_MAX, ROWS_MAX),
+            dates: Snapshots::new(ENTRIES_MAX, ROWS_MAX),
+            schedule: Snapshots::new(ENTRIES_MAX, ROWS_MAX),
+            seats: Snapshots::new(ENTRIES_MAX, ROWS_MAX),
+        }
+    }
+
+    pub async fn concerts(&self, page: Page<ConcertId>) -> Result<Arc<Vec<Concert>>, StoreError> {
+        let read = || async {
+            let rows = self.store.concerts(page).await?;
+            let count = rows.len();
+            Ok((rows, count))
+        };
+        self.concerts.get((page.after, page.limit), AGE_MAX, read).await
+    }
+
+    pub async fn concert(&self, id: ConcertId) -> Result<Arc<Option<Concert>>, StoreError> {
+        self.concert.get(id, AGE_MAX, || async { Ok((self.store.concert(id).await?, 1)) }).await
+    }
+
+    /// The dates of a concert.
+    pub async fn dates(&self, concert: ConcertId) -> Result<Arc<Vec<ScheduleView>>, StoreError> {
+        let read = || async {
+            let rows = self.store.schedules(concert).await?;
+            let count = rows.iter().map(|view| 1 + view.sections.len()).sum();
+            Ok((rows, count))
+        };
+        self.dates.get(concert, AGE_MAX, read).await
+    }
+
+    pub async fn schedule(&self, id: ScheduleId) -> Result<Arc<Option<ScheduleView>>, StoreError> {
+        let read = || async {
+            let view = self.store.schedule(id).await?;
+            let count = view.as_ref().map_or(1, |view| 1 + view.sections.len());
+            Ok((view, count))
+        };
+        self.schedule.get(id, AGE_MAX, read).await
+    }
+
+    /// The seats of a schedule, at most `age_max` old; `None` for a schedule that the catalog does not know.
+    pub async fn seats(&self, id: ScheduleId, age_max: Duration) -> Result<Arc<Option<SeatMap>>, StoreError> {
+        let read = || async {
+            // Seats first: a section's row is never younger than its seats, so every seat finds its price.
+            let seats = self.store.seats(id).await?;
+            let Some(view) = self.store.schedule(id).await? else { return Ok((None, 1)) };
+            let count = seats.len();
+            Ok((Some(SeatMap::new(id, &seats, &view.sections)), count))
+        };
+        self.seats.get(id, age_max, read).await
+    }
+
+    /// The catalog was changed here: whoever changed it must find the change.
+    pub fn catalog_changed(&self) {
+        self.concerts.clear();
+        self.concert.clear();
+        self.dates.clear();
+        self.schedule.clear();
+        self.seats.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    async fn read(reads: &AtomicUsize) -> Result<(usize, usize), StoreError> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok((reads.fetch_add(1, Ordering::SeqCst), 1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_readers_cost_one_read() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
+        let all = join_all((0..1000).map(|_| snapshots.get(1, AGE_MAX, || read(&reads)))).await;
+        assert!(all.iter().all(|value| *value.as_ref().unwrap().as_ref() == 0));
+        tokio::time::advance(Duration::from_millis(150)).await;
+        assert_eq!(*snapshots.get(1, AGE_MAX, || read(&reads)).await.unwrap(), 0, "still fresh");
+        tokio::time::advance(Duration::from_millis(100)).await;
+        assert_eq!(*snapshots.get(1, AGE_MAX, || read(&reads)).await.unwrap(), 1, "read anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_slower_than_the_age_are_shared_all_the_same() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
+        let slow = || async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok((reads.fetch_add(1, Ordering::SeqCst), 1))
+        };
+        let asks = (0..1000).map(|i| {
+            let snapshots = &snapshots;
+            async move {
+                tokio::time::sleep(Duration::from_millis(i)).await;
+                snapshots.get(1, AGE_MAX, slow).await
+            }
+        });
+        join_all(asks).await;
+        assert_eq!(reads.load(Ordering::SeqCst), 2, "one for the first 200 ms, one for all who came later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_before_the_call_is_not_taken_for_now() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
+        snapshots.get(1, AGE_MAX, || read(&reads)).await.unwrap();
+        assert_eq!(*snapshots.get(1, Duration::ZERO, || read(&reads)).await.unwrap(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_shared_and_then_forgotten() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
+        let fail = || async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            reads.fetch_add(1, Ordering::SeqCst);
+            Err(StoreError::Unavailable("away".into()))
+        };
+        let all = join_all((0..100).map(|_| snapshots.get(1, AGE_MAX, fail))).await;
+        assert!(all.iter().all(Result::is_err));
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+        tokio::time::advance(Duration::from_millis(300)).await;
+        assert!(snapshots.get(1, AGE_MAX, || read(&reads)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_gives_up_leaves_the_read_to_the_next() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
+        let given_up = tokio::time::timeout(Duration::from_millis(1), snapshots.get(1, AGE_MAX, || read(&reads))).await;
+        assert!(given_up.is_err());
+        assert_eq!(*snapshots.get(1, AGE_MAX, || read(&reads)).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn entries_and_rows_are_bounded_and_the_longest_unasked_go() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(3, 100), AtomicUsize::new(0));
+        for key in [1, 2, 3, 1, 4] {
+            snapshots.get(key, AGE_MAX, || read(&reads)).await.unwrap();
+        }
+        let keys = |snapshots: &Snapshots<u32, usize>| {
+            let mut keys: Vec<u32> = lock(&snapshots.entries).by_key.keys().copied().collect();
+            keys.sort_unstable();
+            keys
+        };
+        assert_eq!(keys(&snapshots), [1, 3, 4]);
+        snapshots.get(5, AGE_MAX, || async { Ok((0, 1000)) }).await.unwrap();
+        assert_eq!(keys(&snapshots), [5], "one larger than the bound stays alone");
+        snapshots.get(6, AGE_MAX, || read(&reads)).await.unwrap();
+        assert_eq!((keys(&snapshots), lock(&snapshots.entries).rows), (vec![6], 1));
+    }
+}
