@@ -5,10 +5,11 @@ pub mod identity;
 pub mod retention;
 mod settings;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -53,7 +54,7 @@ impl Roles {
 pub async fn run(roles: Roles, config: Config) -> Result<(), Failure> {
     let shutdown = shutdown::on_signal().context("signals cannot be received")?;
     let listen = config.http.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen {listen} cannot be bound"))?;
+    let listener = bind(listen).with_context(|| format!("http.listen {listen} cannot be bound"))?;
     let address = listener.local_addr().context("the bound address is unknown")?;
     let (log, store) = backends::kinds(&config);
     info!(%address, roles = roles.name(), log, store, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
@@ -68,6 +69,18 @@ pub async fn run(roles: Roles, config: Config) -> Result<(), Failure> {
     opened.close(flush_within(&config)).await;
     info!("stopped");
     ended
+}
+
+/// Connections that may wait to be accepted; the default is 128. A crowd arrives at once, and who finds the queue full
+/// is not refused but repeats its handshake after a second.
+const LISTEN_BACKLOG: u32 = 4096;
+
+fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted server takes its port back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(LISTEN_BACKLOG)
 }
 
 fn flush_within(config: &Config) -> Duration {
