@@ -1,6 +1,7 @@
 //! Runs each scenario against the real program, once on the embedded pair and once on Kafka and PostgreSQL.
 
 pub mod client;
+mod feed;
 pub mod invariants;
 pub mod sale;
 pub mod server;

@@ -14,7 +14,7 @@ use turnstile::store::Store;
 use super::client::Client;
 use super::server::{self, Server};
 use super::services::Services;
-use super::{Pair, invariants};
+use super::{Pair, feed, invariants};
 
 pub struct System {
     pub pair: Pair,
@@ -125,6 +125,9 @@ impl System {
     pub async fn finish(&self) {
         invariants::check(self).await;
         self.stop().await;
+        if self.pair == Pair::Embedded {
+            feed::check(self).await;
+        }
     }
 
     pub fn print_logs(&self) {

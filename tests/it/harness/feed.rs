@@ -1,0 +1,79 @@
+//! What the log must say after a scenario: every command decided, every outcome published, none in two versions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use turnstile::domain::Body;
+use turnstile::log::{Log, Record, Topic};
+use turnstile::store::{Store, lane_partitions};
+use turnstile::wire::{command, outcome};
+
+use super::System;
+
+/// Reads the log and the store of a system that has stopped.
+pub async fn check(system: &System) {
+    let store = system.open_store().await;
+    let log = system.open_log().await;
+    everything_is_decided(&log, store.as_ref()).await;
+    let requests = system.client.seen.lock().unwrap().requests.clone();
+    outcomes_are_published_and_agree(&log, &requests).await;
+    log.close().await;
+}
+
+/// Offsets in the store are the ends of the log. Only timers may have appended something at the last moment.
+async fn everything_is_decided(log: &impl Log, store: &dyn Store) {
+    for partition in lane_partitions(log.partitions()) {
+        let progress =
+            store.progress(partition).await.expect("the store answers").expect("every partition had an owner");
+        let topic = Topic::Lane(partition.lane);
+        for record in records(log, topic, partition.partition, progress.next_offset).await {
+            let command = command::decode(&record.value.expect("a value")).expect("a command");
+            let timer = matches!(command.body, Body::ExpireHolds(_) | Body::Tick(_) | Body::Seen(_));
+            assert!(timer, "{partition} at {} was left undecided: {command:?}", record.offset);
+        }
+    }
+}
+
+/// Each request the clients saw has its outcome on the feed. It may be there more than once, under the same or another
+/// id, but never differently.
+async fn outcomes_are_published_and_agree(log: &impl Log, requests: &BTreeSet<String>) {
+    let mut published: BTreeMap<String, String> = BTreeMap::new();
+    let mut ids: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    for partition in 0..log.partitions().of(Topic::Outcomes) {
+        for record in records(log, Topic::Outcomes, partition, 0).await {
+            let value = record.value.expect("an outcome has a value");
+            let id = record.headers.iter().find(|(name, _)| name == "ce_id").expect("CloudEvents headers").1.clone();
+            if let Some(before) = ids.insert(id, value.to_vec()) {
+                assert_eq!(before, value, "one event id, two contents");
+            }
+            let view = outcome::decode_value(&value).expect("an outcome");
+            let code = view.problem.as_ref().and_then(|problem| problem["code"].as_str()).unwrap_or_default();
+            if code == "idempotency_key_reused" {
+                continue;
+            }
+            let said = format!("{:?} {:?} {code}", view.status, view.result.map(|result| result.get().to_owned()));
+            if let Some(before) = published.insert(view.request_id.to_string(), said.clone()) {
+                assert_eq!(before, said, "request {} was decided twice, differently", view.request_id);
+            }
+        }
+    }
+    for request in requests {
+        assert!(published.contains_key(request), "no outcome of {request} was ever published");
+    }
+}
+
+/// From an offset to the end.
+async fn records(log: &impl Log, topic: Topic, partition: u32, from: u64) -> Vec<Record> {
+    let end = log.end_offset(topic, partition).await.expect("the log answers");
+    let mut records: Vec<Record> = Vec::new();
+    let mut next = from.max(log.first_offset(topic, partition).await.expect("the log answers"));
+    if next >= end {
+        return records;
+    }
+    let mut reader = log.read(topic, partition, next).await.expect("the log can be read");
+    while next < end {
+        let more = reader.next(1000, 1 << 20).await.expect("the log can be read");
+        next = more.last().expect("at least one").offset + 1;
+        records.extend(more);
+    }
+    records
+}
