@@ -5,6 +5,7 @@
 
 mod assemble;
 pub mod memory;
+pub mod postgres;
 pub mod reads;
 mod sql;
 pub mod sqlite;

@@ -41,12 +41,12 @@ pub(super) enum Side {
 pub(super) trait Dialect: Send + Sync + 'static {
     type Row: Cells + Send;
 
-    /// `$1` is a [`Value::Uuids`]: its members as rows.
-    const UUIDS: &'static str;
-    /// `$1` is a [`Value::Texts`]: its members as rows.
-    const TEXTS: &'static str;
-    /// `$1` (and `$2`) is a [`Value::Pairs`]: its members as rows of two columns.
-    const PAIRS: &'static str;
+    /// What follows a column that must be in `$1`, a [`Value::Uuids`].
+    const IN_UUIDS: &'static str;
+    /// What follows a column that must be in `$1`, a [`Value::Texts`].
+    const IN_TEXTS: &'static str;
+    /// What follows a pair of columns that must be in `$1` (and `$2`), a [`Value::Pairs`].
+    const IN_PAIRS: &'static str;
     /// A row's address, and how to compare it with those a query gives: `{ROW.0} {ROW.1} (query) {ROW.2}`.
     const ROW: (&'static str, &'static str, &'static str);
 
@@ -96,19 +96,19 @@ const UNFINISHED: &str = "reservation.status in ('HELD', 'PAYING', 'CONFIRMED', 
 
 /// Sections, their seats, unfinished reservations and those reservations' unfinished payments: four queries.
 fn section_queries<D: Dialect>(keys: &[(ScheduleId, SectionName)]) -> Vec<Query<'_>> {
-    let pairs = D::PAIRS;
+    let in_pairs = D::IN_PAIRS;
     let of =
         |sql: String| query(sql, vec![Value::Pairs(keys.iter().map(|(id, name)| (id.0, name.as_str())).collect())]);
     let payments = format!(
         "select {} from reservation join payment on payment.id = reservation.payment_id \
-         where (reservation.schedule_id, reservation.section) in ({pairs}) and {UNFINISHED} \
+         where (reservation.schedule_id, reservation.section) {in_pairs} and {UNFINISHED} \
          and payment.status in ('PENDING', 'COMPLETED')",
         tables::PAYMENT.qualified_list()
     );
     vec![
-        of(tables::SECTION.select(&format!("where (schedule_id, name) in ({pairs})"))),
-        of(tables::SEAT.select(&format!("where (schedule_id, section) in ({pairs}) order by number"))),
-        of(tables::RESERVATION.select(&format!("where (schedule_id, section) in ({pairs}) and {UNFINISHED}"))),
+        of(tables::SECTION.select(&format!("where (schedule_id, name) {in_pairs}"))),
+        of(tables::SEAT.select(&format!("where (schedule_id, section) {in_pairs} order by number"))),
+        of(tables::RESERVATION.select(&format!("where (schedule_id, section) {in_pairs} and {UNFINISHED}"))),
         of(payments),
     ]
 }
@@ -168,7 +168,7 @@ impl<D: Dialect> Store for D {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = tables::RESERVATION.select(&format!("where id in ({})", D::UUIDS));
+        let sql = tables::RESERVATION.select(&format!("where id {}", D::IN_UUIDS));
         let parameters = vec![Value::Uuids(ids.iter().map(|id| id.0).collect())];
         all(&self.read(Side::Owner, query(sql, parameters)).await?, cells::reservation)
     }
@@ -177,7 +177,7 @@ impl<D: Dialect> Store for D {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = tables::WALLET.select(&format!("where user_id in ({})", D::TEXTS));
+        let sql = tables::WALLET.select(&format!("where user_id {}", D::IN_TEXTS));
         let parameters = vec![Value::Texts(users.iter().map(UserId::as_str).collect())];
         all(&self.read(Side::Owner, query(sql, parameters)).await?, cells::wallet)
     }
@@ -197,7 +197,7 @@ impl<D: Dialect> Store for D {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let of = format!("where request_id in ({}) and lane = $2 and partition = $3", D::UUIDS);
+        let of = format!("where request_id {} and lane = $2 and partition = $3", D::IN_UUIDS);
         let parameters = vec![
             Value::Uuids(ids.iter().map(|id| id.0).collect()),
             text(partition.lane.as_str()),

@@ -87,9 +87,9 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 impl Dialect for SqliteStore {
     type Row = SqliteRow;
 
-    const UUIDS: &'static str = "select unhex(value) from json_each($1)";
-    const TEXTS: &'static str = "select value from json_each($1)";
-    const PAIRS: &'static str = "select unhex(value ->> 0), value ->> 1 from json_each($1)";
+    const IN_UUIDS: &'static str = "in (select unhex(value) from json_each($1))";
+    const IN_TEXTS: &'static str = "in (select value from json_each($1))";
+    const IN_PAIRS: &'static str = "in (select unhex(value ->> 0), value ->> 1 from json_each($1))";
     const ROW: (&'static str, &'static str, &'static str) = ("rowid", "in ", "");
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {

@@ -3,6 +3,7 @@
 mod commits;
 mod loads;
 mod memory;
+mod postgres;
 mod reads;
 mod rows;
 mod sqlite;

@@ -1,0 +1,57 @@
+//! Parameters and rows of single queries.
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments, Row};
+use uuid::Uuid;
+
+use super::error::read_error;
+use crate::store::StoreError;
+use crate::store::sql::Query;
+use crate::store::sql::cells::Cells;
+use crate::store::sql::values::Value;
+
+/// Binds one value. Lists become arrays, a list of pairs two of them.
+pub(super) fn add(arguments: &mut PgArguments, value: Value<'_>) -> Result<(), StoreError> {
+    let added = match value {
+        Value::Uuid(id) => arguments.add(id),
+        Value::Text(text) => arguments.add(text.as_deref()),
+        Value::Int(number) => arguments.add(number),
+        Value::Flag(flag) => arguments.add(flag),
+        Value::Bytes(bytes) => arguments.add(bytes),
+        Value::Uuids(ids) => arguments.add(ids),
+        Value::Texts(texts) => arguments.add(texts),
+        Value::Pairs(pairs) => {
+            let (ids, texts): (Vec<Uuid>, Vec<&str>) = pairs.into_iter().unzip();
+            arguments.add(ids).and_then(|()| arguments.add(texts))
+        }
+    };
+    added.map_err(|error| StoreError::Failed(format!("a parameter cannot be bound: {error}")))
+}
+
+pub(super) fn arguments(query: Query<'_>) -> Result<(String, PgArguments), StoreError> {
+    let mut arguments = PgArguments::default();
+    query.parameters.into_iter().try_for_each(|value| add(&mut arguments, value))?;
+    Ok((query.sql, arguments))
+}
+
+impl Cells for PgRow {
+    fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, StoreError> {
+        self.try_get(column).map_err(read_error)
+    }
+
+    fn optional_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.try_get(column).map_err(read_error)
+    }
+
+    fn optional_int(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        self.try_get(column).map_err(read_error)
+    }
+
+    fn optional_bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.try_get(column).map_err(read_error)
+    }
+
+    fn flag(&self, column: &str) -> Result<bool, StoreError> {
+        self.try_get(column).map_err(read_error)
+    }
+}
