@@ -56,11 +56,23 @@ impl Check {
 }
 
 /// The process is alive. No dependency is checked: a restart would not bring it back.
+#[utoipa::path(get, path = "/livez", tag = "operations", security(()), responses((status = 200, description = "Alive", body = String)))]
 pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Can this process serve: 200 or 503; `?verbose` lists the checks.
+/// Can this process serve.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    security(()),
+    params(("verbose" = Option<String>, Query, description = "List the checks; as JSON if `Accept` asks for it")),
+    responses(
+        (status = 200, description = "It can", body = String),
+        (status = 503, description = "It cannot: log or store are away, or it shuts down", body = String),
+    )
+)]
 pub async fn readyz(State(state): State<Arc<AppState>>, params: Params, headers: HeaderMap) -> Response {
     let checks = checks(&state).await;
     let ready = !checks.iter().any(Check::is_critical);
@@ -89,6 +101,7 @@ fn to_json(check: &Check) -> Value {
 }
 
 /// This process's metrics, as Prometheus reads them.
+#[utoipa::path(get, path = "/metrics", tag = "operations", security(()), responses((status = 200, description = "Text format", body = String)))]
 pub async fn metrics() -> Result<Response, Problem> {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();

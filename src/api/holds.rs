@@ -14,6 +14,7 @@ use super::auth::Caller;
 use super::extract::{JsonBody, PathId};
 use super::fields::Fields;
 use super::problem::Problem;
+use super::schema::{HoldRequest, RequestObject};
 use super::submit::{Ask, submit};
 use crate::domain::command::{Choice, HoldSeats};
 use crate::domain::section::{SEATS_MAX, SEATS_PER_HOLD_MAX};
@@ -27,6 +28,18 @@ struct Wanted {
 }
 
 /// Holds seats until they are paid or the hold runs out.
+///
+/// All of them or none. Result: `{reservation_id, schedule_id, seats, amount, status: "HELD", expires_at}`.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{id}/holds",
+    tag = "seats",
+    params(("id" = String, Path, format = "uuid", description = "The schedule"),
+        ("Queue-Token" = Option<String>, Header, description = "An active token, where the schedule has a queue")),
+    request_body(content = HoldRequest, example = json!({"seats": ["A-12", "A-13"]})),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("hold_seats")))
+)]
 pub async fn hold_seats(
     State(state): State<Arc<AppState>>,
     caller: Caller,

@@ -15,6 +15,7 @@ use super::auth::Caller;
 use super::extract::{Params, PathId};
 use super::prefer::Wait;
 use super::problem::{INTERNAL, INVALID_REQUEST, Problem, REQUEST_NOT_FOUND, describe, refusal_status};
+use super::schema::{Problem as ProblemSchema, RequestObject as RequestSchema};
 use super::submit::{apply, decided_within};
 use crate::domain::{Position, RequestId, UserId};
 use crate::log::{LanePartition, Topic};
@@ -119,6 +120,22 @@ pub fn decided_response(view: RequestView) -> Response {
 }
 
 /// What became of a command of the caller's; an admin sees everybody's.
+#[utoipa::path(
+    get,
+    path = "/v1/requests/{id}",
+    tag = "requests",
+    params(
+        ("id" = String, Path, format = "uuid", description = "The request"),
+        ("position" = Option<String>, Query, description = "From `Location`; with it an undecided request is PENDING \
+            instead of unknown", example = "seats.3.1234"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when decided, at most N (30) seconds"),
+    ),
+    responses(
+        (status = 200, description = "The request", body = RequestSchema),
+        (status = 404, description = "`request_not_found`", body = ProblemSchema,
+            content_type = "application/problem+json"),
+    )
+)]
 pub async fn get_request(
     State(state): State<Arc<AppState>>,
     caller: Caller,

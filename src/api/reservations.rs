@@ -6,12 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::Caller;
 use super::extract::{OptionalJsonBody, Params, PathId};
 use super::fields::Fields;
 use super::problem::Problem;
+use super::schema::{PaymentRequest, Problem as ProblemSchema, RequestObject};
 use super::submit::{Ask, submit};
 use crate::domain::command::{CancelReservation, PayReservation};
 use crate::domain::section::{Payment, Reservation};
@@ -20,9 +22,11 @@ use crate::wire::seat_name;
 use crate::wire::time::rfc3339;
 
 /// A reservation as its owner sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ReservationObject {
+    #[schema(format = "uuid")]
     pub reservation_id: String,
+    #[schema(format = "uuid")]
     pub schedule_id: String,
     pub section: String,
     /// Like `A-12`, ascending.
@@ -31,14 +35,17 @@ pub struct ReservationObject {
     pub amount: i64,
     /// HELD, PAYING, CONFIRMED, EXPIRED, CANCELLED or REFUNDED.
     pub status: &'static str,
+    #[schema(format = "date-time")]
     pub expires_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid")]
     pub payment_id: Option<String>,
+    #[schema(format = "date-time")]
     pub created_at: String,
 }
 
 /// One page of reservations.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ReservationList {
     pub reservations: Vec<ReservationObject>,
     /// Give it as `?after=` for the next page.
@@ -47,9 +54,11 @@ pub struct ReservationList {
 }
 
 /// One attempt to pay a reservation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PaymentObject {
+    #[schema(format = "uuid")]
     pub payment_id: String,
+    #[schema(format = "uuid")]
     pub reservation_id: String,
     /// Smallest currency unit.
     pub amount: i64,
@@ -58,12 +67,14 @@ pub struct PaymentObject {
     /// The refusal's code, when FAILED.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<&'static str>,
+    #[schema(format = "uuid")]
     pub request_id: String,
+    #[schema(format = "date-time")]
     pub created_at: String,
 }
 
 /// One page of payments.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PaymentList {
     pub payments: Vec<PaymentObject>,
     /// Give it as `?after=` for the next page.
@@ -107,14 +118,23 @@ pub fn next_of<T>(rows: &[T], limit: u32, id: impl Fn(&T) -> String) -> Option<S
 }
 
 /// The caller's reservations, newest first.
-///
-/// Outcomes are published after their commit, so whoever has seen an outcome finds its changes by a plain read of the
-/// store: nothing here has to wait for a position.
+#[utoipa::path(
+    get,
+    path = "/v1/reservations",
+    tag = "reservations",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "One page", body = ReservationList))
+)]
 pub async fn list_reservations(
     State(state): State<Arc<AppState>>,
     caller: Caller,
     params: Params,
 ) -> Result<Json<ReservationList>, Problem> {
+    // Outcomes are published after their commit, so whoever has seen an outcome finds its changes by a plain read of
+    // the store: nothing here has to wait for a position.
     let page = params.page(ReservationId)?;
     let limit = page.limit;
     let rows = state.store.reservations(&caller.user, page).await?;
@@ -123,6 +143,14 @@ pub async fn list_reservations(
 }
 
 /// One reservation of the caller's.
+#[utoipa::path(
+    get,
+    path = "/v1/reservations/{id}",
+    tag = "reservations",
+    params(("id" = String, Path, format = "uuid", description = "The reservation")),
+    responses((status = 200, description = "The reservation", body = ReservationObject),
+        (status = 404, description = "`reservation_not_found`", body = ProblemSchema, content_type = "application/problem+json"))
+)]
 pub async fn get_reservation(
     State(state): State<Arc<AppState>>,
     caller: Caller,
@@ -132,6 +160,16 @@ pub async fn get_reservation(
 }
 
 /// Gives seats back; what was paid is refunded.
+///
+/// A refund is decided when the money is back: then the result has `balance` and the status REFUNDED.
+#[utoipa::path(
+    delete,
+    path = "/v1/reservations/{id}",
+    tag = "reservations",
+    params(("id" = String, Path, format = "uuid", description = "The reservation")),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("cancel_reservation")))
+)]
 pub async fn cancel_reservation(
     State(state): State<Arc<AppState>>,
     caller: Caller,
@@ -145,6 +183,18 @@ pub async fn cancel_reservation(
 }
 
 /// Pays a reservation from the caller's wallet.
+///
+/// Result: `{payment_id, reservation_id, amount, status: "COMPLETED", balance}`. A refused payment leaves the hold as
+/// it was until it runs out.
+#[utoipa::path(
+    post,
+    path = "/v1/reservations/{id}/payment",
+    tag = "reservations",
+    params(("id" = String, Path, format = "uuid", description = "The reservation")),
+    request_body(content = Option<PaymentRequest>, example = json!({"amount": 1000})),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("pay_reservation")))
+)]
 pub async fn pay_reservation(
     State(state): State<Arc<AppState>>,
     caller: Caller,
@@ -162,6 +212,16 @@ pub async fn pay_reservation(
 }
 
 /// The caller's payments, newest first, FAILED ones included.
+#[utoipa::path(
+    get,
+    path = "/v1/payments",
+    tag = "reservations",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "One page", body = PaymentList))
+)]
 pub async fn list_payments(
     State(state): State<Arc<AppState>>,
     caller: Caller,

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
-use super::{AppState, catalog, edge, health, holds, opening, requests, reservations, seats, wallet};
+use super::{AppState, catalog, docs, edge, health, holds, openapi, opening, requests, reservations, seats, wallet};
 
 /// All paths over one state.
 pub fn router(state: Arc<AppState>) -> Router {
@@ -24,6 +24,8 @@ pub fn router(state: Arc<AppState>) -> Router {
 
 fn front_door() -> Router<Arc<AppState>> {
     Router::new()
+        .route("/openapi.json", get(openapi::get_openapi))
+        .route("/docs", get(docs::get_docs))
         .route("/v1/requests/{id}", get(requests::get_request))
         .route("/v1/concerts", get(catalog::list_concerts).post(catalog::create_concert))
         .route("/v1/concerts/{id}", get(catalog::get_concert))

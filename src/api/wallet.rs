@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::Caller;
@@ -14,6 +15,7 @@ use super::extract::{JsonBody, Params};
 use super::fields::Fields;
 use super::problem::Problem;
 use super::reservations::next_of;
+use super::schema::{MovementRequest, RequestObject};
 use super::submit::{Ask, submit};
 use crate::domain::Body;
 use crate::domain::command::{ChargeWallet, DebitWallet};
@@ -27,7 +29,7 @@ struct Movement {
 }
 
 /// What a user has.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WalletObject {
     pub user_id: String,
     /// Smallest currency unit; 0 before the first charge.
@@ -35,8 +37,9 @@ pub struct WalletObject {
 }
 
 /// One line of a wallet's history.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct EntryObject {
+    #[schema(format = "uuid")]
     pub entry_id: String,
     /// 1, 2, 3, … within the wallet.
     pub number: u64,
@@ -47,12 +50,14 @@ pub struct EntryObject {
     pub balance_after: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    #[schema(format = "uuid")]
     pub request_id: String,
+    #[schema(format = "date-time")]
     pub at: String,
 }
 
 /// One page of a wallet's history.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct EntryList {
     pub entries: Vec<EntryObject>,
     /// Give it as `?after=` for the next page.
@@ -84,6 +89,16 @@ fn movement(body: &Value) -> Result<Movement, Problem> {
 }
 
 /// Puts money into the caller's wallet; the first charge makes it.
+///
+/// Result: `{entry_id, balance}`.
+#[utoipa::path(
+    post,
+    path = "/v1/wallet/charges",
+    tag = "wallet",
+    request_body(content = MovementRequest, example = json!({"amount": 5000})),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("charge_wallet")))
+)]
 pub async fn charge_wallet(
     State(state): State<Arc<AppState>>,
     caller: Caller,
@@ -96,6 +111,16 @@ pub async fn charge_wallet(
 }
 
 /// Spends from the caller's wallet.
+///
+/// Result: `{entry_id, balance}`.
+#[utoipa::path(
+    post,
+    path = "/v1/wallet/debits",
+    tag = "wallet",
+    request_body(content = MovementRequest, example = json!({"amount": 700, "reason": "poster"})),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("debit_wallet")))
+)]
 pub async fn debit_wallet(
     State(state): State<Arc<AppState>>,
     caller: Caller,
@@ -108,6 +133,12 @@ pub async fn debit_wallet(
 }
 
 /// The caller's balance.
+#[utoipa::path(
+    get,
+    path = "/v1/wallet",
+    tag = "wallet",
+    responses((status = 200, description = "The balance", body = WalletObject))
+)]
 pub async fn get_wallet(State(state): State<Arc<AppState>>, caller: Caller) -> Result<Json<WalletObject>, Problem> {
     let wallet = state.store.wallet(&caller.user).await?;
     let balance = wallet.map_or(0, |wallet| wallet.balance);
@@ -115,6 +146,16 @@ pub async fn get_wallet(State(state): State<Arc<AppState>>, caller: Caller) -> R
 }
 
 /// The history of the caller's wallet, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/wallet/entries",
+    tag = "wallet",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "One page", body = EntryList))
+)]
 pub async fn list_entries(
     State(state): State<Arc<AppState>>,
     caller: Caller,

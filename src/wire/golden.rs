@@ -54,6 +54,8 @@ fn no_golden_file_is_left_over() {
     let mut found: Vec<String> = std::fs::read_dir(path("x").parent().unwrap())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        // The front door's own.
+        .filter(|name| name != "openapi.json")
         .collect();
     found.sort();
     assert_eq!(found, expected);

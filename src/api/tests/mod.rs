@@ -4,6 +4,7 @@ mod auth;
 mod bodies;
 mod commands;
 mod edges;
+mod openapi;
 mod repeats;
 mod requests;
 mod worker;
