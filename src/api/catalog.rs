@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::AppState;
@@ -17,6 +18,7 @@ use super::fields::Fields;
 use super::keys::IdempotencyKey;
 use super::problem::{CONCERT_NOT_FOUND, Problem, SCHEDULE_NOT_FOUND};
 use super::reservations::next_of;
+use super::schema::{ConcertRequest, Problem as ProblemSchema};
 use super::submit::Ask;
 use crate::domain::section::SectionRow;
 use crate::domain::{Code, ConcertId, LogTime, ScheduleId, UserId};
@@ -27,17 +29,19 @@ const TITLE_CHARS_MAX: usize = 200;
 const DESCRIPTION_CHARS_MAX: usize = 5_000;
 
 /// A concert.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ConcertObject {
+    #[schema(format = "uuid")]
     pub id: String,
     pub title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    #[schema(format = "date-time")]
     pub created_at: String,
 }
 
 /// One page of concerts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ConcertList {
     pub concerts: Vec<ConcertObject>,
     /// Give it as `?after=` for the next page.
@@ -46,10 +50,13 @@ pub struct ConcertList {
 }
 
 /// One date of a concert.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ScheduleObject {
+    #[schema(format = "uuid")]
     pub id: String,
+    #[schema(format = "uuid")]
     pub concert_id: String,
+    #[schema(format = "date-time")]
     pub starts_at: String,
     /// In seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,17 +64,19 @@ pub struct ScheduleObject {
     pub hold_ttl_seconds: i64,
     pub max_seats_per_user: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
     pub sales_open_at: Option<String>,
     /// Whether holds need the token of a waiting queue.
     pub queue: bool,
     pub sections: Vec<SectionObject>,
     pub total_seats: u64,
     pub available_seats: u64,
+    #[schema(format = "date-time")]
     pub created_at: String,
 }
 
 /// A section of a date.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct SectionObject {
     pub name: String,
     pub seats: u32,
@@ -77,7 +86,7 @@ pub struct SectionObject {
 }
 
 /// The dates of a concert, by their start.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ScheduleList {
     pub schedules: Vec<ScheduleObject>,
 }
@@ -140,6 +149,18 @@ pub fn no_concert() -> Problem {
 }
 
 /// Adds a concert.
+#[utoipa::path(
+    post,
+    path = "/v1/concerts",
+    tag = "catalog",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with it answers alike")),
+    request_body(content = ConcertRequest, example = json!({"title": "Requiem", "description": "Mozart"})),
+    responses(
+        (status = 201, description = "Added, at `Location`", body = ConcertObject),
+        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields`, `idempotency_key_reused`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
 pub async fn create_concert(
     State(state): State<Arc<AppState>>,
     Admin(admin): Admin,
@@ -163,7 +184,22 @@ pub async fn create_concert(
     Ok(created(format!("/v1/concerts/{id}"), ConcertObject::from(&stored)))
 }
 
-/// All concerts, newest first. A concert made with an Idempotency-Key has no time in its id and stands anywhere.
+/// All concerts, newest first.
+///
+/// A concert made with an Idempotency-Key has no time in its id and stands anywhere.
+#[utoipa::path(
+    get,
+    path = "/v1/concerts",
+    tag = "catalog",
+    security(()),
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "One page", body = ConcertList),
+    )
+)]
 pub async fn list_concerts(State(state): State<Arc<AppState>>, params: Params) -> Result<Json<ConcertList>, Problem> {
     let page = params.page(ConcertId)?;
     let rows = state.views.concerts(page).await?;
@@ -172,6 +208,17 @@ pub async fn list_concerts(State(state): State<Arc<AppState>>, params: Params) -
 }
 
 /// One concert.
+#[utoipa::path(
+    get,
+    path = "/v1/concerts/{id}",
+    tag = "catalog",
+    security(()),
+    params(("id" = String, Path, format = "uuid", description = "The concert")),
+    responses(
+        (status = 200, description = "The concert", body = ConcertObject),
+        (status = 404, description = "`concert_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
 pub async fn get_concert(
     State(state): State<Arc<AppState>>,
     PathId(id): PathId,
@@ -181,6 +228,20 @@ pub async fn get_concert(
 }
 
 /// The dates of a concert; with `?available=true` only those that can be bought now.
+#[utoipa::path(
+    get,
+    path = "/v1/concerts/{id}/schedules",
+    tag = "catalog",
+    security(()),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The concert"),
+        ("available" = Option<bool>, Query, description = "Only those on sale with a free seat"),
+    ),
+    responses(
+        (status = 200, description = "By their start", body = ScheduleList),
+        (status = 404, description = "`concert_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
 pub async fn list_schedules(
     State(state): State<Arc<AppState>>,
     PathId(id): PathId,
@@ -204,6 +265,17 @@ fn is_on_sale(view: &ScheduleView, now: LogTime) -> bool {
 }
 
 /// One date.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{id}",
+    tag = "catalog",
+    security(()),
+    params(("id" = String, Path, format = "uuid", description = "The date")),
+    responses(
+        (status = 200, description = "The date", body = ScheduleObject),
+        (status = 404, description = "`schedule_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
 pub async fn get_schedule(
     State(state): State<Arc<AppState>>,
     PathId(id): PathId,

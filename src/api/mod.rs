@@ -3,7 +3,8 @@
 //! In the order of a command's way: [`serve`] accepts a connection, [`edge`] bounds it, [`router`] picks the handler,
 //! [`auth`], [`extract`], [`fields`] and [`keys`] parse it, [`holds`], [`reservations`] and [`wallet`] make a command
 //! of it, [`limit`] may refuse it, [`submit`] publishes it, [`feed`] brings its outcome to [`waiters`], and
-//! [`requests`] says what became of it. Who only looks is answered by [`catalog`] and [`seats`] from shared [`views`]. Whatever goes wrong is a [`problem`].
+//! [`requests`] says what became of it. Who only looks is answered by [`catalog`] and [`seats`] from shared [`views`].
+//! Whatever goes wrong is a [`problem`]; [`openapi`] and [`docs`] tell all of it.
 
 pub mod admission;
 pub mod auth;
@@ -17,18 +18,18 @@ pub mod health;
 pub mod holds;
 pub mod keys;
 pub mod limit;
-pub mod opening;
 pub mod openapi;
+pub mod opening;
 pub mod prefer;
 pub mod problem;
 pub mod requests;
 pub mod reservations;
 pub mod router;
 pub mod schedules;
+pub mod schema;
 pub mod seat_map;
 pub mod seat_watch;
 pub mod seats;
-pub mod schema;
 pub mod serve;
 pub mod settings;
 pub mod submit;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::problem::refusal_status;
-use super::{docs, health, holds, requests, reservations, schema, wallet};
+use super::{catalog, docs, health, holds, opening, requests, reservations, schema, seats, wallet};
 use crate::domain::Code;
 
 #[derive(OpenApi)]
@@ -29,6 +29,14 @@ use crate::domain::Code;
         (name = "operations", description = "For those who keep it running"),
     ),
     paths(
+        catalog::create_concert,
+        catalog::list_concerts,
+        catalog::get_concert,
+        catalog::list_schedules,
+        catalog::get_schedule,
+        opening::create_schedule,
+        seats::get_seats,
+        seats::seat_events,
         holds::hold_seats,
         reservations::list_reservations,
         reservations::get_reservation,

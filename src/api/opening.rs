@@ -20,6 +20,7 @@ use super::fields::Fields;
 use super::prefer::Wait;
 use super::problem::{FieldError, INVALID_FIELDS, OUTCOME_UNKNOWN, Problem};
 use super::requests::RequestView;
+use super::schema::{Problem as ProblemSchema, ScheduleRequest};
 use super::submit::{Answer, Ask, publish};
 use crate::domain::command::{OpenQueue, OpenSection};
 use crate::domain::queue::{DURATION_MS_MAX, Limits, OnTimeout, TOKENS_MAX};
@@ -59,6 +60,30 @@ struct SectionPlan {
 }
 
 /// Opens a date's sections and queue, waits for them, and adds it to the catalog.
+///
+/// A 503 `outcome_unknown` leaves it half-made; a repeat with the same Idempotency-Key finishes it.
+#[utoipa::path(
+    post,
+    path = "/v1/concerts/{id}/schedules",
+    tag = "catalog",
+    params(
+        ("id" = String, Path, format = "uuid", description = "The concert"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with it answers alike"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: at most N seconds, default 15"),
+    ),
+    request_body(
+        content = ScheduleRequest,
+        example = json!({"starts_at": "2026-11-21T19:00:00Z", "sections": [{"name": "A", "seats": 50, "price": 1000}]})
+    ),
+    responses(
+        (status = 201, description = "On sale, at `Location`", body = ScheduleObject),
+        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "`concert_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 409, description = "`section_conflict`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields`, `invalid_amount`, `idempotency_key_reused`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "`outcome_unknown`, `overloaded`, `unavailable`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
 pub async fn create_schedule(
     State(state): State<Arc<AppState>>,
     Admin(admin): Admin,

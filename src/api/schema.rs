@@ -138,3 +138,86 @@ pub struct PaymentRequest {
     #[schema(minimum = 1, maximum = 1_000_000_000_000_i64)]
     amount: Option<i64>,
 }
+
+/// A concert to add.
+#[derive(ToSchema)]
+pub struct ConcertRequest {
+    #[schema(max_length = 200)]
+    title: String,
+    #[schema(max_length = 5000)]
+    description: Option<String>,
+}
+
+/// A date to open.
+#[derive(ToSchema)]
+pub struct ScheduleRequest {
+    #[schema(format = "date-time")]
+    starts_at: String,
+    /// In seconds.
+    duration: Option<i64>,
+    #[schema(min_items = 1, max_items = 200)]
+    sections: Vec<SectionRequest>,
+    #[schema(default = 300, minimum = 1, maximum = 86_400)]
+    hold_ttl_seconds: Option<i64>,
+    #[schema(default = 4, minimum = 1, maximum = 100)]
+    max_seats_per_user: Option<u32>,
+    /// Sales begin; at once if absent.
+    #[schema(format = "date-time")]
+    sales_open_at: Option<String>,
+    /// A waiting queue in front of the holds.
+    queue: Option<QueueRequest>,
+}
+
+/// A section with seats 1 to `seats`.
+#[derive(ToSchema)]
+pub struct SectionRequest {
+    #[schema(max_length = 32, example = "A")]
+    name: String,
+    #[schema(minimum = 1, maximum = 10_000, example = 50)]
+    seats: u32,
+    /// Of one seat, smallest currency unit.
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 1000)]
+    price: i64,
+}
+
+/// How a waiting queue lets users in.
+#[derive(ToSchema)]
+pub struct QueueRequest {
+    /// Most users choosing and paying at once.
+    #[schema(minimum = 1)]
+    max_active: u32,
+    /// How long one may take.
+    #[schema(minimum = 1)]
+    active_ttl_seconds: i64,
+    /// Most users waiting, besides the active ones.
+    max_waiting: u32,
+    /// Most admissions in a minute; absent: only `max_active` counts.
+    #[schema(minimum = 1)]
+    admit_per_minute: Option<u32>,
+    /// What becomes of who did not pay in time: `requeue` (the default) or `expire`.
+    on_timeout: Option<String>,
+    /// A waiting user not seen for so long is dropped.
+    #[schema(default = 180, minimum = 1)]
+    abandon_after_seconds: Option<i64>,
+}
+
+/// The seats of a date.
+#[derive(ToSchema)]
+pub struct SeatList {
+    #[schema(format = "uuid")]
+    schedule_id: String,
+    seats: Vec<SeatObject>,
+}
+
+/// One seat.
+#[derive(ToSchema)]
+pub struct SeatObject {
+    #[schema(example = "A-12")]
+    seat: String,
+    section: String,
+    number: u32,
+    /// Smallest currency unit.
+    price: i64,
+    /// AVAILABLE, HELD or SOLD.
+    status: String,
+}

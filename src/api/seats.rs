@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::AppState;
 use super::extract::{Params, PathId, header};
 use super::problem::{OVERLOADED, Problem, SCHEDULE_NOT_FOUND};
+use super::schema::{Problem as ProblemSchema, SeatList};
 use super::seat_map::{Filter, Offsets, SeatMap};
 use super::seat_watch::Frame;
 use super::views::AGE_MAX;
@@ -27,7 +28,22 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// A comment after so long without an event tells proxies and clients that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The seats of a schedule, at most 200 ms old; `?section=` and `?status=` narrow them down.
+/// The seats of a schedule, at most 200 ms old.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{id}/seats",
+    tag = "catalog",
+    security(()),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The date"),
+        ("section" = Option<String>, Query, description = "Only this section's"),
+        ("status" = Option<String>, Query, description = "Only AVAILABLE, HELD or SOLD ones"),
+    ),
+    responses(
+        (status = 200, description = "The seat map", body = SeatList),
+        (status = 404, description = "`schedule_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
 pub async fn get_seats(
     State(state): State<Arc<AppState>>,
     PathId(id): PathId,
@@ -43,8 +59,25 @@ fn known(map: &Option<SeatMap>) -> Result<&SeatMap, Problem> {
     map.as_ref().ok_or_else(|| Problem::new(SCHEDULE_NOT_FOUND, "there is no schedule with this id"))
 }
 
-/// Seats as they change. First `snapshot` with all of them, or, after `Last-Event-ID`, `seats` with those that changed
+/// Seats as they change, as server-sent events.
+///
+/// First `snapshot` with all of them, or, after `Last-Event-ID`, `seats` with those that changed
 /// since; then `seats` with those that changed, at most five times a second.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{id}/seats/events",
+    tag = "catalog",
+    security(()),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The date"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Go on after this event"),
+    ),
+    responses(
+        (status = 200, description = "Events `snapshot` and `seats`", body = SeatList, content_type = "text/event-stream"),
+        (status = 404, description = "`schedule_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "`overloaded`: too many streams", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
 pub async fn seat_events(
     State(state): State<Arc<AppState>>,
     PathId(id): PathId,
