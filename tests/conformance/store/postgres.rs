@@ -7,12 +7,11 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use turnstile::domain::RequestId;
 use turnstile::store::postgres::{PostgresSettings, PostgresStore};
 use turnstile::store::reads::Reads;
-use turnstile::store::{Committed, Progress, Store, StoreError};
+use turnstile::store::{Committed, DeadLetter, Progress, Store, StoreError};
 
 use super::rows::*;
 use super::{Subject, conforms};
@@ -100,48 +99,50 @@ async fn a_server_that_is_not_there_is_unavailable_and_the_password_stays_secret
     assert!(!reason.contains("hunter2"), "{reason}");
 }
 
-/// Stands between the store and the server; can swallow the server's answers and then cut the connections.
-struct Proxy {
-    port: u16,
-    /// 0: pass everything on; 1: cut at the server's next answer; 2: cut at the client's next question.
-    cut: Arc<AtomicU32>,
+/// A statement with this text among its parameters does not reach the server.
+const CUT_QUESTION: &str = "cut before the server has it";
+/// A statement with this text among its parameters runs, and its answer is lost.
+const CUT_ANSWER: &str = "cut before the client has its answer";
+
+/// Stands between the store and the server, and cuts a connection where a statement asks for it. Gives its port.
+async fn proxy_before(server: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&server).await.unwrap();
+            tokio::spawn(pass(client, server));
+        }
+    });
+    port
 }
 
-const PASS: u32 = 0;
-const CUT_ANSWERS: u32 = 1;
-const CUT_QUESTIONS: u32 = 2;
-
-impl Proxy {
-    async fn before(server: String) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let cut = Arc::new(AtomicU32::new(PASS));
-        let cut_here = Arc::clone(&cut);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(pass(client, server, Arc::clone(&cut_here)));
+/// Passes bytes on until one side ends or a cut is asked for; then both connections are gone.
+async fn pass(mut client: TcpStream, mut server: TcpStream) {
+    let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let (mut question, mut answer) = (vec![0; 65536], vec![0; 65536]);
+    let mut cut_answer = false;
+    loop {
+        tokio::select! {
+            read = client.read(&mut question) => {
+                let Ok(bytes @ 1..) = read else { return };
+                if has(&question[..bytes], CUT_QUESTION) || server.write_all(&question[..bytes]).await.is_err() {
+                    return;
+                }
+                cut_answer |= has(&question[..bytes], CUT_ANSWER);
             }
-        });
-        Proxy { port, cut }
-    }
-}
-
-async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU32>) {
-    let (mut from_client, mut to_client) = client.split();
-    let (mut from_server, mut to_server) = server.split();
-    let one_way = async |from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, cut_when: u32| {
-        let mut buffer = vec![0; 65536];
-        while let Ok(bytes @ 1..) = from.read(&mut buffer).await {
-            if cut.load(Ordering::SeqCst) == cut_when || to.write_all(&buffer[..bytes]).await.is_err() {
-                return;
+            read = server.read(&mut answer) => {
+                let Ok(bytes @ 1..) = read else { return };
+                if cut_answer {
+                    // The server commits before it says that it is ready for more: its last word.
+                    if answer[..bytes].ends_with(b"Z\0\0\0\x05I") {
+                        return;
+                    }
+                } else if client.write_all(&answer[..bytes]).await.is_err() {
+                    return;
+                }
             }
         }
-    };
-    // Whichever ends first takes both connections with it.
-    tokio::select! {
-        () = one_way(&mut from_client, &mut to_server, CUT_QUESTIONS) => {}
-        () = one_way(&mut from_server, &mut to_client, CUT_ANSWERS) => {}
     }
 }
 
@@ -161,26 +162,24 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_the_progress_tells() {
     PostgresStore::migrate(&schema.0).await.unwrap();
     let options: PgConnectOptions = schema.0.url.parse().unwrap();
     let server = format!("{}:{}", options.get_host(), options.get_port());
-    let proxy = Proxy::before(server.clone()).await;
-    let url = schema.0.url.replace(&server, &format!("127.0.0.1:{}", proxy.port));
+    let port = proxy_before(server.clone()).await;
+    let url = schema.0.url.replace(&server, &format!("127.0.0.1:{port}"));
     assert_ne!(url, schema.0.url, "the test needs host and port in the url");
-    // One connection for the owners, so that it is the one that has the statement prepared by its first commit.
-    let settings = PostgresSettings { url, connections_max: 2, ..schema.0.clone() };
-    let store = PostgresStore::open(&settings).await.unwrap();
-    let progress = acquired(&store, SEATS).await;
-    let first = batch(SEATS, &progress);
-    assert_eq!(store.commit(&first).await, Ok(Committed::Done));
+    let store = PostgresStore::open(&PostgresSettings { url, ..schema.0.clone() }).await.unwrap();
+    let first = acquired(&store, SEATS).await;
 
-    let second = batch(SEATS, &after(&first));
-    proxy.cut.store(CUT_QUESTIONS, Ordering::SeqCst);
-    assert!(matches!(store.commit(&second).await, Err(StoreError::Unknown(_))));
-    proxy.cut.store(PASS, Ordering::SeqCst);
-    assert_eq!(progress_when_back(&store).await, after(&first));
-    assert_eq!(store.commit(&second).await, Ok(Committed::Done));
+    let with = |progress: &Progress, reason: &str| {
+        let mut batch = batch(SEATS, progress);
+        batch.dead_letters = vec![DeadLetter { reason: reason.into(), ..dead_letter(SEATS, progress.next_offset) }];
+        batch
+    };
+    assert!(matches!(store.commit(&with(&first, CUT_QUESTION)).await, Err(StoreError::Unknown(_))));
+    assert_eq!(progress_when_back(&store).await, first);
+    let passed = with(&first, "as any other");
+    assert_eq!(store.commit(&passed).await, Ok(Committed::Done));
 
-    let third = batch(SEATS, &after(&second));
-    proxy.cut.store(CUT_ANSWERS, Ordering::SeqCst);
-    assert!(matches!(store.commit(&third).await, Err(StoreError::Unknown(_))));
-    proxy.cut.store(PASS, Ordering::SeqCst);
-    assert_eq!(progress_when_back(&store).await, after(&third));
+    let lost = with(&after(&passed), CUT_ANSWER);
+    assert!(matches!(store.commit(&lost).await, Err(StoreError::Unknown(_))));
+    assert_eq!(progress_when_back(&store).await, after(&lost));
+    assert!(store.dead_letter(SEATS.at(1)).await.unwrap().is_some());
 }
