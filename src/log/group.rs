@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::news::News;
 use super::{GroupEvent, LanePartition, Membership, PartitionCounts, PartitionReader, ReadError, Topic};
 use crate::domain::Lane;
 
@@ -39,6 +38,8 @@ struct State {
     free: BTreeSet<LanePartition>,
 }
 
+/// What is known of one member. What it was not told yet is kept as sets, not as a queue, so that a member that never
+/// asks costs no more than one that does.
 #[derive(Default)]
 struct Member {
     name: String,
@@ -47,14 +48,11 @@ struct Member {
     owned: BTreeSet<LanePartition>,
     /// Taken away but not released yet, with the time until which we wait.
     leaving: BTreeMap<LanePartition, Instant>,
-    news: News,
-}
-
-impl Member {
-    fn join(&mut self) {
-        self.present = true;
-        self.news.joined();
-    }
+    /// The first answer after a join is an assignment, be it empty.
+    untold_join: bool,
+    untold_assigned: BTreeSet<LanePartition>,
+    untold_revoked: BTreeSet<LanePartition>,
+    untold_lost: BTreeSet<LanePartition>,
 }
 
 impl Group {
@@ -85,9 +83,8 @@ impl Group {
         let id = self.change(|state| {
             let id = state.next_id;
             state.next_id += 1;
-            let member = state.members.entry(id).or_default();
-            member.name = name.to_owned();
-            member.join();
+            let member = Member { name: name.to_owned(), present: true, untold_join: true, ..Member::default() };
+            state.members.insert(id, member);
             id
         });
         GroupMember { group: Arc::clone(self), id, source }
@@ -99,12 +96,12 @@ impl Group {
         self.change(|state| {
             for member in state.members.values_mut().filter(|member| member.name == name && member.present) {
                 member.present = false;
+                let untold = std::mem::take(&mut member.untold_assigned);
                 let owned = std::mem::take(&mut member.owned);
-                let leaving = std::mem::take(&mut member.leaving).into_keys();
-                for partition in owned.into_iter().chain(leaving) {
-                    member.news.lost(partition);
-                    state.free.insert(partition);
-                }
+                let leaving: BTreeSet<_> = std::mem::take(&mut member.leaving).into_keys().collect();
+                member.untold_lost.extend(owned.difference(&untold).chain(&leaving));
+                member.untold_revoked.clear();
+                state.free.extend(owned.into_iter().chain(leaving));
             }
         });
     }
@@ -150,7 +147,8 @@ impl State {
             let overdue: Vec<_> = member.leaving.iter().filter(|(_, until)| **until <= now).map(|(p, _)| *p).collect();
             for partition in overdue {
                 member.leaving.remove(&partition);
-                member.news.lost(partition);
+                member.untold_revoked.remove(&partition);
+                member.untold_lost.insert(partition);
                 freed.insert(partition);
             }
         }
@@ -180,10 +178,11 @@ impl State {
             let Some(member) = self.members.get_mut(id) else { continue };
             while member.owned.len() > quota {
                 let Some(partition) = member.owned.pop_last() else { break };
-                if member.news.revoked(partition, deadline) {
-                    member.leaving.insert(partition, deadline);
-                } else {
+                if member.untold_assigned.remove(&partition) {
                     self.free.insert(partition);
+                } else {
+                    member.leaving.insert(partition, deadline);
+                    member.untold_revoked.insert(partition);
                 }
             }
         }
@@ -194,22 +193,34 @@ impl State {
             });
             let Some(member) = poorest else { break };
             member.owned.insert(partition);
-            member.news.assigned(partition);
+            member.untold_assigned.insert(partition);
         }
     }
 
-    /// The next thing this member has not been told.
+    /// The next thing this member has not been told. Losses come first: they end what an assignment would begin.
     fn tell(&mut self, id: u64, now: Instant, drain: Duration) -> Option<GroupEvent> {
         let Some(member) = self.members.get_mut(&id) else {
             return Some(GroupEvent::Closed("the member has left the group".to_owned()));
         };
-        let event = member.news.tell(now);
-        if event.is_some() || member.present {
-            return event;
+        if !member.untold_lost.is_empty() {
+            return Some(GroupEvent::Lost(std::mem::take(&mut member.untold_lost).into_iter().collect()));
         }
-        member.join();
-        self.rebalance(now + drain);
-        self.members.get_mut(&id).and_then(|member| member.news.tell(now))
+        if !member.present {
+            member.present = true;
+            member.untold_join = true;
+            self.rebalance(now + drain);
+            return self.tell(id, now, drain);
+        }
+        if !member.untold_revoked.is_empty() {
+            let partitions: Vec<_> = std::mem::take(&mut member.untold_revoked).into_iter().collect();
+            let until = partitions.iter().filter_map(|p| member.leaving.get(p)).min().copied().unwrap_or(now);
+            return Some(GroupEvent::Revoked { partitions, deadline: until.saturating_duration_since(now) });
+        }
+        if member.untold_join || !member.untold_assigned.is_empty() {
+            member.untold_join = false;
+            return Some(GroupEvent::Assigned(std::mem::take(&mut member.untold_assigned).into_iter().collect()));
+        }
+        None
     }
 
     /// Takes a member out. Its partitions are free at once.

@@ -7,9 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::harness::{
-    Offer, Outcome, Place, System, at_once, one_section, refusals, scenarios, successes, text, until,
-};
+use crate::harness::{Offer, Outcome, Place, System, at_once, one_section, refusals, scenarios, successes, text};
 
 scenarios!(
     s1_one_seat_a_thousand_users,
@@ -37,14 +35,14 @@ async fn s1_one_seat_a_thousand_users(system: &System) {
     let mine = user.reservations().await;
     assert_eq!(mine.len(), 1);
     assert_eq!(mine[0]["seats"], serde_json::json!(["A-1"]));
-    assert_eq!(sale.count(&system.client, "HELD").await, 1);
+    sale.shows(&system.client, "HELD", 1).await;
 }
 
 async fn s2_one_seat_of_a_hundred_ten_users(system: &System) {
     let sale = one_section(&system.client, 100).await;
     one_winner(&one_seat_at_once(system, &sale, 10).await);
-    assert_eq!(sale.count(&system.client, "HELD").await, 1);
-    assert_eq!(sale.count(&system.client, "AVAILABLE").await, 99);
+    sale.shows(&system.client, "HELD", 1).await;
+    sale.shows(&system.client, "AVAILABLE", 99).await;
 }
 
 async fn s3_one_seat_fifty_users_with_latency(system: &System) {
@@ -99,7 +97,7 @@ async fn s4_overlapping_groups_are_all_or_nothing(system: &System) {
         let seat = text(&outcome.taken, "seat");
         assert!(wanted(i).contains(&seat), "the taken seat {seat} is one that was asked for");
     }
-    assert_eq!(sale.count(&client, "HELD").await, taken.len());
+    sale.shows(&client, "HELD", taken.len()).await;
 }
 
 async fn s5_best_available_gives_pairs_of_neighbours(system: &System) {
@@ -120,7 +118,7 @@ async fn s5_best_available_gives_pairs_of_neighbours(system: &System) {
         taken.extend(numbers);
     }
     assert_eq!(taken.len(), 50);
-    assert_eq!(sale.count(&client, "AVAILABLE").await, 0);
+    sale.shows(&client, "AVAILABLE", 0).await;
 }
 
 async fn s6_a_hold_that_runs_out_frees_its_seat(system: &System) {
@@ -131,11 +129,7 @@ async fn s6_a_hold_that_runs_out_frees_its_seat(system: &System) {
     let reservation = first.held(&sale, &["A-1"]).await;
     assert_eq!(first.reservation_status(&reservation).await, "HELD");
     first.until_reservation(&reservation, "EXPIRED").await;
-    until("the seat to be free", async || match sale.count(client, "AVAILABLE").await {
-        1 => Ok(()),
-        free => Err(format!("{free} free")),
-    })
-    .await;
+    sale.shows(client, "AVAILABLE", 1).await;
     second.held(&sale, &["A-1"]).await;
     let late = first.pay(&reservation).decide().await;
     assert_eq!((late.refused(), late.http_status), ("hold_expired", 409));
@@ -182,11 +176,13 @@ async fn s7_expiry_against_payment_has_one_winner(system: &System) {
             ends.insert(format!("A-{}", number + 1), in_time);
         }
     }
+    let confirmed = ends.values().filter(|in_time| **in_time).count();
+    sale.shows(&client, "SOLD", confirmed).await;
+    sale.shows(&client, "AVAILABLE", TIMES - confirmed).await;
     for seat in sale.seats(&client).await {
         let expected = if ends[&text(&seat, "seat")] { "SOLD" } else { "AVAILABLE" };
         assert_eq!(seat["status"], expected, "{seat}");
     }
-    let confirmed = ends.values().filter(|in_time| **in_time).count();
     println!("{:?}: {confirmed} of {TIMES} payments were in time", system.pair);
     assert!(confirmed > 0 && confirmed < TIMES, "the jitter must lie around the limit, {confirmed} were in time");
 }
@@ -206,13 +202,13 @@ async fn s8_only_the_holder_pays_or_cancels(system: &System) {
     assert_eq!(other.get(&format!("/v1/reservations/{reservation}")).await.status, 404);
     assert_eq!(holder.reservation_status(&reservation).await, "HELD");
     assert_eq!((holder.balance().await, other.balance().await), (5000, 5000));
-    assert_eq!(sale.count(client, "HELD").await, 1);
+    sale.shows(client, "HELD", 1).await;
     holder.pay(&reservation).decide().await.result();
     for asked in [other.pay(&reservation), other.cancel(&reservation)] {
         assert_eq!(asked.wait(30).send().await.status, 404);
     }
     assert_eq!(holder.reservation_status(&reservation).await, "CONFIRMED");
-    assert_eq!(sale.count(client, "SOLD").await, 1);
+    sale.shows(client, "SOLD", 1).await;
 }
 
 /// So many users, `user0` on, ask for seat A-1 at once.

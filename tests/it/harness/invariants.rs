@@ -8,6 +8,7 @@ use turnstile::domain::section::{Payment, PaymentStatus, Reservation, Reservatio
 use turnstile::domain::wallet::{Entry, EntryKind, Wallet};
 use turnstile::domain::{Change, ConcertId, RequestId, ReservationId, RoutingKey, UserId};
 use turnstile::log::{LanePartition, PartitionCounts, Topic};
+use turnstile::runtime::clock::Clock;
 use turnstile::store::reads::{Page, ScheduleView};
 use turnstile::store::{RequestStatus, Store, lane_partitions};
 use turnstile::wire::routing::partition_for;
@@ -20,6 +21,8 @@ const USERS_OVER_HTTP_MAX: usize = 40;
 /// Rows of a queue read at once: more than any scenario has.
 const TOKENS_MAX: u32 = 1_000_000;
 const PAGE: u32 = 200;
+/// Holds that run out so soon are waited for, so that nothing moves during the checks.
+const RUNS_OUT_SOON_MS: i64 = 15_000;
 
 pub async fn check(system: &System) {
     let store = system.open_store().await;
@@ -60,6 +63,11 @@ async fn at_rest(store: &dyn Store, users: &[UserId], requests: &BTreeSet<String
             return Err(format!("{pending} rows to publish"));
         }
         let state = State::read(store, users).await;
+        let soon = Clock::System.now().plus_ms(RUNS_OUT_SOON_MS);
+        let mut held = state.reservations.values().filter(|row| row.status == ReservationStatus::Held);
+        if let Some(row) = held.find(|row| row.expires_at < soon) {
+            return Err(format!("a hold is about to run out: {row:?}"));
+        }
         let after = store.progress_views().await.map_err(|error| error.to_string())?;
         if before == after { Ok(state) } else { Err(format!("moved from {before:?} to {after:?}")) }
     })

@@ -75,6 +75,15 @@ impl Sale {
         body["seats"].as_array().unwrap_or_else(|| panic!("no seats in {body}")).clone()
     }
 
+    /// Waits until so many seats show this status: the map may be a fraction of a second old.
+    pub async fn shows(&self, client: &Client, status: &str, seats: usize) {
+        super::until(&format!("{seats} seats to be {status}"), async || {
+            let count = self.count(client, status).await;
+            if count == seats { Ok(()) } else { Err(format!("{count} are")) }
+        })
+        .await;
+    }
+
     /// How many seats of the schedule show this status.
     pub async fn count(&self, client: &Client, status: &str) -> usize {
         self.seats(client).await.iter().filter(|seat| seat["status"] == status).count()
