@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::ConfigError;
 use crate::domain::Position;
+use crate::load::LoadArgs;
 
 /// Sells seats to a crowd, first come, first served.
 ///
@@ -36,6 +37,8 @@ pub enum Command {
     /// Dead letters: records that could not be understood
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Send requests at a fixed rate to a server on this machine and report latencies
+    Load(LoadArgs),
     /// Print the OpenAPI document
     Openapi,
     /// Print the effective configuration, secrets hidden

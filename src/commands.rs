@@ -5,6 +5,7 @@ pub mod demo;
 
 use crate::cli::{Command, DeadLetters, Failure, Target};
 use crate::config::{self, Config, Layers, Needs};
+use crate::load;
 use crate::roles::backends::{self, Backends};
 use crate::roles::{self, Roles};
 use crate::runtime::clock::Clock;
@@ -21,6 +22,7 @@ pub async fn run(command: Option<Command>, layers: &Layers, config: Config) -> R
         Command::Topics => topics(&config).await,
         Command::DemoData(target) => demo_data(&target).await,
         Command::DeadLetters(command) => dead_letters(command, &config).await,
+        Command::Load(args) => say(&load::run(args).await?),
         Command::Openapi => say(&format!("{}\n", "")),
         Command::Config => say(&config::show(layers)),
     }

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod domain;
+pub mod load;
 pub mod log;
 pub mod processor;
 pub mod roles;

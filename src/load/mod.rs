@@ -1,0 +1,179 @@
+//! `turnstile load`: requests at a fixed rate, however slow the answers are, and how long each one took.
+//!
+//! Open loop: request `i` is due at `start + i / rate` and its latency counts from then, so a server that stalls is
+//! charged for everybody who would have come meanwhile.
+
+mod histogram;
+mod plan;
+mod plot;
+mod report;
+mod sale;
+mod sender;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use self::plan::{Mix, Plan};
+use self::report::{Outcome, Report};
+use self::sender::Sender;
+
+/// Most requests one run may send.
+const REQUESTS_MAX: u64 = 20_000_000;
+/// A request without an answer for so long counts as failed.
+const ANSWER_WITHIN: Duration = Duration::from_secs(35);
+
+/// What to send where.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArgs {
+    /// The server, in auth.mode "dev"
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// Requests a second, all kinds together
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+    /// Seconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub duration: u32,
+    /// Users who send them in turn
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub users: u32,
+    /// Shares of the kinds of request
+    #[arg(long, default_value = "hold=60,charge=20,pay=20", value_name = "KIND=SHARE,…")]
+    pub mix: Mix,
+    /// Sections of the schedule that is made for the run; each is decided by one owner
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub sections: u32,
+    /// Seats of each section
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    pub seats: u32,
+    /// Requests under way at once; those due beyond it are not sent and count as failed
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub in_flight: u32,
+    /// Write a line a second to this file
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Write a page with the latency curve to this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Allow a server that is not on this machine. Make sure that it is yours.
+    #[arg(long)]
+    pub allow_remote: bool,
+}
+
+/// Runs the load and returns the report as text.
+///
+/// # Errors
+/// When the server is not on this machine (unless allowed), cannot be reached, or a file cannot be written.
+pub async fn run(args: LoadArgs) -> anyhow::Result<String> {
+    let requests = u64::from(args.rate) * u64::from(args.duration);
+    if requests > REQUESTS_MAX {
+        bail!("{requests} requests are more than {REQUESTS_MAX}; lower --rate or --duration");
+    }
+    if !args.allow_remote && !is_loopback(&args.url)? {
+        bail!("{} is not on this machine; add --allow-remote if it is yours to load", args.url);
+    }
+    let sender = Arc::new(Sender::new(&args.url, ANSWER_WITHIN)?);
+    let sale = sale::open(&sender, args.sections, args.seats, args.users).await.context("preparing the run")?;
+    let report = drive(&args, sender, Plan::new(&args, sale)).await;
+    if let Some(path) = &args.csv {
+        std::fs::write(path, report.csv()).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    if let Some(path) = &args.html {
+        std::fs::write(path, plot::page(&report)).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(format!("{}\n{}", report.table(), plot::text(&report)))
+}
+
+fn is_loopback(url: &str) -> anyhow::Result<bool> {
+    let url = reqwest::Url::parse(url).with_context(|| format!("{url:?} is not a URL"))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    Ok(host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()))
+}
+
+/// Sends what is due when it is due and collects the answers.
+async fn drive(args: &LoadArgs, sender: Arc<Sender>, plan: Plan) -> Report {
+    let plan = Arc::new(plan);
+    let room = Arc::new(Semaphore::new(args.in_flight as usize));
+    let total = u64::from(args.rate) * u64::from(args.duration);
+    let mut report = Report::new(args.rate, args.duration);
+    let mut answers: JoinSet<Outcome> = JoinSet::new();
+    let mut progress = interval(Duration::from_secs(1));
+    progress.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let start = Instant::now();
+    let mut next = 0;
+    while next < total || !answers.is_empty() {
+        let due = start + Duration::from_nanos(next * 1_000_000_000 / u64::from(args.rate));
+        tokio::select! {
+            biased;
+            Some(answer) = answers.join_next(), if !answers.is_empty() => {
+                if let Ok(outcome) = answer {
+                    report.add(&outcome);
+                }
+            }
+            _ = progress.tick() => show_progress(&report, start.elapsed(), total, answers.len(), false),
+            () = sleep_until(due), if next < total => {
+                let second = (due - start).as_secs();
+                match room.clone().try_acquire_owned() {
+                    Ok(permit) => {
+                        let (sender, plan, turn) = (sender.clone(), plan.clone(), next);
+                        answers.spawn(async move {
+                            let outcome = plan.send(&sender, turn, second, due).await;
+                            drop(permit);
+                            outcome
+                        });
+                    }
+                    Err(_) => report.add(&plan.not_sent(next, second)),
+                }
+                next += 1;
+            }
+        }
+    }
+    show_progress(&report, start.elapsed(), total, 0, true);
+    report
+}
+
+fn show_progress(report: &Report, elapsed: Duration, total: u64, under_way: usize, last: bool) {
+    let terminal = std::io::stderr().is_terminal();
+    let done = report.count();
+    let filled = usize::try_from(done * 30 / total.max(1)).unwrap_or(30).min(30);
+    let bar: String = "#".repeat(filled) + &"-".repeat(30 - filled);
+    let line = format!(
+        "[{bar}] {done}/{total}  {:.0} s  {under_way} under way  {} failed  p99 {}",
+        elapsed.as_secs_f64(),
+        report.failed(),
+        report::millis(report.overall().percentile(99.0)),
+    );
+    let mut out = std::io::stderr().lock();
+    // A progress line that cannot be shown is no reason to stop.
+    let _ = match (terminal, last) {
+        (true, false) => write!(out, "\r{line}\x1b[K"),
+        (true, true) => writeln!(out, "\r{line}\x1b[K"),
+        (false, _) => writeln!(out, "{line}"),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loaded_unless_allowed() {
+        for (url, here) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost:1", true),
+            ("http://[::1]:8080", true),
+            ("http://10.0.0.1:8080", false),
+            ("https://localhost.example.org", false),
+        ] {
+            assert_eq!(is_loopback(url).unwrap(), here, "{url}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Which request comes when, and by whom. The same arguments give the same order.
+
+use std::collections::VecDeque;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::LoadArgs;
+use super::report::{Ending, Outcome};
+use super::sale::Sale;
+use super::sender::{Answer, Sender};
+
+/// Reservations that wait to be paid; more are left to expire.
+const UNPAID_MAX: usize = 100_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Hold,
+    Charge,
+    Pay,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 3] = [Kind::Hold, Kind::Charge, Kind::Pay];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Hold => "hold",
+            Kind::Charge => "charge",
+            Kind::Pay => "pay",
+        }
+    }
+}
+
+/// Shares of the kinds, e.g. `hold=60,charge=20,pay=20`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mix(Vec<(Kind, u32)>);
+
+impl FromStr for Mix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut shares = Vec::new();
+        for part in text.split(',') {
+            let (name, share) = part.split_once('=').ok_or_else(|| format!("{part:?} is not KIND=SHARE"))?;
+            let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == name.trim());
+            let kind = kind.ok_or_else(|| format!("{name:?} is not hold, charge or pay"))?;
+            let share: u32 = share.trim().parse().map_err(|_| format!("{share:?} is not a share"))?;
+            if share > 1000 || shares.iter().any(|(known, _)| *known == kind) {
+                return Err(format!("{part:?}: each kind once, shares up to 1000"));
+            }
+            shares.push((kind, share));
+        }
+        if shares.iter().all(|(_, share)| *share == 0) {
+            return Err("all shares are 0".to_owned());
+        }
+        Ok(Mix(shares))
+    }
+}
+
+impl Mix {
+    /// The kind of the request number `turn`: shares are kept and kinds are mingled.
+    fn kind(&self, turn: u64) -> Kind {
+        let total: u64 = self.0.iter().map(|(_, share)| u64::from(*share)).sum();
+        // An odd multiplier spreads neighbouring turns over the shares.
+        let mut at = turn.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17) % total;
+        for (kind, share) in &self.0 {
+            match at.checked_sub(u64::from(*share)) {
+                Some(rest) => at = rest,
+                None => return *kind,
+            }
+        }
+        Kind::Hold
+    }
+}
+
+pub struct Plan {
+    mix: Mix,
+    users: u32,
+    sale: Sale,
+    /// Users and reservations that are held and not yet paid.
+    unpaid: Mutex<VecDeque<(u32, String)>>,
+}
+
+impl Plan {
+    pub fn new(args: &LoadArgs, sale: Sale) -> Self {
+        Self { mix: args.mix.clone(), users: args.users, sale, unpaid: Mutex::default() }
+    }
+
+    /// Sends request number `turn`, which was due at `due`.
+    pub async fn send(&self, sender: &Sender, turn: u64, second: u64, due: Instant) -> Outcome {
+        let kind = self.mix.kind(turn);
+        let (kind, answer) = match (kind, self.next_unpaid(kind)) {
+            (Kind::Pay, Some((user, reservation))) => (Kind::Pay, self.pay(sender, user, &reservation).await),
+            (Kind::Charge, _) => (Kind::Charge, self.charge(sender, turn).await),
+            // Nothing to pay for yet: holding makes something.
+            _ => (Kind::Hold, self.hold(sender, turn).await),
+        };
+        Outcome { kind, second, latency: due.elapsed(), ending: ending(&answer) }
+    }
+
+    /// The request could not be sent: too many are under way.
+    pub fn not_sent(&self, turn: u64, second: u64) -> Outcome {
+        Outcome { kind: self.mix.kind(turn), second, latency: Duration::ZERO, ending: Ending::NotSent }
+    }
+
+    fn user_of(&self, turn: u64) -> u32 {
+        u32::try_from(turn % u64::from(self.users)).unwrap_or(0)
+    }
+
+    fn next_unpaid(&self, kind: Kind) -> Option<(u32, String)> {
+        let mut unpaid = self.unpaid.lock().unwrap_or_else(PoisonError::into_inner);
+        if kind == Kind::Pay { unpaid.pop_front() } else { None }
+    }
+
+    async fn hold(&self, sender: &Sender, turn: u64) -> Answer {
+        let user = self.user_of(turn);
+        let section = &self.sale.sections[(turn / 3) as usize % self.sale.sections.len()];
+        let path = format!("/v1/schedules/{}/holds", self.sale.schedule_id);
+        let body = json!({"section": section, "best_available": 1});
+        let answer = sender.post(&self.sale.user(user), &path, &body).await;
+        if let Some(reservation) = result(&answer.body)["reservation_id"].as_str() {
+            let mut unpaid = self.unpaid.lock().unwrap_or_else(PoisonError::into_inner);
+            if unpaid.len() < UNPAID_MAX {
+                unpaid.push_back((user, reservation.to_owned()));
+            }
+        }
+        answer
+    }
+
+    async fn charge(&self, sender: &Sender, turn: u64) -> Answer {
+        sender.post(&self.sale.user(self.user_of(turn)), "/v1/wallet/charges", &json!({"amount": 100})).await
+    }
+
+    async fn pay(&self, sender: &Sender, user: u32, reservation: &str) -> Answer {
+        let path = format!("/v1/reservations/{reservation}/payment");
+        sender.post(&self.sale.user(user), &path, &json!({})).await
+    }
+}
+
+/// The result inside of a request object.
+fn result(body: &Value) -> &Value {
+    &body["result"]
+}
+
+fn ending(answer: &Answer) -> Ending {
+    match answer.status {
+        None => Ending::NoAnswer,
+        Some(StatusCode::ACCEPTED) => Ending::Undecided,
+        Some(status) if status.is_success() => Ending::Succeeded,
+        Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => Ending::Overload,
+        // A refusal is a decision, e.g. no seat left.
+        Some(status) if status.is_client_error() && answer.body["decided"].is_object() => Ending::Refused,
+        Some(_) => Ending::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_is_kept() {
+        let mix: Mix = "hold=60, charge=30,pay=10".parse().unwrap();
+        let count = |wanted| (0..10_000).filter(|turn| mix.kind(*turn) == wanted).count();
+        for (kind, share) in [(Kind::Hold, 6000), (Kind::Charge, 3000), (Kind::Pay, 1000)] {
+            assert!(count(kind).abs_diff(share) < 300, "{kind:?}: {}", count(kind));
+        }
+    }
+
+    #[test]
+    fn a_mix_that_makes_no_sense_is_refused() {
+        for text in ["", "hold", "hold=x", "sing=3", "hold=0,pay=0", "pay=1,pay=2", "hold=1001"] {
+            assert!(text.parse::<Mix>().is_err(), "{text:?}");
+        }
+    }
+}

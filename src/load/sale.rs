@@ -1,0 +1,78 @@
+//! What a run needs before it starts: a schedule of its own and money in every wallet.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::sender::{Answer, Sender};
+use crate::domain::LogTime;
+use crate::runtime::clock::Clock;
+use crate::wire::time::rfc3339;
+
+const PRICE: i64 = 1000;
+const FIRST_CHARGE: i64 = 1_000_000;
+/// Wallets charged at once while preparing.
+const CHARGES_AT_ONCE: usize = 64;
+
+/// A schedule made for this run.
+#[derive(Debug, Clone)]
+pub struct Sale {
+    pub schedule_id: String,
+    pub sections: Vec<String>,
+    /// Users are `{prefix}-{n}`; another run has other users.
+    pub prefix: String,
+}
+
+impl Sale {
+    pub fn user(&self, number: u32) -> String {
+        format!("{}-{number}", self.prefix)
+    }
+}
+
+pub async fn open(sender: &Arc<Sender>, sections: u32, seats: u32, users: u32) -> anyhow::Result<Sale> {
+    let concert = id_of(sender.post("admin", "/v1/concerts", &json!({"title": "Load"})).await, "a concert")?;
+    let names: Vec<String> = (1..=sections).map(|number| format!("L{number}")).collect();
+    let listed: Vec<Value> = names.iter().map(|name| json!({"name": name, "seats": seats, "price": PRICE})).collect();
+    let starts_at = rfc3339(LogTime(Clock::System.now().0 + 30 * 24 * 60 * 60 * 1000));
+    let schedule = json!({"starts_at": starts_at, "sections": listed, "max_seats_per_user": 1000});
+    let path = format!("/v1/concerts/{concert}/schedules");
+    let schedule_id = id_of(sender.post("admin", &path, &schedule).await, "a schedule")?;
+    let run = Uuid::new_v4().simple().to_string();
+    let sale = Sale { schedule_id, sections: names, prefix: format!("load-{}", &run[..8]) };
+    charge_all(sender, &sale, users).await?;
+    Ok(sale)
+}
+
+fn id_of(answer: Answer, what: &str) -> anyhow::Result<String> {
+    let Some(status) = answer.status else { bail!("{what}: the server does not answer") };
+    let id = answer.body["id"].as_str().map(str::to_owned);
+    id.with_context(|| format!("{what} was not made: {status} {}", answer.body))
+}
+
+async fn charge_all(sender: &Arc<Sender>, sale: &Sale, users: u32) -> anyhow::Result<()> {
+    let mut charges = JoinSet::new();
+    let mut failures = 0u32;
+    for number in 0..users {
+        if charges.len() >= CHARGES_AT_ONCE
+            && let Some(charged) = charges.join_next().await
+        {
+            failures += u32::from(!charged.unwrap_or(false));
+        }
+        let (sender, user) = (sender.clone(), sale.user(number));
+        charges.spawn(async move {
+            let body = json!({"amount": FIRST_CHARGE});
+            let answer = sender.post(&user, "/v1/wallet/charges", &body).await;
+            answer.status.is_some_and(|status| status.is_success())
+        });
+    }
+    while let Some(charged) = charges.join_next().await {
+        failures += u32::from(!charged.unwrap_or(false));
+    }
+    match failures {
+        0 => Ok(()),
+        failures => bail!("{failures} of {users} wallets could not be charged"),
+    }
+}
