@@ -71,8 +71,9 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match &config.database.url {
         None => {
             make_data_dir(config)?;
-            let opened = SqliteStore::open(&store_path(&config.data_dir)).await;
-            Ok(Arc::new(opened.map_err(|error| Failure::Internal(error.into()))?))
+            let path = store_path(&config.data_dir);
+            let opened = SqliteStore::open(&path).await.with_context(|| format!("{} cannot be opened", path.display()));
+            Ok(Arc::new(opened?))
         }
         Some(_) => Err(Failure::Usage("PostgreSQL".to_owned())),
     }
