@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::news::News;
 use super::{GroupEvent, LanePartition, Membership, PartitionCounts, PartitionReader, ReadError, Topic};
 use crate::domain::Lane;
 
@@ -38,8 +39,6 @@ struct State {
     free: BTreeSet<LanePartition>,
 }
 
-/// What is known of one member. What it was not told yet is kept as sets, not as a queue, so that a member that never
-/// asks costs no more than one that does.
 #[derive(Default)]
 struct Member {
     name: String,
@@ -48,11 +47,14 @@ struct Member {
     owned: BTreeSet<LanePartition>,
     /// Taken away but not released yet, with the time until which we wait.
     leaving: BTreeMap<LanePartition, Instant>,
-    /// The first answer after a join is an assignment, be it empty.
-    untold_join: bool,
-    untold_assigned: BTreeSet<LanePartition>,
-    untold_revoked: BTreeSet<LanePartition>,
-    untold_lost: BTreeSet<LanePartition>,
+    news: News,
+}
+
+impl Member {
+    fn join(&mut self) {
+        self.present = true;
+        self.news.joined();
+    }
 }
 
 impl Group {
@@ -83,8 +85,9 @@ impl Group {
         let id = self.change(|state| {
             let id = state.next_id;
             state.next_id += 1;
-            let member = Member { name: name.to_owned(), present: true, untold_join: true, ..Member::default() };
-            state.members.insert(id, member);
+            let member = state.members.entry(id).or_default();
+            member.name = name.to_owned();
+            member.join();
             id
         });
         GroupMember { group: Arc::clone(self), id, source }
@@ -96,12 +99,12 @@ impl Group {
         self.change(|state| {
             for member in state.members.values_mut().filter(|member| member.name == name && member.present) {
                 member.present = false;
-                let untold = std::mem::take(&mut member.untold_assigned);
                 let owned = std::mem::take(&mut member.owned);
-                let leaving: BTreeSet<_> = std::mem::take(&mut member.leaving).into_keys().collect();
-                member.untold_lost.extend(owned.difference(&untold).chain(&leaving));
-                member.untold_revoked.clear();
-                state.free.extend(owned.into_iter().chain(leaving));
+                let leaving = std::mem::take(&mut member.leaving).into_keys();
+                for partition in owned.into_iter().chain(leaving) {
+                    member.news.lost(partition);
+                    state.free.insert(partition);
+                }
             }
         });
     }
@@ -147,8 +150,7 @@ impl State {
             let overdue: Vec<_> = member.leaving.iter().filter(|(_, until)| **until <= now).map(|(p, _)| *p).collect();
             for partition in overdue {
                 member.leaving.remove(&partition);
-                member.untold_revoked.remove(&partition);
-                member.untold_lost.insert(partition);
+                member.news.lost(partition);
                 freed.insert(partition);
             }
         }
@@ -178,11 +180,10 @@ impl State {
             let Some(member) = self.members.get_mut(id) else { continue };
             while member.owned.len() > quota {
                 let Some(partition) = member.owned.pop_last() else { break };
-                if member.untold_assigned.remove(&partition) {
-                    self.free.insert(partition);
-                } else {
+                if member.news.revoked(partition, deadline) {
                     member.leaving.insert(partition, deadline);
-                    member.untold_revoked.insert(partition);
+                } else {
+                    self.free.insert(partition);
                 }
             }
         }
@@ -193,34 +194,22 @@ impl State {
             });
             let Some(member) = poorest else { break };
             member.owned.insert(partition);
-            member.untold_assigned.insert(partition);
+            member.news.assigned(partition);
         }
     }
 
-    /// The next thing this member has not been told. Losses come first: they end what an assignment would begin.
+    /// The next thing this member has not been told.
     fn tell(&mut self, id: u64, now: Instant, drain: Duration) -> Option<GroupEvent> {
         let Some(member) = self.members.get_mut(&id) else {
             return Some(GroupEvent::Closed("the member has left the group".to_owned()));
         };
-        if !member.untold_lost.is_empty() {
-            return Some(GroupEvent::Lost(std::mem::take(&mut member.untold_lost).into_iter().collect()));
+        let event = member.news.tell(now);
+        if event.is_some() || member.present {
+            return event;
         }
-        if !member.present {
-            member.present = true;
-            member.untold_join = true;
-            self.rebalance(now + drain);
-            return self.tell(id, now, drain);
-        }
-        if !member.untold_revoked.is_empty() {
-            let partitions: Vec<_> = std::mem::take(&mut member.untold_revoked).into_iter().collect();
-            let until = partitions.iter().filter_map(|p| member.leaving.get(p)).min().copied().unwrap_or(now);
-            return Some(GroupEvent::Revoked { partitions, deadline: until.saturating_duration_since(now) });
-        }
-        if member.untold_join || !member.untold_assigned.is_empty() {
-            member.untold_join = false;
-            return Some(GroupEvent::Assigned(std::mem::take(&mut member.untold_assigned).into_iter().collect()));
-        }
-        None
+        member.join();
+        self.rebalance(now + drain);
+        self.members.get_mut(&id).and_then(|member| member.news.tell(now))
     }
 
     /// Takes a member out. Its partitions are free at once.

@@ -5,7 +5,9 @@
 
 pub mod embedded;
 mod group;
+pub mod kafka;
 pub mod memory;
+mod news;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -78,3 +78,18 @@ pub static HTTP_IN_FLIGHT: LazyLock<IntGaugeVec> =
 /// Waits for an outcome.
 pub static WAITERS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_waiters", "Requests that wait for an outcome", &[]));
+/// Where a partition ends, as its reader last heard; with `turnstile_next_offset` it gives the lag.
+pub static LOG_END_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_log_end_offset", "The offset the next record of a partition gets", &["topic", "partition"])
+});
+/// librdkafka's statistics, by client (`producer`, `reader`, `member`) and name: `queue_messages`, `queue_bytes`
+/// (not yet acknowledged), `fetched_messages`, `fetched_bytes` (not yet taken), `rtt_p99_us`, `brokers_up`,
+/// `rebalances`.
+pub static KAFKA_CLIENT: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_kafka_client", "Statistics of the Kafka clients", &["client", "name"]));
+/// Errors the Kafka clients told of, by client and code.
+pub static KAFKA_ERRORS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_kafka_errors_total", "Errors of the Kafka clients", &["client", "code"]));
+/// Records that were found without having been announced; more than 0 is a defect.
+pub static KAFKA_WAKEUPS_LOST: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_kafka_wakeups_lost_total", "Records found without a wake-up", &["topic"]));

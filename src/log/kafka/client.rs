@@ -1,0 +1,227 @@
+//! Settings of the Kafka clients, and what they say of themselves: log lines, errors, statistics.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+
+use crate::log::{APPEND_BYTES_MAX, PartitionCounts, Topic};
+use crate::telemetry::metrics;
+
+/// How to reach a log on Kafka.
+#[derive(Debug, Clone)]
+pub struct KafkaSettings {
+    /// Bootstrap servers, `host:port` separated by commas.
+    pub brokers: String,
+    /// Topics are called `{topic_prefix}.seats` and so on.
+    pub topic_prefix: String,
+    /// The workers' consumer group.
+    pub group: String,
+    /// As the topics must have them.
+    pub partitions: PartitionCounts,
+    /// Of topics this program creates; `None` leaves it to the broker.
+    pub replication_factor: Option<i32>,
+    /// After this time without a heartbeat a member's partitions go to the others.
+    pub session_timeout: Duration,
+    /// Static membership: a member that comes back under this name within the session timeout keeps its partitions.
+    /// Leaving then hands nothing over before that time has passed.
+    pub instance_id: Option<String>,
+    /// An append that is not acknowledged by then fails. Within what an HTTP request may take.
+    pub delivery_timeout: Duration,
+    /// Appends waiting for acknowledgement, in records and bytes; more are refused with `Backlog`.
+    pub queue_records_max: u32,
+    pub queue_bytes_max: u32,
+    /// Further settings for every client, by librdkafka's names: `security.protocol`, `sasl.*`, `ssl.*`.
+    pub extra: BTreeMap<String, String>,
+}
+
+impl KafkaSettings {
+    pub fn new(
+        brokers: impl Into<String>,
+        topic_prefix: impl Into<String>,
+        group: impl Into<String>,
+        partitions: PartitionCounts,
+    ) -> Self {
+        KafkaSettings {
+            brokers: brokers.into(),
+            topic_prefix: topic_prefix.into(),
+            group: group.into(),
+            partitions,
+            replication_factor: None,
+            session_timeout: Duration::from_secs(8),
+            instance_id: None,
+            delivery_timeout: Duration::from_secs(8),
+            queue_records_max: 50_000,
+            queue_bytes_max: 32 << 20,
+            extra: BTreeMap::new(),
+        }
+    }
+
+    pub fn topic_name(&self, topic: Topic) -> String {
+        format!("{}.{topic}", self.topic_prefix)
+    }
+
+    /// What every client has.
+    pub(super) fn base(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("client.id", "turnstile")
+            .set("socket.keepalive.enable", "true")
+            // A broker that comes back should be noticed within the time that clients wait for an answer.
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("statistics.interval.ms", "10000");
+        config
+    }
+
+    /// The caller's settings go last, so that they win; those that order and fencing rest on are refused where the
+    /// configuration is read.
+    fn with_extra(&self, mut config: ClientConfig) -> ClientConfig {
+        for (name, value) in &self.extra {
+            config.set(name, value);
+        }
+        config
+    }
+
+    pub(super) fn admin(&self) -> ClientConfig {
+        self.with_extra(self.base())
+    }
+
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.base();
+        config
+            // Implies acks=all and at most 5 requests in flight: order holds and a retry is not a second record.
+            .set("enable.idempotence", "true")
+            // What Java clients do. The partition is always named, this is for whoever reads the settings.
+            .set("partitioner", "murmur2_random")
+            // See the figures in `super`.
+            .set("linger.ms", "1")
+            .set("compression.type", "lz4")
+            .set("delivery.timeout.ms", self.delivery_timeout.as_millis().to_string())
+            .set("request.timeout.ms", (self.delivery_timeout.as_millis() / 2).max(1000).to_string())
+            .set("message.max.bytes", (APPEND_BYTES_MAX + 4096).to_string())
+            .set("queue.buffering.max.messages", self.queue_records_max.to_string())
+            .set("queue.buffering.max.kbytes", (self.queue_bytes_max / 1024).max(1).to_string());
+        self.with_extra(config)
+    }
+
+    /// Fetches; its partitions are assigned by hand. It needs a group to be allowed to, but never joins it.
+    pub(super) fn reader(&self) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("group.id", &self.group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // An offset that is not there is for the owner to judge, not to skip.
+            .set("auto.offset.reset", "error")
+            // The default of 1000 ms shows as a saw-tooth of latency whenever a queue has been full.
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.wait.max.ms", "50")
+            .set("fetch.message.max.bytes", "1048576")
+            // Counts for each partition: 40 partitions behind take 80 MiB at most, and a reader never waits for the
+            // next fetch with 2 MiB at hand.
+            .set("queued.max.messages.kbytes", "2048")
+            .set("queued.min.messages", "10000");
+        self.with_extra(config)
+    }
+
+    /// Is a member of the group and fetches nothing: see `super::member`.
+    pub(super) fn member(&self, name: &str) -> ClientConfig {
+        let mut config = self.base();
+        let session_ms = self.session_timeout.as_millis();
+        config
+            .set("client.id", name)
+            .set("group.id", &self.group)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", session_ms.to_string())
+            // Four chances to be heard.
+            .set("heartbeat.interval.ms", (session_ms / 4).clamp(1, 3000).to_string())
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false");
+        if let Some(instance_id) = &self.instance_id {
+            config.set("group.instance.id", instance_id);
+        }
+        self.with_extra(config)
+    }
+
+    /// Time an owner gets to let go: below half of the session timeout, so that it is over before anybody could think
+    /// this member dead.
+    pub(super) fn drain(&self) -> Duration {
+        self.session_timeout * 2 / 5
+    }
+}
+
+/// What a client tells about itself goes to the log and the metrics.
+pub(super) struct Telling {
+    pub client: &'static str,
+    pub topic_prefix: String,
+}
+
+impl Telling {
+    pub(super) fn new(client: &'static str, settings: &KafkaSettings) -> Self {
+        Telling { client, topic_prefix: settings.topic_prefix.clone() }
+    }
+
+    /// Of a partition that is being read: where it ends, which with the owner's offset gives the true lag.
+    fn tell_ends(&self, statistics: &Statistics) {
+        for (name, topic) in &statistics.topics {
+            let Some(topic_name) = name.strip_prefix(&self.topic_prefix).and_then(|rest| rest.strip_prefix('.')) else {
+                continue;
+            };
+            for partition in topic.partitions.values().filter(|partition| partition.hi_offset >= 0) {
+                let labels = [topic_name, &partition.partition.to_string()];
+                metrics::LOG_END_OFFSET.with_label_values(&labels).set(partition.hi_offset);
+            }
+        }
+    }
+}
+
+impl ClientContext for Telling {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let client = self.client;
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(client, facility, "{message}");
+            }
+            // A broker that is away is an error to librdkafka at every attempt; to us it is a state.
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::warn!(client, facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(client, facility, "{message}"),
+            RDKafkaLogLevel::Debug => tracing::debug!(client, facility, "{message}"),
+        }
+    }
+
+    /// Counted here; the same line comes to `log`.
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
+        metrics::KAFKA_ERRORS.with_label_values(&[self.client, &code]).inc();
+        tracing::debug!(client = self.client, %error, reason, "kafka client error");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let gauge = |name: &str, value: i64| metrics::KAFKA_CLIENT.with_label_values(&[self.client, name]).set(value);
+        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        gauge("queue_messages", count(statistics.msg_cnt));
+        gauge("queue_bytes", count(statistics.msg_size));
+        let partitions = || statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        gauge("fetched_messages", partitions().map(|partition| partition.fetchq_cnt).sum());
+        gauge("fetched_bytes", count(partitions().map(|partition| partition.fetchq_size).sum()));
+        let rtt_us = statistics.brokers.values().filter_map(|broker| broker.rtt.as_ref()).map(|rtt| rtt.p99).max();
+        gauge("rtt_p99_us", rtt_us.unwrap_or(0));
+        let up = statistics.brokers.values().filter(|broker| broker.nodeid >= 0 && broker.state == "UP").count();
+        gauge("brokers_up", count(up as u64));
+        if self.client == "reader" {
+            self.tell_ends(&statistics);
+        }
+        if let Some(group) = &statistics.cgrp {
+            gauge("rebalances", group.rebalance_cnt);
+        }
+    }
+}
+
+impl ConsumerContext for Telling {}

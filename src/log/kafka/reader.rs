@@ -1,0 +1,332 @@
+//! Reads partitions: one consumer on a thread of its own, a queue for each partition, drained by whoever reads it.
+//!
+//! The consumer is not a member of the group. Partitions are assigned to it by hand, so that an owner can start at any
+//! offset at any time, no reader waits for a rebalance and no rebalance for a reader. Its limits on fetched messages
+//! are the back-pressure: what nobody takes is not fetched. (Pausing instead throws away what was fetched.)
+//!
+//! A partition's queue tells when it turns from empty to filled (librdkafka does so under the queue's lock), the reader
+//! waits only after it found the queue empty, and a [`Notify`] keeps a wake-up that comes in between: none can be lost.
+//! Streams of the client library have lost some, though, so a waiting reader looks again every second, and says so if
+//! that ever finds anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{self, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message, Timestamp as KafkaTimestamp};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::{Notify, oneshot};
+
+use super::client::{KafkaSettings, Telling};
+use crate::log::{PartitionReader, ReadError, Record, Timestamp};
+use crate::telemetry::metrics;
+
+/// Consumers at most. A second one is made when one partition is read twice, which one consumer cannot.
+const CONSUMERS_MAX: usize = 8;
+/// The thread looks at its consumer at least this often, whatever wake-ups it gets.
+const LOOK: Duration = Duration::from_millis(200);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+type Queue = PartitionQueue<Telling>;
+
+enum Command {
+    Open {
+        topic: String,
+        partition: i32,
+        start: i64,
+        filled: Arc<Notify>,
+        opened: oneshot::Sender<KafkaResult<Queue>>,
+    },
+    /// The queue comes back too: it holds the consumer, whose end must come on its thread.
+    Close {
+        topic: String,
+        partition: i32,
+        queue: Queue,
+    },
+}
+
+/// The way to one consumer's thread, which ends when all of these are gone.
+#[derive(Clone)]
+struct Line {
+    commands: mpsc::Sender<Command>,
+    thread: Thread,
+}
+
+impl Line {
+    fn send(&self, command: Command) {
+        // It is there as long as we are.
+        let _ = self.commands.send(command);
+        self.thread.unpark();
+    }
+}
+
+struct Slot {
+    line: Line,
+    open: Vec<(String, i32)>,
+}
+
+/// All the consumers that read.
+pub(super) struct Readers {
+    settings: KafkaSettings,
+    slots: Arc<Mutex<BTreeMap<usize, Slot>>>,
+}
+
+fn lock(slots: &Mutex<BTreeMap<usize, Slot>>) -> MutexGuard<'_, BTreeMap<usize, Slot>> {
+    slots.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unavailable(error: impl std::fmt::Display) -> ReadError {
+    ReadError::Unavailable(error.to_string())
+}
+
+impl Readers {
+    pub(super) fn new(settings: &KafkaSettings) -> Self {
+        Readers { settings: settings.clone(), slots: Arc::default() }
+    }
+
+    pub(super) async fn open(
+        &self,
+        topic: String,
+        partition: i32,
+        start: u64,
+    ) -> Result<Box<dyn PartitionReader>, ReadError> {
+        let (slot, line) = self.reserve(&topic, partition)?;
+        let place = Place { slots: Arc::clone(&self.slots), slot, line, topic, partition, queue: None };
+        let filled = Arc::new(Notify::new());
+        let (opened, queue) = oneshot::channel();
+        let topic = place.topic.clone();
+        let start_raw = i64::try_from(start).unwrap_or(i64::MAX);
+        place.line.send(Command::Open { topic, partition, start: start_raw, filled: Arc::clone(&filled), opened });
+        let mut reader = Reader { place, filled, next: start, ahead: None, failed: None };
+        let queue = queue.await.map_err(|_| unavailable("the reading thread has ended"))?;
+        reader.place.queue = Some(queue.map_err(unavailable)?);
+        Ok(Box::new(reader))
+    }
+
+    /// A consumer that does not read this partition yet.
+    fn reserve(&self, topic: &str, partition: i32) -> Result<(usize, Line), ReadError> {
+        let mut slots = lock(&self.slots);
+        let open = (topic.to_owned(), partition);
+        if let Some((number, slot)) = slots.iter_mut().find(|(_, slot)| !slot.open.contains(&open)) {
+            slot.open.push(open);
+            return Ok((*number, slot.line.clone()));
+        }
+        let number = slots.len();
+        if number >= CONSUMERS_MAX {
+            return Err(unavailable(format!("{topic} {partition} has too many readers in this process")));
+        }
+        let line = start(&self.settings).map_err(unavailable)?;
+        slots.insert(number, Slot { line: line.clone(), open: vec![open] });
+        Ok((number, line))
+    }
+}
+
+fn start(settings: &KafkaSettings) -> Result<Line, String> {
+    let mut consumer: BaseConsumer<Telling> =
+        settings.reader().create_with_context(Telling::new("reader", settings)).map_err(|error| error.to_string())?;
+    let (commands, queue) = mpsc::channel();
+    // The callback needs the thread and the thread the consumer, so the consumer follows.
+    let (give, take) = mpsc::sync_channel::<BaseConsumer<Telling>>(1);
+    let thread = std::thread::Builder::new()
+        .name("kafka-reader".to_owned())
+        .spawn(move || {
+            if let Ok(consumer) = take.recv() {
+                serve(&Arc::new(consumer), &queue);
+            }
+        })
+        .map_err(|error| error.to_string())?
+        .thread()
+        .clone();
+    let wake = thread.clone();
+    consumer.set_nonempty_callback(move || wake.unpark());
+    give.send(consumer).map_err(|_| "the reading thread has ended".to_owned())?;
+    Ok(Line { commands, thread })
+}
+
+/// The thread: does what it is told and serves the consumer's events. Records do not pass here.
+fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Command>) {
+    let mut assigned: BTreeSet<(String, i32)> = BTreeSet::new();
+    loop {
+        match commands.try_recv() {
+            Ok(Command::Open { topic, partition, start, filled, opened }) => {
+                if assigned.remove(&(topic.clone(), partition)) {
+                    // Who asked for it before went away without taking it.
+                    unassign(consumer, &topic, partition);
+                }
+                let queue = open(consumer, &topic, partition, start, filled);
+                if queue.is_ok() {
+                    assigned.insert((topic, partition));
+                }
+                drop(opened.send(queue));
+                continue;
+            }
+            Ok(Command::Close { topic, partition, queue }) => {
+                unassign(consumer, &topic, partition);
+                drop(queue);
+                assigned.remove(&(topic, partition));
+                continue;
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return,
+        }
+        match consumer.poll(Duration::ZERO) {
+            Some(Ok(message)) => tracing::error!(
+                topic = message.topic(),
+                partition = message.partition(),
+                "a record came outside of its partition's queue"
+            ),
+            // Told by the client's context already.
+            Some(Err(_)) => {}
+            None => std::thread::park_timeout(LOOK),
+        }
+    }
+}
+
+fn open(
+    consumer: &Arc<BaseConsumer<Telling>>,
+    topic: &str,
+    partition: i32,
+    start: i64,
+    filled: Arc<Notify>,
+) -> KafkaResult<Queue> {
+    // Before it is assigned, so that nothing is in the queue before the callback is, or goes to the consumer's own.
+    let mut queue = consumer
+        .split_partition_queue(topic, partition)
+        .ok_or_else(|| KafkaError::Subscription(format!("{topic} has no partition {partition}")))?;
+    queue.set_nonempty_callback(move || filled.notify_one());
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(start))?;
+    consumer.incremental_assign(&list)?;
+    Ok(queue)
+}
+
+fn unassign(consumer: &BaseConsumer<Telling>, topic: &str, partition: i32) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    if let Err(error) = consumer.incremental_unassign(&list) {
+        tracing::warn!(topic, partition, %error, "a partition could not be let go");
+    }
+}
+
+/// A partition taken at a consumer; given back when dropped.
+struct Place {
+    slots: Arc<Mutex<BTreeMap<usize, Slot>>>,
+    slot: usize,
+    line: Line,
+    topic: String,
+    partition: i32,
+    queue: Option<Queue>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Under the lock: who reserves the place next must come after this in the thread's commands.
+        let mut slots = lock(&self.slots);
+        if let Some(queue) = self.queue.take() {
+            self.line.send(Command::Close { topic: self.topic.clone(), partition: self.partition, queue });
+        }
+        if let Some(slot) = slots.get_mut(&self.slot) {
+            slot.open.retain(|(topic, partition)| (topic, *partition) != (&self.topic, self.partition));
+        }
+    }
+}
+
+struct Reader {
+    place: Place,
+    filled: Arc<Notify>,
+    /// The offset behind what was handed out.
+    next: u64,
+    /// Taken from the queue, but too large for the last batch.
+    ahead: Option<Record>,
+    /// The partition's reading has ended with this.
+    failed: Option<ReadError>,
+}
+
+impl Reader {
+    /// What is there now. Nothing awaits in here, so what was taken from the queue is either returned or kept.
+    fn take(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        let mut batch: Vec<Record> = self.ahead.take().into_iter().collect();
+        if let Some(first) = batch.first() {
+            self.next = first.offset + 1;
+        }
+        let mut bytes = batch.first().map_or(0, Record::size);
+        while batch.len() < records_max.max(1) && (batch.is_empty() || bytes < bytes_max) {
+            match self.place.queue.as_ref().and_then(|queue| queue.poll(Duration::ZERO)) {
+                Some(Ok(message)) => {
+                    let record = record_of(&message);
+                    bytes += record.size();
+                    if !batch.is_empty() && bytes > bytes_max {
+                        self.ahead = Some(record);
+                        break;
+                    }
+                    self.next = record.offset + 1;
+                    batch.push(record);
+                }
+                Some(Err(error)) => match self.judge(&error) {
+                    error if batch.is_empty() => return Err(error),
+                    _ => break,
+                },
+                None => break,
+            }
+        }
+        Ok(batch)
+    }
+
+    fn judge(&mut self, error: &KafkaError) -> ReadError {
+        match error.rdkafka_error_code() {
+            // Fetching has stopped for good.
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                let error = ReadError::OutOfRange { offset: self.next, reason: error.to_string() };
+                self.failed = Some(error.clone());
+                error
+            }
+            _ => unavailable(error),
+        }
+    }
+}
+
+#[async_trait]
+impl PartitionReader for Reader {
+    async fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        let mut looked_again = false;
+        loop {
+            let batch = self.take(records_max, bytes_max)?;
+            if !batch.is_empty() {
+                if looked_again {
+                    metrics::KAFKA_WAKEUPS_LOST.with_label_values(&[&self.place.topic]).inc();
+                    tracing::warn!(topic = self.place.topic, partition = self.place.partition, "a wake-up was lost");
+                }
+                return Ok(batch);
+            }
+            if let Some(error) = &self.failed {
+                return Err(error.clone());
+            }
+            looked_again = tokio::time::timeout(LOOK_AGAIN, self.filled.notified()).await.is_err();
+        }
+    }
+}
+
+fn record_of(message: &BorrowedMessage<'_>) -> Record {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
+    });
+    Record {
+        // Of a fetched message it is never negative.
+        offset: u64::try_from(message.offset()).unwrap_or(0),
+        timestamp: match message.timestamp() {
+            KafkaTimestamp::LogAppendTime(ms) => Timestamp::LogAppend(ms),
+            KafkaTimestamp::CreateTime(ms) => Timestamp::Create(ms),
+            KafkaTimestamp::NotAvailable => Timestamp::Create(0),
+        },
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers,
+    }
+}
