@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use super::AppState;
+use crate::domain::Lane;
 use crate::log::{ReadError, Record, Topic};
 use crate::wire::outcome::{OutcomeView, decode_value, fingerprint_of};
 
@@ -130,6 +131,9 @@ fn deliver(state: &AppState, record: &Record) {
         }
     };
     let key = record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default();
+    if view.decided.0.position.lane == Lane::Seats {
+        state.views.section_changed(&key);
+    }
     let outcome = Arc::new(Outcome { key, fingerprint: fingerprint_of(&record.headers), view });
     state.waiters.complete(&outcome);
     // Nobody may be subscribed.

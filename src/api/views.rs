@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::seat_map::SeatMap;
 use crate::domain::{ConcertId, ScheduleId};
@@ -14,6 +15,9 @@ use crate::store::reads::{Concert, Page, Reads, ScheduleView};
 
 /// How old an answer may be when it is asked for.
 pub const AGE_MAX: Duration = Duration::from_millis(200);
+/// What changed since it was read is read again when asked for, but not more often than this: a crowd that buys and a
+/// crowd that looks cost at most 20 reads a second together, whatever their sizes.
+const REREAD_AFTER: Duration = Duration::from_millis(50);
 /// Things of one kind remembered; the longest unasked go first.
 const ENTRIES_MAX: usize = 1_000;
 /// Rows remembered of one kind, as one entry may hold many: 24 bytes a seat.
@@ -22,6 +26,8 @@ const ROWS_MAX: usize = 1_000_000;
 /// Snapshots by key. However many ask, one reads.
 pub struct Snapshots<K, V> {
     entries: Mutex<Entries<K, V>>,
+    /// When everything may have changed, see [`Snapshots::changed`].
+    all_changed: Mutex<Option<Instant>>,
     entries_max: usize,
     rows_max: usize,
 }
@@ -42,6 +48,8 @@ struct Entry<V> {
 
 struct Slot<V> {
     latest: Mutex<Option<Snapshot<V>>>,
+    /// When this process last learned of a change: what was read before is not shown any more.
+    changed: Mutex<Option<Instant>>,
     /// Held by the one who reads.
     reading: tokio::sync::Mutex<()>,
 }
@@ -58,17 +66,25 @@ impl<V> Slot<V> {
         let latest = lock(&self.latest);
         let snapshot = latest.as_ref()?;
         // Before the machine's clock began is always long enough ago.
-        since.is_none_or(|since| snapshot.begun >= since).then(|| snapshot.value.clone())
+        let fresh = since.max(*lock(&self.changed)).is_none_or(|since| snapshot.begun >= since);
+        fresh.then(|| snapshot.value.clone())
+    }
+
+    /// When the next read may begin, if the last one was a moment ago.
+    fn rested(&self) -> Option<Instant> {
+        lock(&self.latest).as_ref().map(|snapshot| snapshot.begun + REREAD_AFTER)
     }
 }
 
 impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
     pub fn new(entries_max: usize, rows_max: usize) -> Self {
         let entries = Entries { by_key: HashMap::new(), rows: 0, turn: 0 };
-        Snapshots { entries: Mutex::new(entries), entries_max, rows_max }
+        Snapshots { entries: Mutex::new(entries), all_changed: Mutex::new(None), entries_max, rows_max }
     }
 
     /// A snapshot that was at most `age_max` old when this was called. `read` gives the value and its number of rows.
+    ///
+    /// It shows every change that [`Snapshots::changed`] was told of before this was called.
     ///
     /// The age counts from the call, not from the return: all who come while a slow read is under way share the next
     /// one, instead of each starting their own.
@@ -76,7 +92,7 @@ impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
     where
         F: Future<Output = Result<(V, usize), StoreError>>,
     {
-        let since = Instant::now().checked_sub(age_max);
+        let since = Instant::now().checked_sub(age_max).max(*lock(&self.all_changed));
         let slot = self.slot(&key);
         if let Some(value) = slot.since(since) {
             return value;
@@ -84,6 +100,9 @@ impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
         let _one_reader = slot.reading.lock().await;
         if let Some(value) = slot.since(since) {
             return value;
+        }
+        if let Some(rested) = slot.rested().filter(|_| age_max > Duration::ZERO) {
+            tokio::time::sleep_until(rested).await;
         }
         let begun = Instant::now();
         let (value, rows) = match read().await {
@@ -93,6 +112,18 @@ impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
         *lock(&slot.latest) = Some(Snapshot { begun, value: value.clone() });
         self.weigh(&key, &slot, rows);
         value
+    }
+
+    /// The thing has changed in the store: whoever asks from now on finds the change.
+    pub fn changed(&self, key: &K) {
+        if let Some(entry) = lock(&self.entries).by_key.get(key) {
+            *lock(&entry.slot.changed) = Some(Instant::now());
+        }
+    }
+
+    /// Everything may have changed, see [`Snapshots::changed`].
+    pub fn all_changed(&self) {
+        *lock(&self.all_changed) = Some(Instant::now());
     }
 
     /// Forgets everything: what is asked for next is read anew.
@@ -110,7 +141,8 @@ impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
             entry.asked = turn;
             return entry.slot.clone();
         }
-        let slot = Arc::new(Slot { latest: Mutex::new(None), reading: tokio::sync::Mutex::default() });
+        let (latest, changed) = (Mutex::new(None), Mutex::new(None));
+        let slot = Arc::new(Slot { latest, changed, reading: tokio::sync::Mutex::default() });
         entries.by_key.insert(key.clone(), Entry { slot: slot.clone(), rows: 0, asked: turn });
         entries.shrink(self.entries_max, self.rows_max);
         slot
@@ -208,6 +240,17 @@ impl Views {
         self.seats.get(id, age_max, read).await
     }
 
+    /// The outcome of a command on a section's key is known here. Told before anybody learns of it, so that who then
+    /// looks at the seats finds what the outcome says.
+    pub fn section_changed(&self, key: &str) {
+        let Some(id) = key.split('/').next().and_then(|schedule| Uuid::parse_str(schedule).ok()).map(ScheduleId) else {
+            return;
+        };
+        self.schedule.changed(&id);
+        self.seats.changed(&id);
+        self.dates.all_changed();
+    }
+
     /// The catalog was changed here: whoever changed it must find the change.
     pub fn catalog_changed(&self) {
         self.concerts.clear();
@@ -265,6 +308,20 @@ mod tests {
         let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
         snapshots.get(1, AGE_MAX, || read(&reads)).await.unwrap();
         assert_eq!(*snapshots.get(1, Duration::ZERO, || read(&reads)).await.unwrap(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_shown_at_once_but_costs_a_bounded_number_of_reads() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
+        let began = Instant::now();
+        for n in 0..100 {
+            snapshots.changed(&1);
+            let all = join_all((0..10).map(|_| snapshots.get(1, AGE_MAX, || read(&reads)))).await;
+            assert!(all.iter().all(|value| *value.as_ref().unwrap().as_ref() == n), "what was read before is stale");
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert!(began.elapsed() >= REREAD_AFTER * 99);
+        assert_eq!(reads.load(Ordering::SeqCst), 100);
     }
 
     #[tokio::test(start_paused = true)]
