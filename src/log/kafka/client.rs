@@ -100,8 +100,12 @@ impl KafkaSettings {
             .set("enable.idempotence", "true")
             // What Java clients do. The partition is always named, this is for whoever reads the settings.
             .set("partitioner", "murmur2_random")
-            // See the figures in `super`.
+            // One append alone, acknowledged by Apache Kafka 4 on loopback on a busy machine (`figures` in
+            // tests/conformance/log/kafka.rs), in the mean: 2.6 ms with 0, 2.6 ms with 1, 3.8 ms with 2, 7.6 ms with 5;
+            // 256 at once: 34,000/s, 46,000/s, 28,000/s, 30,000/s. So 1: it costs nothing and batches well.
             .set("linger.ms", "1")
+            // Costs a third of the rate at 4096 small records at once and nothing measurable below; commands are JSON,
+            // which it shrinks to about a third, for the disk and the network a real cluster has in between.
             .set("compression.type", "lz4")
             .set("delivery.timeout.ms", self.delivery_timeout.as_millis().to_string())
             .set("request.timeout.ms", (self.delivery_timeout.as_millis() / 2).max(1000).to_string())

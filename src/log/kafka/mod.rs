@@ -20,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::ready;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 
 pub use self::client::KafkaSettings;
@@ -89,7 +90,19 @@ impl KafkaLog {
     async fn watermarks(&self, topic: Topic, partition: u32) -> Result<(u64, u64), ReadError> {
         let (name, number) = self.place(topic, partition)?;
         let (name, appender) = (name.to_owned(), Arc::clone(&self.appender));
-        let ask = move || appender.client().client().fetch_watermarks(&name, number, REQUEST_MAX);
+        let ask = move || {
+            let mut attempts = 10;
+            loop {
+                attempts -= 1;
+                match appender.client().client().fetch_watermarks(&name, number, REQUEST_MAX) {
+                    // A partition that is new or moves has no leader for a moment.
+                    Err(error) if attempts > 0 && leader_is_missing(&error) => {
+                        std::thread::sleep(Duration::from_millis(100));
+                    }
+                    answer => return answer,
+                }
+            }
+        };
         let unavailable = |error: &dyn std::fmt::Display| ReadError::Unavailable(error.to_string());
         let answer = tokio::task::spawn_blocking(ask).await.map_err(|error| unavailable(&error))?;
         let (low, high) = answer.map_err(|error| unavailable(&error))?;
@@ -98,6 +111,14 @@ impl KafkaLog {
             _ => Err(unavailable(&"the broker does not know the offsets")),
         }
     }
+}
+
+fn leader_is_missing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition)
+    )
 }
 
 #[async_trait]

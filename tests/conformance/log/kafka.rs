@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use turnstile::domain::Lane;
 use turnstile::log::kafka::{ConnectError, KafkaLog, KafkaSettings, topics};
 use turnstile::log::{
@@ -108,8 +109,8 @@ mod on_brokers {
         }
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &own.0.brokers).create().unwrap();
-        let mut before = rdkafka::TopicPartitionList::new();
-        before.add_partition_offset(&own.0.topic_name(SEATS), 1, rdkafka::Offset::Offset(4)).unwrap();
+        let mut before = TopicPartitionList::new();
+        before.add_partition_offset(&own.0.topic_name(SEATS), 1, Offset::Offset(4)).unwrap();
         admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
         assert_eq!(log.first_offset(SEATS, 1).await.unwrap(), 4);
         let gone = log.read(SEATS, 1, 2).await.unwrap().next(1, 1).await;
@@ -117,20 +118,29 @@ mod on_brokers {
         assert_eq!(log.read(SEATS, 1, 4).await.unwrap().next(1, 1).await.unwrap()[0].offset, 4);
     }
 
-    /// Figures for `src/log/kafka/mod.rs`: run with `--ignored --nocapture figures`.
+    /// Figures for `src/log/kafka/client.rs`: run with `--ignored --nocapture figures`.
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "measures, does not test"]
     async fn figures() {
-        let Some(subject) = open().await else { return };
+        let Some(mut own) = OwnTopics::create().await else { return };
+        for (linger_ms, compression) in [("0", "lz4"), ("1", "lz4"), ("2", "lz4"), ("5", "lz4"), ("1", "none")] {
+            own.0.extra.insert("linger.ms".to_owned(), linger_ms.to_owned());
+            own.0.extra.insert("compression.type".to_owned(), compression.to_owned());
+            let log = KafkaLog::connect(own.0.clone()).await.unwrap();
+            measure(&log, &format!("linger.ms={linger_ms} {compression}")).await;
+        }
+    }
+
+    async fn measure(log: &KafkaLog, what: &str) {
         let value = "x".repeat(200);
-        let mut reader = subject.log.read(SEATS, 0, 0).await.unwrap();
+        let end = log.end_offset(SEATS, 0).await.unwrap();
+        let mut reader = log.read(SEATS, 0, end).await.unwrap();
         for at_once in [1usize, 16, 256, 4096] {
             let rounds = (40_000 / at_once).clamp(10, 300);
             let (mut appending, mut slowest, mut reading) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
             for _ in 0..rounds {
                 let round = Instant::now();
-                let appends: Vec<_> =
-                    (0..at_once).map(|i| subject.log.append(SEATS, (i % 4) as u32, record(&value))).collect();
+                let appends: Vec<_> = (0..at_once).map(|i| log.append(SEATS, (i % 4) as u32, record(&value))).collect();
                 for append in appends {
                     append.await.unwrap();
                 }
@@ -141,7 +151,9 @@ mod on_brokers {
             }
             let rate = (at_once * rounds) as f64 / appending.as_secs_f64();
             let (mean, seen) = (appending / rounds as u32, reading / rounds as u32);
-            println!("{at_once:5} at once: {rate:8.0}/s, mean {mean:?}, slowest {slowest:?}, read after {seen:?}");
+            println!(
+                "{what} {at_once:5} at once: {rate:8.0}/s, mean {mean:?}, slowest {slowest:?}, read after {seen:?}"
+            );
         }
     }
 }
@@ -278,4 +290,39 @@ async fn a_dropped_member_leaves() {
     drop(first);
     assert!(began.elapsed() < Duration::from_millis(100));
     settle(&[&*second], 9).await;
+}
+
+/// What `kafka-consumer-groups --describe` takes the lag from.
+#[tokio::test(flavor = "multi_thread")]
+async fn lag_is_true_from_the_moment_an_owner_opens() {
+    let (_cluster, settings) = mock();
+    let log = KafkaLog::connect(settings.clone()).await.unwrap();
+    let member = log.join("member").await.unwrap();
+    settle(&[&*member], 9).await;
+    for i in 0..10 {
+        log.append(SEATS, 3, record(&i.to_string())).await.unwrap();
+    }
+    let partition = LanePartition { lane: Lane::Seats, partition: 3 };
+    let _reader = member.open(partition, 4).await.unwrap();
+    let asking: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.brokers)
+        .set("group.id", &settings.group)
+        .create()
+        .unwrap();
+    let committed = |wanted: i64| {
+        let began = Instant::now();
+        loop {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(&settings.topic_name(SEATS), 3);
+            let found = asking.committed_offsets(list, Duration::from_secs(10)).unwrap();
+            match found.elements()[0].offset() {
+                Offset::Offset(found) if found == wanted => return,
+                found => assert!(began.elapsed() < Duration::from_secs(20), "{found:?} instead of {wanted}"),
+            }
+        }
+    };
+    tokio::task::block_in_place(|| committed(4));
+    member.report(partition, 10);
+    tokio::task::block_in_place(|| committed(10));
+    tokio::task::block_in_place(|| drop(asking));
 }
