@@ -4,6 +4,7 @@ pub mod backends;
 pub mod identity;
 pub mod retention;
 mod settings;
+mod token_secret;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -102,14 +103,12 @@ async fn serve(
     })?;
     let health = Health::default();
     let address = listener.local_addr().context("the bound address is unknown")?;
-    let state = api::AppState::new(
-        opened.log.clone(),
-        opened.store.clone(),
-        clock.clone(),
-        health.clone(),
-        settings::api(config, roles.api),
-    )
-    .map_err(|error| Failure::Usage(format!("configuration: {error}")))?;
+    let mut door = settings::api(config, roles.api);
+    if roles.api {
+        door.queue_token_secret = token_secret::of(config)?.map(api::QueueTokenSecret);
+    }
+    let state = api::AppState::new(opened.log.clone(), opened.store.clone(), clock.clone(), health.clone(), door)
+        .map_err(|error| Failure::Usage(format!("configuration: {error}")))?;
 
     let mut tasks = Supervisor::new(shutdown.clone());
     // The front door ends first: the commands it took are still decided for those who wait for them.

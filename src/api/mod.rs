@@ -1,10 +1,10 @@
 //! The front door. It publishes commands, waits for their outcomes and reads the store; it decides nothing.
 //!
 //! In the order of a command's way: [`serve`] accepts a connection, [`edge`] bounds it, [`router`] picks the handler,
-//! [`auth`], [`extract`], [`fields`] and [`keys`] parse it, [`holds`], [`reservations`] and [`wallet`] make a command
-//! of it, [`limit`] may refuse it, [`submit`] publishes it, [`feed`] brings its outcome to [`waiters`], and
-//! [`requests`] says what became of it. Who only looks is answered by [`catalog`] and [`seats`] from shared [`views`].
-//! Whatever goes wrong is a [`problem`]; [`openapi`] and [`docs`] tell all of it.
+//! [`auth`], [`extract`], [`fields`] and [`keys`] parse it, [`holds`], [`reservations`], [`wallet`] and [`queue`] make a
+//! command of it, [`limit`] may refuse it, [`submit`] publishes it, [`feed`] brings its outcome to [`waiters`], and
+//! [`requests`] says what became of it. Who only looks is answered by [`catalog`] and [`seats`] from shared [`views`],
+//! and by [`queue`] from a replica. Whatever goes wrong is a [`problem`]; [`openapi`] and [`docs`] tell all of it.
 
 pub mod admission;
 pub mod auth;
@@ -22,6 +22,7 @@ pub mod openapi;
 pub mod opening;
 pub mod prefer;
 pub mod problem;
+pub mod queue;
 pub mod requests;
 pub mod reservations;
 pub mod router;
@@ -52,7 +53,7 @@ use crate::store::reads::Reads;
 
 pub use router::router;
 pub use serve::serve;
-pub use settings::{AuthSettings, JwtKeySource, Settings};
+pub use settings::{AuthSettings, JwtKeySource, QueueTokenSecret, Settings};
 
 /// What all handlers share.
 pub struct AppState {
@@ -74,6 +75,11 @@ pub struct AppState {
     /// Shared reads, at most 200 ms old.
     pub views: views::Views,
     pub seat_watches: seat_watch::SeatWatches,
+    pub queues: queue::replicas::Replicas,
+    /// Signs queue tokens.
+    pub tokens: queue::token::Signer,
+    /// Permits for open streams of positions.
+    pub queue_streams: Arc<Semaphore>,
     pub probes: health::Probes,
     /// Permits for requests being answered.
     pub requests: Semaphore,
@@ -88,6 +94,7 @@ impl AppState {
         health: Health,
         settings: Settings,
     ) -> Result<Arc<Self>, auth::AuthError> {
+        let shutdown = CancellationToken::new();
         let outcome_partitions = log.partitions().of(Topic::Outcomes);
         Ok(Arc::new(AppState {
             auth: auth::Authenticator::new(&settings.auth)?,
@@ -99,9 +106,12 @@ impl AppState {
             schedules: schedules::Schedules::new(store.clone()),
             views: views::Views::new(store.clone()),
             seat_watches: seat_watch::SeatWatches::new(settings.seat_streams_max),
+            queues: queue::replicas::Replicas::new(log.clone(), store.clone(), clock.clone(), shutdown.clone()),
+            tokens: settings.queue_token_signer(),
+            queue_streams: Arc::new(Semaphore::new(settings.queue_streams_max)),
             probes: health::Probes::default(),
             requests: Semaphore::new(settings.requests_in_flight_max),
-            shutdown: CancellationToken::new(),
+            shutdown,
             log,
             store,
             clock,

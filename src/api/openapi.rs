@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::problem::refusal_status;
+use super::queue::{commands, position, stats, streams};
 use super::{catalog, docs, health, holds, opening, requests, reservations, schema, seats, wallet};
 use crate::domain::Code;
 
@@ -37,6 +38,13 @@ use crate::domain::Code;
         opening::create_schedule,
         seats::get_seats,
         seats::seat_events,
+        commands::join_queue,
+        commands::leave_queue,
+        commands::configure_queue,
+        position::get_position,
+        streams::stream_events,
+        streams::stream_socket,
+        stats::get_stats,
         holds::hold_seats,
         reservations::list_reservations,
         reservations::get_reservation,

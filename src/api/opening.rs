@@ -19,6 +19,7 @@ use super::extract::{JsonBody, PathId};
 use super::fields::Fields;
 use super::prefer::Wait;
 use super::problem::{FieldError, INVALID_FIELDS, OUTCOME_UNKNOWN, Problem};
+use super::queue::commands::ABANDON_SECONDS_MIN;
 use super::requests::RequestView;
 use super::schema::{Problem as ProblemSchema, ScheduleRequest};
 use super::submit::{Answer, Ask, publish};
@@ -274,17 +275,17 @@ fn checked(fields: &mut Fields<'_>, sections: Vec<SectionPlan>) -> Option<Vec<Se
 
 fn read_queue(fields: &mut Fields<'_>) -> Option<Limits> {
     let tokens = i64::from(TOKENS_MAX);
-    let seconds = 1..=DURATION_MS_MAX / 1000;
     let count = |number: i64| u32::try_from(number).ok();
     let max_active = fields.integer("max_active", 1..=tokens);
-    let active_ttl = fields.integer("active_ttl_seconds", seconds.clone());
+    let active_ttl = fields.integer("active_ttl_seconds", 1..=DURATION_MS_MAX / 1000);
     let max_waiting = fields.integer("max_waiting", 0..=tokens);
     let rate = fields.optional("admit_per_minute", |f, name| f.integer(name, 1..=tokens));
     let on_timeout = fields.optional("on_timeout", |f, name| {
         let text: String = f.parsed(name)?;
         OnTimeout::parse(&text).or_else(|| f.reject(name, "must be requeue or expire"))
     });
-    let abandon = fields.optional("abandon_after_seconds", |f, name| f.integer(name, seconds));
+    let abandon = fields
+        .optional("abandon_after_seconds", |f, name| f.integer(name, ABANDON_SECONDS_MIN..=DURATION_MS_MAX / 1000));
     Some(Limits {
         max_active: count(max_active?)?,
         active_ttl_ms: active_ttl? * 1000,

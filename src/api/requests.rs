@@ -15,6 +15,7 @@ use super::auth::Caller;
 use super::extract::{Params, PathId};
 use super::prefer::Wait;
 use super::problem::{INTERNAL, INVALID_REQUEST, Problem, REQUEST_NOT_FOUND, describe, refusal_status};
+use super::queue::rendering::for_caller;
 use super::schema::{Problem as ProblemSchema, RequestObject as RequestSchema};
 use super::submit::{apply, decided_within};
 use crate::domain::{Position, RequestId, UserId};
@@ -165,7 +166,7 @@ pub async fn get_request(
         latest = Some(view);
     }
     let mut response = match latest {
-        Some(view) if may_see(&caller, &view) => view.to_response(None),
+        Some(view) if may_see(&caller, &view) => for_caller(&state.tokens, &caller, view).to_response(None),
         Some(_) => return Err(not_found()),
         None => pending(request_id, ahead),
     };

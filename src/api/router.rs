@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 
+use super::queue::{commands, position, stats, streams};
 use super::{AppState, catalog, docs, edge, health, holds, openapi, opening, requests, reservations, seats, wallet};
 
 /// All paths over one state.
@@ -34,6 +35,12 @@ fn front_door() -> Router<Arc<AppState>> {
         .route("/v1/schedules/{id}/seats", get(seats::get_seats))
         .route("/v1/schedules/{id}/seats/events", get(seats::seat_events))
         .route("/v1/schedules/{id}/holds", post(holds::hold_seats))
+        .route("/v1/schedules/{id}/queue", post(commands::join_queue).delete(commands::leave_queue))
+        .route("/v1/schedules/{id}/queue", patch(commands::configure_queue))
+        .route("/v1/schedules/{id}/queue/position", get(position::get_position))
+        .route("/v1/schedules/{id}/queue/events", get(streams::stream_events))
+        .route("/v1/schedules/{id}/queue/ws", get(streams::stream_socket))
+        .route("/v1/schedules/{id}/queue/stats", get(stats::get_stats))
         .route("/v1/reservations", get(reservations::list_reservations))
         .route("/v1/reservations/{id}", get(reservations::get_reservation))
         .route("/v1/reservations/{id}", delete(reservations::cancel_reservation))

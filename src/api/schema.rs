@@ -197,8 +197,32 @@ pub struct QueueRequest {
     /// What becomes of who did not pay in time: `requeue` (the default) or `expire`.
     on_timeout: Option<String>,
     /// A waiting user not seen for so long is dropped.
-    #[schema(default = 180, minimum = 1)]
+    #[schema(default = 180, minimum = 60)]
     abandon_after_seconds: Option<i64>,
+}
+
+/// What to change about a waiting queue; what is absent stays.
+#[derive(ToSchema)]
+pub struct QueuePatch {
+    /// Most users choosing and paying at once.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    max_active: Option<u32>,
+    #[schema(minimum = 1, maximum = 86_400)]
+    active_ttl_seconds: Option<i64>,
+    #[schema(maximum = 1_000_000)]
+    max_waiting: Option<u32>,
+    /// Most admissions in a minute; null takes the limit away.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    admit_per_minute: Option<u32>,
+    /// `requeue` or `expire`.
+    on_timeout: Option<String>,
+    #[schema(minimum = 60, maximum = 86_400)]
+    abandon_after_seconds: Option<i64>,
+    /// Nobody is let in while paused, but by `admit`.
+    paused: Option<bool>,
+    /// Let so many in now, whatever the pace, up to `max_active` and 1,000 at once.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    admit: Option<u32>,
 }
 
 /// The seats of a date.

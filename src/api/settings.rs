@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::queue::token::Signer;
+
 /// Bounds and times of the front door.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -39,6 +41,11 @@ pub struct Settings {
     pub recent_keys_max: usize,
     /// Most streams of seat changes open at once; further ones get 503.
     pub seat_streams_max: usize,
+    /// Signs queue tokens; the same in all front doors. `None`: tokens do not outlive the process, except in dev mode,
+    /// where they are no secret.
+    pub queue_token_secret: Option<QueueTokenSecret>,
+    /// Most event streams and WebSockets of queue positions open at once; further ones get 503.
+    pub queue_streams_max: usize,
     /// How long connections may take to end once shutdown has begun.
     pub drain_timeout: Duration,
 }
@@ -63,8 +70,30 @@ impl Default for Settings {
             progress_age_max: Duration::from_millis(250),
             recent_keys_max: 50_000,
             seat_streams_max: 10_000,
+            queue_token_secret: None,
+            queue_streams_max: 10_000,
             drain_timeout: Duration::from_secs(5),
         }
+    }
+}
+
+impl Settings {
+    pub(super) fn queue_token_signer(&self) -> Signer {
+        match (&self.queue_token_secret, &self.auth) {
+            (Some(secret), _) => Signer::new(&secret.0),
+            (None, AuthSettings::Dev) => Signer::for_dev(),
+            (None, AuthSettings::Jwt(_)) => Signer::random(),
+        }
+    }
+}
+
+/// 32 bytes or more. Never printed.
+#[derive(Clone)]
+pub struct QueueTokenSecret(pub Vec<u8>);
+
+impl std::fmt::Debug for QueueTokenSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("QueueTokenSecret")
     }
 }
 

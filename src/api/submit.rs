@@ -18,6 +18,7 @@ use super::auth::Caller;
 use super::keys::{Claim, IdempotencyKey, fresh_request_id};
 use super::prefer::Wait;
 use super::problem::{INTERNAL, OUTCOME_UNKNOWN, OVERLOADED, Problem};
+use super::queue::rendering::for_caller;
 use super::requests::{RequestView, decided_response};
 use super::waiters::Waiter;
 use crate::domain::{Body, Code, Command, Position, RequestId, UserId};
@@ -63,7 +64,10 @@ pub enum Answer {
 /// Publishes a user's command and answers as its headers ask: 202, the outcome, or the refusal.
 pub async fn submit(state: &AppState, caller: &Caller, ask: &Ask, body: Body) -> Result<Response, Problem> {
     state.users.take(&caller.user)?;
-    let answer = publish(state, &caller.user, ask, body).await?;
+    let answer = match publish(state, &caller.user, ask, body).await? {
+        Answer::Decided(view) => Answer::Decided(for_caller(&state.tokens, caller, view)),
+        pending => pending,
+    };
     Ok(respond(answer, ask.wait))
 }
 

@@ -93,3 +93,18 @@ pub static KAFKA_ERRORS: LazyLock<IntCounterVec> =
 /// Records that were found without having been announced; more than 0 is a defect.
 pub static KAFKA_WAKEUPS_LOST: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_kafka_wakeups_lost_total", "Records found without a wake-up", &["topic"]));
+/// Live tokens of the queues somebody asks this process for, by schedule and status (`waiting`, `active`).
+pub static QUEUE_TOKENS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_queue_tokens", "Live tokens of a queue", &["schedule", "status"]));
+/// Polls of a position, by the status they were answered with.
+pub static QUEUE_POLLS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_queue_polls_total", "Polls of a position in a queue", &["status"]));
+/// Reads that brought a queue's replica up to date; does not grow with the polls.
+pub static QUEUE_REFRESHES: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_queue_refreshes_total", "Refreshes of queue replicas", &[]));
+/// Positions being pushed, by event stream or WebSocket.
+pub static QUEUE_STREAMS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_queue_streams", "Open streams of queue positions", &[]));
+/// Waiting tokens reported as seen.
+pub static QUEUE_SEEN: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_queue_seen_total", "Waiting tokens reported as seen", &[]));
