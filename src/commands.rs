@@ -3,6 +3,7 @@
 pub mod dead_letters;
 pub mod demo;
 
+use crate::api::openapi;
 use crate::cli::{Command, DeadLetters, Failure, Target};
 use crate::config::{self, Config, Layers, Needs};
 use crate::load;
@@ -23,7 +24,7 @@ pub async fn run(command: Option<Command>, layers: &Layers, config: Config) -> R
         Command::DemoData(target) => demo_data(&target).await,
         Command::DeadLetters(command) => dead_letters(command, &config).await,
         Command::Load(args) => say(&load::run(args).await?),
-        Command::Openapi => say(&format!("{}\n", "")),
+        Command::Openapi => say(openapi::text()),
         Command::Config => say(&config::show(layers)),
     }
 }

@@ -63,8 +63,16 @@ impl Users {
     }
 }
 
-/// How far the decisions are behind the log, as far as this process has seen.
+/// The store must say within this time what is decided.
+const PROGRESS_WITHIN: Duration = Duration::from_secs(1);
+
+/// How far the decisions are behind the log, as far as this process has seen. Clones share it.
+#[derive(Clone)]
 pub struct Backlog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     store: Arc<dyn Reads>,
     view: Mutex<View>,
     /// Held by the one who reads the store, so that all others share the answer.
@@ -79,23 +87,32 @@ struct View {
     appended: HashMap<LanePartition, u64>,
     decided: HashMap<LanePartition, u64>,
     read_at: Option<Instant>,
+    /// The last try, failed ones included: a store in trouble is not asked once for each command.
+    tried_at: Option<Instant>,
 }
 
 impl Backlog {
     pub fn new(store: Arc<dyn Reads>, backlog_max: u64, age_max: Duration) -> Self {
-        Backlog { store, view: Mutex::default(), refresh: tokio::sync::Mutex::default(), backlog_max, age_max }
+        let (view, refresh) = Default::default();
+        Backlog { shared: Arc::new(Shared { store, view, refresh, backlog_max, age_max }) }
     }
 
     /// 503 if too much of the partition waits to be decided.
     ///
-    /// While the store is away the last view counts: what is decided stands still then, so the backlog stays bounded.
+    /// An old view errs to the safe side: what is decided only grows. So a command waits for the store only when the
+    /// old view would turn it away, and while the store is away the backlog stays bounded.
     pub async fn check(&self, partition: LanePartition) -> Result<(), Problem> {
-        if !self.is_fresh()
-            && let Err(error) = self.refresh().await
-        {
-            tracing::debug!(%error, "the backlog is judged by an old view");
+        let shared = &self.shared;
+        if shared.behind(partition) <= shared.backlog_max {
+            // One read at a time, so there is hardly more than one task for it.
+            if !shared.is_fresh() && shared.refresh.try_lock().is_ok() {
+                let shared = shared.clone();
+                tokio::spawn(async move { shared.refresh().await });
+            }
+            return Ok(());
         }
-        if self.behind(partition) > self.backlog_max {
+        shared.refresh().await;
+        if shared.behind(partition) > shared.backlog_max {
             return Err(Problem::new(OVERLOADED, "too many commands wait to be decided; nothing was recorded"));
         }
         Ok(())
@@ -104,24 +121,28 @@ impl Backlog {
     /// An append was acknowledged.
     pub fn appended(&self, position: Position) {
         let partition = LanePartition { lane: position.lane, partition: position.partition };
-        let mut view = self.lock();
+        let mut view = self.shared.lock();
         let end = view.appended.entry(partition).or_default();
         *end = (*end).max(position.offset + 1);
     }
 
     /// One past the highest offset this process has appended to the partition, 0 if none.
     pub fn known_end(&self, partition: LanePartition) -> u64 {
-        self.lock().appended.get(&partition).copied().unwrap_or(0)
+        self.shared.lock().appended.get(&partition).copied().unwrap_or(0)
     }
 
-    /// The first undecided offset of the partition, at most 250 ms old.
+    /// The first undecided offset of the partition, at most 250 ms old unless the store is away.
     pub async fn next_offset(&self, partition: LanePartition) -> Result<u64, StoreError> {
-        if !self.is_fresh() {
-            self.refresh().await?;
+        self.shared.refresh().await;
+        let view = self.shared.lock();
+        match view.read_at {
+            Some(_) => Ok(view.decided.get(&partition).copied().unwrap_or(0)),
+            None => Err(StoreError::Unavailable("it has not said yet what is decided".to_owned())),
         }
-        Ok(self.lock().decided.get(&partition).copied().unwrap_or(0))
     }
+}
 
+impl Shared {
     fn behind(&self, partition: LanePartition) -> u64 {
         let view = self.lock();
         let end = view.appended.get(&partition).copied().unwrap_or(0);
@@ -129,19 +150,29 @@ impl Backlog {
     }
 
     fn is_fresh(&self) -> bool {
-        self.lock().read_at.is_some_and(|at| at.elapsed() <= self.age_max)
+        self.lock().tried_at.is_some_and(|at| at.elapsed() <= self.age_max)
     }
 
-    async fn refresh(&self) -> Result<(), StoreError> {
+    /// Reads what is decided, unless somebody just has.
+    async fn refresh(&self) {
+        if self.is_fresh() {
+            return;
+        }
         let _one_reader = self.refresh.lock().await;
         if self.is_fresh() {
-            return Ok(());
+            return;
         }
-        let progress = self.store.progress_views().await?;
+        let answer = tokio::time::timeout(PROGRESS_WITHIN, self.store.progress_views()).await;
         let mut view = self.lock();
-        view.decided = progress.into_iter().map(|row| (row.partition, row.next_offset)).collect();
-        view.read_at = Some(Instant::now());
-        Ok(())
+        view.tried_at = Some(Instant::now());
+        match answer {
+            Ok(Ok(progress)) => {
+                view.decided = progress.into_iter().map(|row| (row.partition, row.next_offset)).collect();
+                view.read_at = view.tried_at;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the backlog is judged by an old view"),
+            Err(_) => tracing::debug!("the backlog is judged by an old view: the store is silent"),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, View> {

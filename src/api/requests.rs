@@ -58,6 +58,7 @@ struct RequestObject<'a> {
 impl RequestView {
     pub fn of_outcome(outcome: OutcomeView) -> Self {
         let OutcomeView { request_id, command, user_id, status, result, problem, decided } = outcome;
+        let result = result.map(without_others);
         RequestView { request_id, command, user_id, status, result, problem, decided: Some(decided) }
     }
 
@@ -106,6 +107,17 @@ impl RequestView {
         };
         Json(object).into_response()
     }
+}
+
+/// A hold's outcome tells the feed which run-out holds it took over. They are other users': the one who holds learns
+/// nothing of them.
+fn without_others(result: Box<RawValue>) -> Box<RawValue> {
+    if !result.get().contains("\"expired\"") {
+        return result;
+    }
+    let Ok(mut members) = serde_json::from_str::<Map<String, Value>>(result.get()) else { return result };
+    members.remove("expired");
+    serde_json::value::to_raw_value(&members).unwrap_or(result)
 }
 
 /// The answer to the one who sent the command: 200 with the request object, or the refusal under its own status.
@@ -216,4 +228,18 @@ async fn undecided(
         end = state.log.end_offset(topic, place.partition).await?;
     }
     Ok((None, (position.offset < end).then(|| position.offset - next)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f16_a_hold_tells_nothing_of_the_holds_it_took_over() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let told = without_others(raw(r#"{"amount":1,"expired":["x"],"status":"HELD"}"#));
+        assert_eq!(told.get(), r#"{"amount":1,"status":"HELD"}"#);
+        let untouched = r#"{"status":"HELD","amount":1}"#;
+        assert_eq!(without_others(raw(untouched)).get(), untouched);
+    }
 }

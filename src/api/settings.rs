@@ -15,7 +15,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Most requests being answered at once; further ones get 503. Streams count only until their head is sent.
     pub requests_in_flight_max: usize,
-    /// A connection must send a whole request head within this time.
+    /// A connection must send a whole request head within this time, and may be idle between two requests as long.
+    /// Longer than the 60 s that load balancers usually keep an idle connection, so that it is they who close it.
     pub header_timeout: Duration,
     /// A request's body must be here within this time.
     pub body_timeout: Duration,
@@ -57,7 +58,7 @@ impl Default for Settings {
             auth: AuthSettings::Dev,
             connections_max: 20_000,
             requests_in_flight_max: 20_000,
-            header_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
             body_bytes_max: 64 * 1024,
             wait_seconds_max: 30,

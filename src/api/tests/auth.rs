@@ -16,7 +16,7 @@ MC4CAQAwBQYDK2VwBCIEIOGkJrswceElS67QQV5CEnedlJQMMsLi4vvKEXVtxjOW
 ";
 
 #[tokio::test]
-async fn dev_mode_believes_a_plain_user_id_only() {
+async fn f32_dev_mode_believes_a_plain_user_id_only() {
     let door = Door::open().await;
     let answer = send(door.bare(Method::GET, "/v1/wallet")).await;
     assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"));
@@ -42,7 +42,7 @@ async fn wallet_with(door: &Door, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_signed_token_says_who_is_asking() {
+async fn f32_a_signed_token_says_who_is_asking() {
     let door = jwt_door(JwtKeySource::Hs256Secret(SECRET.into())).await;
     let answer = wallet_with(&door, &hs256(json!({ "sub": "carol", "exp": FAR }))).await;
     assert_eq!((answer.status, &answer.json()["user_id"]), (200, &json!("carol")));
@@ -51,7 +51,7 @@ async fn a_signed_token_says_who_is_asking() {
 }
 
 #[tokio::test]
-async fn tokens_that_prove_nothing_are_refused() {
+async fn f32_tokens_that_prove_nothing_are_refused() {
     let door = jwt_door(JwtKeySource::Hs256Secret(SECRET.into())).await;
     let claims = json!({ "sub": "carol", "exp": FAR });
     let other_key = EncodingKey::from_secret(b"another secret of thirty-two bytes");
@@ -83,7 +83,7 @@ async fn tokens_that_prove_nothing_are_refused() {
 }
 
 #[tokio::test]
-async fn a_public_key_is_never_taken_for_a_secret() {
+async fn f32_a_public_key_is_never_taken_for_a_secret() {
     let folder = tempfile::tempdir().unwrap();
     let key = EncodingKey::from_ed_pem(ED_PRIVATE.as_bytes()).unwrap();
     let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();

@@ -4,7 +4,7 @@ use super::*;
 use uuid::Uuid;
 
 #[tokio::test]
-async fn wrong_amounts_are_422_and_publish_nothing() {
+async fn f33_w9_wrong_amounts_are_422_and_publish_nothing() {
     let door = Door::open().await;
     let wrong =
         ["0", "-1", "1.5", "\"100\"", "10000000000000", "null", "true", "[]", "{}", "1e2", "18446744073709551615"];
@@ -21,7 +21,7 @@ async fn wrong_amounts_are_422_and_publish_nothing() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_json_are_400_and_others_say_what_is_wrong() {
+async fn f33_bodies_that_are_not_json_are_400_and_others_say_what_is_wrong() {
     let door = Door::open().await;
     let deep = "[".repeat(50_000);
     let huge = format!("{{\"amount\":{}}}", "9".repeat(1000));
@@ -79,7 +79,7 @@ async fn a_body_that_does_not_come_is_408() {
 }
 
 #[tokio::test]
-async fn wrong_holds_and_payments_say_which_field() {
+async fn f33_wrong_holds_and_payments_say_which_field() {
     let door = Door::open().await;
     let holds = format!("/v1/schedules/{}/holds", Uuid::now_v7());
     let payment = format!("/v1/reservations/{}/payment", Uuid::now_v7());

@@ -12,7 +12,7 @@ use crate::store::{CommitBatch, Store};
 use uuid::Uuid;
 
 #[tokio::test]
-async fn a_command_is_accepted_once_the_log_has_it() {
+async fn f31_a_command_is_accepted_once_the_log_has_it() {
     let door = Door::open().await;
     let answer = send(door.charge(100)).await;
     assert_eq!(answer.status, 202);
@@ -33,7 +33,7 @@ async fn a_command_is_accepted_once_the_log_has_it() {
 }
 
 #[tokio::test]
-async fn the_trace_of_a_request_goes_with_its_command() {
+async fn f47_the_trace_of_a_request_goes_with_its_command() {
     let door = Door::open().await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     assert_eq!(send(door.charge(100).header("traceparent", trace)).await.status, 202);
@@ -44,7 +44,7 @@ async fn the_trace_of_a_request_goes_with_its_command() {
 }
 
 #[tokio::test]
-async fn who_waits_gets_the_outcome() {
+async fn f31_who_waits_gets_the_outcome() {
     let door = Door::open().await;
     door.worker.start();
     let answer = send(waiting(door.charge(100), 10)).await;
@@ -60,7 +60,7 @@ async fn who_waits_gets_the_outcome() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_problem_under_its_own_status() {
+async fn f16_f33_a_refusal_is_a_problem_under_its_own_status() {
     let door = Door::open().await;
     let by = Arrival { position: Position { lane: Lane::Seats, partition: 1, offset: 7 }, time: LogTime(1000) };
     door.worker.rules(move |command, _| match &command.body {
@@ -87,7 +87,7 @@ async fn a_refusal_is_a_problem_under_its_own_status() {
 }
 
 #[tokio::test]
-async fn who_waits_in_vain_is_told_pending_and_leaves_no_trace() {
+async fn f31_f34_who_waits_in_vain_is_told_pending_and_leaves_no_trace() {
     let door = Door::open().await;
     let answer = send(waiting(door.charge(100), 1)).await;
     assert_eq!((answer.status, answer.header("preference-applied")), (202, "wait=1"));
@@ -95,14 +95,14 @@ async fn who_waits_in_vain_is_told_pending_and_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn too_many_waits_are_answered_at_once() {
+async fn f34_too_many_waits_are_answered_at_once() {
     let door = Door::with(Settings { waiters_max: 0, ..Settings::default() }).await;
     let answer = send(waiting(door.charge(100), 30)).await;
     assert_eq!(answer.status, 202);
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_is_not_waited_for() {
+async fn f34_a_client_that_goes_away_is_not_waited_for() {
     let door = Door::open().await;
     let request = tokio::spawn(waiting(door.charge(100), 30).send());
     while door.state.waiters.count() == 0 {
@@ -115,7 +115,7 @@ async fn a_client_that_goes_away_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_full_or_silent_log_is_said_honestly() {
+async fn f34_a_full_or_silent_log_is_said_honestly() {
     let door =
         Door::with(Settings { append_timeout: std::time::Duration::from_millis(20), ..Settings::default() }).await;
     door.log.hold_appends();
@@ -131,7 +131,7 @@ async fn a_full_or_silent_log_is_said_honestly() {
 }
 
 #[tokio::test]
-async fn a_backlog_beyond_its_bound_turns_commands_away_unpublished() {
+async fn f34_a_backlog_beyond_its_bound_turns_commands_away_unpublished() {
     let age = std::time::Duration::ZERO;
     let door = Door::with(Settings { backlog_max: 3, progress_age_max: age, ..Settings::default() }).await;
     for _ in 0..3 {
@@ -147,7 +147,7 @@ async fn a_backlog_beyond_its_bound_turns_commands_away_unpublished() {
 }
 
 #[tokio::test]
-async fn a_fast_user_is_slowed_and_others_are_not() {
+async fn f34_a_fast_user_is_slowed_and_others_are_not() {
     let door = Door::with(Settings { user_burst: 2, user_per_second: 1, ..Settings::default() }).await;
     assert_eq!(send(door.charge(1)).await.status, 202);
     assert_eq!(send(door.charge(1)).await.status, 202);
@@ -160,7 +160,7 @@ async fn a_fast_user_is_slowed_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn what_is_somebody_elses_is_not_there() {
+async fn f32_s8_what_is_somebody_elses_is_not_there() {
     let door = Door::open().await;
     let id = store_reservation(&door, "bob").await;
     let path = format!("/v1/reservations/{id}");

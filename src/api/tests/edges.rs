@@ -11,7 +11,7 @@ use crate::store::memory::Fault;
 use uuid::Uuid;
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_problems() {
+async fn f33_unknown_paths_and_methods_are_problems() {
     let door = Door::open().await;
     for (method, path, status, code) in [
         (Method::GET, "/", 404, "not_found"),
@@ -36,7 +36,7 @@ async fn unknown_paths_and_methods_are_problems() {
 }
 
 #[tokio::test]
-async fn wrong_headers_are_problems() {
+async fn f33_wrong_headers_are_problems() {
     let door = Door::open().await;
     let long = "x".repeat(65);
     for key in ["", "\"", long.as_str()] {
@@ -111,7 +111,7 @@ async fn metrics_name_route_templates_only() {
 }
 
 #[tokio::test]
-async fn requests_beyond_the_bound_are_turned_away_but_probes_are_not() {
+async fn f34_requests_beyond_the_bound_are_turned_away_but_probes_are_not() {
     let door = Door::with(Settings { requests_in_flight_max: 1, ..Settings::default() }).await;
     let first = tokio::spawn(waiting(door.charge(100), 30).send());
     while door.state.waiters.count() == 0 {

@@ -10,7 +10,7 @@ use crate::domain::Code;
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/openapi.json");
 
 #[test]
-fn the_document_is_the_one_in_the_golden_file() {
+fn f33_the_document_is_the_one_in_the_golden_file() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(GOLDEN, text()).unwrap();
     }
@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_the_golden_file() {
 }
 
 #[test]
-fn every_route_is_documented_and_every_documented_path_has_a_route() {
+fn f33_every_route_is_documented_and_every_documented_path_has_a_route() {
     let source = include_str!("../router.rs");
     let mut routes = BTreeSet::new();
     for line in source.lines().filter(|line| line.trim_start().starts_with(".route(")) {
@@ -75,7 +75,7 @@ fn every_reference_leads_somewhere_and_every_operation_is_told() {
 }
 
 #[tokio::test]
-async fn the_docs_explain_every_code_and_load_nothing() {
+async fn f33_the_docs_explain_every_code_and_load_nothing() {
     let door = Door::open().await;
     let page = send(door.bare(Method::GET, "/docs")).await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
@@ -91,7 +91,7 @@ async fn the_docs_explain_every_code_and_load_nothing() {
 }
 
 #[tokio::test]
-async fn answers_have_the_fields_the_document_names() {
+async fn f33_answers_have_the_fields_the_document_names() {
     let door = Door::open().await;
     door.worker.start();
     let charged = send(waiting(door.charge(5), 10)).await.json();

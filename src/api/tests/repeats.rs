@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::Verdict;
 
 #[tokio::test]
-async fn a_repeat_gets_the_first_outcome_again() {
+async fn f24_a_repeat_gets_the_first_outcome_again() {
     let door = Door::open().await;
     door.worker.start();
     let first = send(waiting(keyed(door.charge(100), "k1"), 10)).await;
@@ -24,7 +24,7 @@ async fn a_repeat_gets_the_first_outcome_again() {
 }
 
 #[tokio::test]
-async fn repeats_at_once_take_effect_once_and_are_answered_alike() {
+async fn f24_w3_repeats_at_once_take_effect_once_and_are_answered_alike() {
     let door = Door::open().await;
     door.worker.start();
     let answers = join_all((0..50).map(|_| send(waiting(keyed(door.charge(100), "k"), 10)))).await;
@@ -35,7 +35,7 @@ async fn repeats_at_once_take_effect_once_and_are_answered_alike() {
 }
 
 #[tokio::test]
-async fn another_command_under_a_key_under_way_is_refused_before_it_is_published() {
+async fn f24_another_command_under_a_key_under_way_is_refused_before_it_is_published() {
     let door = Door::open().await;
     let first = send(keyed(door.charge(100), "k")).await;
     assert_eq!(first.status, 202);
@@ -50,7 +50,7 @@ async fn another_command_under_a_key_under_way_is_refused_before_it_is_published
 }
 
 #[tokio::test]
-async fn a_key_reused_through_another_front_door_is_refused_by_the_owner() {
+async fn f24_a_key_reused_through_another_front_door_is_refused_by_the_owner() {
     let door = Door::open().await;
     let first = waiting(keyed(door.charge(100), "k"), 10).send();
     let first = tokio::spawn(first);
@@ -81,7 +81,7 @@ async fn a_key_reused_through_another_front_door_is_refused_by_the_owner() {
 }
 
 #[tokio::test]
-async fn users_do_not_share_keys() {
+async fn f24_users_do_not_share_keys() {
     let door = Door::open().await;
     door.worker.start();
     assert_eq!(send(waiting(keyed(door.charge(1), "k"), 10)).await.status, 200);
@@ -91,7 +91,7 @@ async fn users_do_not_share_keys() {
 }
 
 #[tokio::test]
-async fn a_repeat_of_what_is_pending_is_pending() {
+async fn f24_a_repeat_of_what_is_pending_is_pending() {
     let door = Door::open().await;
     door.worker.rules(|_, _| Verdict::Pending);
     door.worker.start();

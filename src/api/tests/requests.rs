@@ -6,7 +6,7 @@ use crate::domain::Code;
 use uuid::Uuid;
 
 #[tokio::test]
-async fn a_request_is_pending_by_its_position_and_then_decided() {
+async fn f31_a_request_is_pending_by_its_position_and_then_decided() {
     let door = Door::with(Settings { progress_age_max: std::time::Duration::ZERO, ..Settings::default() }).await;
     for _ in 0..3 {
         send(door.charge(1)).await;
@@ -31,7 +31,7 @@ async fn a_request_is_pending_by_its_position_and_then_decided() {
 }
 
 #[tokio::test]
-async fn a_refused_request_has_its_problem_inside() {
+async fn f31_a_refused_request_has_its_problem_inside() {
     let door = Door::open().await;
     door.worker.rules(|_, _| refuse(Code::BalanceLimitExceeded));
     door.worker.start();
@@ -47,7 +47,7 @@ async fn a_refused_request_has_its_problem_inside() {
 }
 
 #[tokio::test]
-async fn requests_are_their_senders_and_the_admins_to_see() {
+async fn f32_requests_are_their_senders_and_the_admins_to_see() {
     let door = Door::open().await;
     door.worker.start();
     let id = send(waiting(door.charge(1), 10)).await.json()["request_id"].as_str().unwrap().to_owned();
@@ -80,7 +80,7 @@ async fn unknown_requests_and_impossible_positions_are_4xx() {
 }
 
 #[tokio::test]
-async fn a_long_poll_ends_with_the_process() {
+async fn f31_a_long_poll_ends_with_the_process() {
     let door = Door::open().await;
     let location = send(door.charge(1)).await.header("location").to_owned();
     let poll = tokio::spawn(send(waiting(door.request(Method::GET, &location), 30)));
