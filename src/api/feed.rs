@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use super::AppState;
-use crate::domain::Lane;
+use crate::domain::{Lane, ScheduleId};
 use crate::log::{ReadError, Record, Topic};
 use crate::wire::outcome::{OutcomeView, decode_value, fingerprint_of};
 
@@ -32,6 +33,13 @@ impl Outcome {
     /// The refusal's code, if it is one.
     pub fn code(&self) -> Option<&str> {
         self.view.problem.as_ref()?.get("code")?.as_str()
+    }
+
+    /// The schedule whose seats it may have changed.
+    pub fn seats_of(&self) -> Option<ScheduleId> {
+        let (schedule, _section) = self.key.split_once('/')?;
+        let seats = self.view.decided.0.position.lane == Lane::Seats;
+        seats.then(|| Uuid::try_parse(schedule).ok().map(ScheduleId))?
     }
 }
 
@@ -131,10 +139,11 @@ fn deliver(state: &AppState, record: &Record) {
         }
     };
     let key = record.key.as_deref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default();
-    if view.decided.0.position.lane == Lane::Seats {
-        state.views.section_changed(&key);
-    }
     let outcome = Arc::new(Outcome { key, fingerprint: fingerprint_of(&record.headers), view });
+    // Before anybody hears of it, so that they find it.
+    if let Some(schedule) = outcome.seats_of() {
+        state.views.seats_changed(schedule);
+    }
     state.waiters.complete(&outcome);
     // Nobody may be subscribed.
     let _ = state.feed.subscribers.send(outcome);

@@ -278,7 +278,7 @@ fn read_queue(fields: &mut Fields<'_>) -> Option<Limits> {
     let count = |number: i64| u32::try_from(number).ok();
     let max_active = fields.integer("max_active", 1..=tokens);
     let active_ttl = fields.integer("active_ttl_seconds", 1..=DURATION_MS_MAX / 1000);
-    let max_waiting = fields.integer("max_waiting", 0..=tokens);
+    let max_waiting = fields.integer("max_waiting", 1..=tokens);
     let rate = fields.optional("admit_per_minute", |f, name| f.integer(name, 1..=tokens));
     let on_timeout = fields.optional("on_timeout", |f, name| {
         let text: String = f.parsed(name)?;

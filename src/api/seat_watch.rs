@@ -10,13 +10,12 @@ use bytes::Bytes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::AppState;
 use super::feed::Outcome;
 use super::seat_map::{Offsets, SeatMap};
 use super::views::AGE_MAX;
-use crate::domain::{Lane, ScheduleId};
+use crate::domain::ScheduleId;
 
 /// How often it is looked whether the feed still runs.
 const LOOK: Duration = Duration::from_secs(1);
@@ -106,13 +105,8 @@ impl SeatWatches {
         receiver
     }
 
-    fn notify(&self, outcome: &Outcome) {
-        if outcome.view.decided.0.position.lane != Lane::Seats {
-            return;
-        }
-        let Some((schedule, _section)) = outcome.key.split_once('/') else { return };
-        let Ok(id) = Uuid::try_parse(schedule) else { return };
-        if let Some(watch) = self.lock().watches.get(&ScheduleId(id)) {
+    fn notify(&self, id: ScheduleId) {
+        if let Some(watch) = self.lock().watches.get(&id) {
             watch.changed.notify_one();
         }
     }
@@ -144,7 +138,11 @@ async fn listen(state: Arc<AppState>, mut feed: broadcast::Receiver<Arc<Outcome>
             received = feed.recv() => received,
         };
         match received {
-            Ok(outcome) => state.seat_watches.notify(&outcome),
+            Ok(outcome) => {
+                if let Some(id) = outcome.seats_of() {
+                    state.seat_watches.notify(id);
+                }
+            }
             Err(RecvError::Lagged(_)) => state.seat_watches.notify_all(),
             Err(RecvError::Closed) => return,
         }
@@ -176,7 +174,7 @@ async fn follow(state: Arc<AppState>, id: ScheduleId, watch: Arc<Watch>) {
             Err(error) => {
                 tracing::debug!(schedule = %id, %error, "seats could not be read for their streams");
                 watch.changed.notify_one();
-                tokio::time::sleep(LOOK).await;
+                read_at += LOOK;
             }
         }
         tokio::select! {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::seat_map::SeatMap;
 use crate::domain::{ConcertId, ScheduleId};
@@ -15,9 +14,11 @@ use crate::store::reads::{Concert, Page, Reads, ScheduleView};
 
 /// How old an answer may be when it is asked for.
 pub const AGE_MAX: Duration = Duration::from_millis(200);
-/// What changed since it was read is read again when asked for, but not more often than this: a crowd that buys and a
-/// crowd that looks cost at most 20 reads a second together, whatever their sizes.
-const REREAD_AFTER: Duration = Duration::from_millis(50);
+/// What changed since it was read is read again when asked for, but not before so many times what the read took: a crowd
+/// that buys and a crowd that looks keep one connection busy for a tenth of the time, whatever their sizes. At least
+/// 10 ms pass, and at most [`AGE_MAX`].
+const REST_PER_READ: u32 = 10;
+const REST_MIN: Duration = Duration::from_millis(10);
 /// Things of one kind remembered; the longest unasked go first.
 const ENTRIES_MAX: usize = 1_000;
 /// Rows remembered of one kind, as one entry may hold many: 24 bytes a seat.
@@ -56,23 +57,31 @@ struct Slot<V> {
 
 struct Snapshot<V> {
     begun: Instant,
+    took: Duration,
     /// A failure is shared as well: a store in trouble is not asked once for each reader.
     value: Result<Arc<V>, StoreError>,
 }
 
 impl<V> Slot<V> {
+    /// What one who asks now must find: nothing older than `since`, and the changes known by now. Later changes do not
+    /// count, or those who wait for one read could never share it while changes go on.
+    fn needed(&self, since: Option<Instant>) -> Option<Instant> {
+        since.max(*lock(&self.changed))
+    }
+
     /// What was read at `since` or later.
     fn since(&self, since: Option<Instant>) -> Option<Result<Arc<V>, StoreError>> {
         let latest = lock(&self.latest);
         let snapshot = latest.as_ref()?;
         // Before the machine's clock began is always long enough ago.
-        let fresh = since.max(*lock(&self.changed)).is_none_or(|since| snapshot.begun >= since);
-        fresh.then(|| snapshot.value.clone())
+        since.is_none_or(|since| snapshot.begun >= since).then(|| snapshot.value.clone())
     }
 
     /// When the next read may begin, if the last one was a moment ago.
     fn rested(&self) -> Option<Instant> {
-        lock(&self.latest).as_ref().map(|snapshot| snapshot.begun + REREAD_AFTER)
+        let latest = lock(&self.latest);
+        let snapshot = latest.as_ref()?;
+        Some(snapshot.begun + snapshot.took.saturating_mul(REST_PER_READ).clamp(REST_MIN, AGE_MAX))
     }
 }
 
@@ -94,6 +103,7 @@ impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
     {
         let since = Instant::now().checked_sub(age_max).max(*lock(&self.all_changed));
         let slot = self.slot(&key);
+        let since = slot.needed(since);
         if let Some(value) = slot.since(since) {
             return value;
         }
@@ -109,7 +119,7 @@ impl<K: Hash + Eq + Clone, V> Snapshots<K, V> {
             Ok((value, rows)) => (Ok(Arc::new(value)), rows),
             Err(error) => (Err(error), 0),
         };
-        *lock(&slot.latest) = Some(Snapshot { begun, value: value.clone() });
+        *lock(&slot.latest) = Some(Snapshot { begun, took: begun.elapsed(), value: value.clone() });
         self.weigh(&key, &slot, rows);
         value
     }
@@ -240,12 +250,9 @@ impl Views {
         self.seats.get(id, age_max, read).await
     }
 
-    /// The outcome of a command on a section's key is known here. Told before anybody learns of it, so that who then
-    /// looks at the seats finds what the outcome says.
-    pub fn section_changed(&self, key: &str) {
-        let Some(id) = key.split('/').next().and_then(|schedule| Uuid::parse_str(schedule).ok()).map(ScheduleId) else {
-            return;
-        };
+    /// Seats of this schedule have changed. Told before anybody learns of the outcome that changed them, so that who
+    /// then looks finds what the outcome says.
+    pub fn seats_changed(&self, id: ScheduleId) {
         self.schedule.changed(&id);
         self.seats.changed(&id);
         self.dates.all_changed();
@@ -320,8 +327,27 @@ mod tests {
             assert!(all.iter().all(|value| *value.as_ref().unwrap().as_ref() == n), "what was read before is stale");
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        assert!(began.elapsed() >= REREAD_AFTER * 99);
+        assert!(began.elapsed() >= Duration::from_millis(10) * REST_PER_READ * 99);
         assert_eq!(reads.load(Ordering::SeqCst), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_share_a_read_while_changes_never_end() {
+        let (snapshots, reads) = (Snapshots::<u32, usize>::new(10, 10), AtomicUsize::new(0));
+        let changes = async {
+            loop {
+                snapshots.changed(&1);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let readers = join_all((0..1000).map(|_| snapshots.get(1, AGE_MAX, || read(&reads))));
+        let began = Instant::now();
+        tokio::select! {
+            () = changes => {}
+            _ = readers => {}
+        }
+        assert!(began.elapsed() <= AGE_MAX * 2, "nobody waits for more than the read under way and the next");
+        assert!(reads.load(Ordering::SeqCst) <= 2);
     }
 
     #[tokio::test(start_paused = true)]
