@@ -246,3 +246,9 @@ fn load_stays_on_this_machine_unless_told_otherwise() {
     assert_eq!(code, Some(70));
     assert!(error.contains("not on this machine"), "{error}");
 }
+
+#[test]
+fn the_openapi_document_is_printed() {
+    let document: serde_json::Value = serde_json::from_slice(&run(&["openapi"], &[]).stdout).expect("JSON");
+    assert!(document["paths"]["/v1/wallet/charges"].is_object());
+}

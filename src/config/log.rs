@@ -8,7 +8,7 @@ use super::read::Secret;
 use crate::log::PartitionCounts;
 
 /// Set by Turnstile itself: another value would break order, fencing or routing.
-const KAFKA_SETTINGS_RESERVED: [&str; 12] = [
+const KAFKA_SETTINGS_RESERVED: [&str; 14] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
@@ -21,6 +21,8 @@ const KAFKA_SETTINGS_RESERVED: [&str; 12] = [
     "enable.auto.offset.store",
     "auto.offset.reset",
     "group.protocol",
+    "group.instance.id",
+    "session.timeout.ms",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]

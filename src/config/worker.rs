@@ -8,6 +8,8 @@ use super::layers::{ConfigError, Layers};
 pub struct WorkerConfig {
     /// `None`: host name and process id.
     pub name: Option<String>,
+    /// Name in the group that stays over restarts.
+    pub instance_id: Option<String>,
     pub batch_max_records: usize,
     pub batch_max_bytes: usize,
     pub session_timeout: Duration,
@@ -33,6 +35,7 @@ impl WorkerConfig {
         }
         Ok(Self {
             name: layers.text_opt("worker.name")?.map(str::to_owned),
+            instance_id: layers.text_opt("worker.instance_id")?.map(str::to_owned),
             batch_max_records: layers.count("worker.batch_max_records", 1..=65_536)?,
             batch_max_bytes: layers.count("worker.batch_max_bytes", 65_536..=67_108_864)?,
             session_timeout,

@@ -37,7 +37,7 @@ pub async fn open(sender: &Arc<Sender>, sections: u32, seats: u32, users: u32) -
     let names: Vec<String> = (1..=sections).map(|number| format!("L{number}")).collect();
     let listed: Vec<Value> = names.iter().map(|name| json!({"name": name, "seats": seats, "price": PRICE})).collect();
     let starts_at = rfc3339(LogTime(Clock::System.now().0 + 30 * 24 * 60 * 60 * 1000));
-    let schedule = json!({"starts_at": starts_at, "sections": listed, "max_seats_per_user": 1000});
+    let schedule = json!({"starts_at": starts_at, "sections": listed, "max_seats_per_user": 100});
     let path = format!("/v1/concerts/{concert}/schedules");
     let schedule_id = id_of(sender.post("admin", &path, &schedule).await, "a schedule")?;
     let run = Uuid::new_v4().simple().to_string();

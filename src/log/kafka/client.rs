@@ -28,6 +28,9 @@ pub struct KafkaSettings {
     pub replication_factor: Option<i32>,
     /// After this time without a heartbeat a member's partitions go to the others.
     pub session_timeout: Duration,
+    /// Time an owner gets to let go: below half of the session timeout, so that it is over before anybody could think
+    /// this member dead.
+    pub drain: Duration,
     /// Static membership: a member that comes back under this name within the session timeout keeps its partitions.
     /// Leaving then hands nothing over before that time has passed.
     pub instance_id: Option<String>,
@@ -54,6 +57,7 @@ impl KafkaSettings {
             partitions,
             replication_factor: None,
             session_timeout: Duration::from_secs(8),
+            drain: Duration::from_secs(3),
             instance_id: None,
             delivery_timeout: Duration::from_secs(8),
             queue_records_max: 50_000,
@@ -152,12 +156,6 @@ impl KafkaSettings {
             config.set("group.instance.id", instance_id);
         }
         self.with_extra(config)
-    }
-
-    /// Time an owner gets to let go: below half of the session timeout, so that it is over before anybody could think
-    /// this member dead.
-    pub(super) fn drain(&self) -> Duration {
-        self.session_timeout * 2 / 5
     }
 }
 

@@ -310,7 +310,7 @@ impl KafkaMember {
         let callbacks = Callbacks {
             telling: Telling::new("member", settings),
             lanes: lanes.clone(),
-            drain: settings.drain(),
+            drain: settings.drain,
             shared: Arc::clone(&shared),
         };
         let mut consumer: BaseConsumer<Callbacks> =
