@@ -10,10 +10,10 @@ use crate::api::{AuthSettings, JwtKeySource};
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const FAR: i64 = 4_000_000_000;
 /// Keys of the tests alone.
-const ED_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEIOGkJrswceElS67QQV5CEnedlJQMMsLi4vvKEXVtxjOW
------END PRIVATE KEY-----
-";
+const ED_PRIVATE: &str = include_str!("keys/ed25519_private.pem");
+const ED_PUBLIC: &str = include_str!("keys/ed25519_public.pem");
+const RSA_PRIVATE: &str = include_str!("keys/rsa_private.pem");
+const RSA_PUBLIC: &str = include_str!("keys/rsa_public.pem");
 
 #[tokio::test]
 async fn f32_dev_mode_believes_a_plain_user_id_only() {
@@ -105,6 +105,45 @@ async fn f32_a_public_key_is_never_taken_for_a_secret() {
     let public = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
     let forged = encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&public)).unwrap();
     assert_eq!(wallet_with(&door, &forged).await.status, 401);
+}
+
+#[tokio::test]
+async fn f32_a_public_key_file_decides_the_algorithm() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    let claims = json!({ "sub": "carol", "exp": FAR, "roles": ["staff"] });
+    let rsa = EncodingKey::from_rsa_pem(RSA_PRIVATE.as_bytes()).unwrap();
+    let ed = EncodingKey::from_ed_pem(ED_PRIVATE.as_bytes()).unwrap();
+    let rs256 = encode(&Header::new(Algorithm::RS256), &claims, &rsa).unwrap();
+    let rs512 = encode(&Header::new(Algorithm::RS512), &claims, &rsa).unwrap();
+    let eddsa = encode(&Header::new(Algorithm::EdDSA), &claims, &ed).unwrap();
+    for (public, good, bad) in [(RSA_PUBLIC, &rs256, &eddsa), (ED_PUBLIC, &eddsa, &rs256)] {
+        std::fs::write(&file, public).unwrap();
+        let door = jwt_door(JwtKeySource::PublicKeyFile(file.clone())).await;
+        assert_eq!(wallet_with(&door, good).await.status, 200);
+        let as_secret = EncodingKey::from_secret(public.as_bytes());
+        let forged = encode(&Header::new(Algorithm::HS256), &claims, &as_secret).unwrap();
+        for token in [bad, &rs512, &forged] {
+            assert_eq!(wallet_with(&door, token).await.problem(), "unauthenticated");
+        }
+        let admins = door.bare(Method::POST, "/v1/concerts").bearer_auth(good).json(&json!({ "title": "x" }));
+        assert_eq!(send(admins).await.problem(), "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn f32_the_role_admin_may_be_one_of_several() {
+    let door = jwt_door(JwtKeySource::Hs256Secret(SECRET.into())).await;
+    for roles in [json!("admin"), json!("staff admin"), json!(["staff", "admin"])] {
+        let token = hs256(json!({ "sub": "carol", "exp": FAR, "roles": roles }));
+        let request = door.bare(Method::POST, "/v1/concerts").bearer_auth(token).json(&json!({ "title": "x" }));
+        assert_eq!(send(request).await.status, 201, "{roles}");
+    }
+    for roles in [json!("administrator"), json!({ "admin": true }), json!([["admin"]]), json!(true)] {
+        let token = hs256(json!({ "sub": "admin", "exp": FAR, "roles": roles }));
+        let request = door.bare(Method::POST, "/v1/concerts").bearer_auth(token).json(&json!({ "title": "x" }));
+        assert_eq!(send(request).await.status, 403, "{roles}");
+    }
 }
 
 #[test]
