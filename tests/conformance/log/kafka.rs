@@ -277,6 +277,19 @@ async fn an_owner_that_does_not_release_loses_the_partition_at_the_deadline() {
     settle_from(&[&*first, &*second], vec![kept, BTreeSet::new()], 9).await;
 }
 
+/// The client takes a member that does not poll for dead. Ours polls whether or not anybody asks for events.
+#[tokio::test]
+async fn a_member_stays_while_nobody_asks() {
+    let (_cluster, mut settings) = mock();
+    settings.extra.insert("max.poll.interval.ms".to_owned(), "6000".to_owned());
+    let log = KafkaLog::connect(settings).await.unwrap();
+    let member = log.join("member").await.unwrap();
+    settle(&[&*member], 9).await;
+    let quiet = Duration::from_secs(8);
+    let event = tokio::time::timeout(quiet, member.event()).await;
+    assert!(event.is_err(), "{event:?}");
+}
+
 /// Dropping a member must not block the runtime, and a revocation that is open must not block the end.
 #[tokio::test]
 async fn a_dropped_member_leaves() {

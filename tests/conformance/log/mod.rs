@@ -46,6 +46,7 @@ macro_rules! conforms {
             a_dropped_read_loses_nothing,
             a_waiting_reader_wakes_up,
             two_readers_read_the_same,
+            a_partition_opened_again_and_again_misses_nothing,
             a_start_that_is_not_on_the_log_is_refused,
             a_partition_that_is_not_there_is_refused,
             flush_waits_for_what_was_appended,

@@ -182,6 +182,27 @@ pub async fn two_readers_read_the_same(log: Arc<dyn Log>) {
     append.await.unwrap();
 }
 
+/// As owners do after a failed commit: drop the reader and start again at the offset that is committed.
+pub async fn a_partition_opened_again_and_again_misses_nothing(log: Arc<dyn Log>) {
+    let appending = async {
+        for i in 0..300 {
+            log.append(SEATS, 1, record(&i.to_string())).await.unwrap();
+        }
+    };
+    let reading = async {
+        let mut committed = 0;
+        while committed < 300 {
+            let mut reader = log.read(SEATS, 1, committed).await.unwrap();
+            let read = reader.next(20, usize::MAX).await.unwrap();
+            assert_eq!(read[0].offset, committed);
+            assert!(numbers(&read).iter().copied().eq(committed as usize..committed as usize + read.len()));
+            // Some of what was read is not committed and comes again.
+            committed += (read.len() as u64).div_ceil(2);
+        }
+    };
+    tokio::join!(appending, reading);
+}
+
 pub async fn a_start_that_is_not_on_the_log_is_refused(log: Arc<dyn Log>) {
     fill(&*log, SEATS, 0, 3).await;
     let refused = match log.read(SEATS, 0, 7).await {
