@@ -167,6 +167,8 @@ async fn s7_expiry_against_payment_has_one_winner(system: &System) {
             let in_time = paid.succeeded();
             if in_time {
                 assert_eq!(user.reservation_status(&reservation).await, "CONFIRMED");
+                let payment = &user.payments().await[0];
+                assert!(text(payment, "created_at") < expires_at, "taken after its time: {payment} {expires_at}");
             } else {
                 assert_eq!(paid.refused(), "hold_expired");
                 assert!(text(&paid.decided, "at") >= expires_at, "refused before its time: {paid:?} {expires_at}");
