@@ -51,11 +51,11 @@ pub struct Frame {
 }
 
 impl Frame {
-    fn first(map: Arc<Option<SeatMap>>) -> Self {
+    pub(super) fn first(map: Arc<Option<SeatMap>>) -> Self {
         Frame { map, history: VecDeque::new() }
     }
 
-    fn next(&self, map: Arc<Option<SeatMap>>) -> Self {
+    pub(super) fn next(&self, map: Arc<Option<SeatMap>>) -> Self {
         let own = self.map.as_ref().as_ref().map(|map| (map.offsets().clone(), OnceLock::new()));
         let before = self.history.iter().map(|(offsets, _)| (offsets.clone(), OnceLock::new()));
         Frame { map, history: own.into_iter().chain(before).take(HISTORY).collect() }

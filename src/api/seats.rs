@@ -169,3 +169,76 @@ impl Streaming {
         Some(event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::seat_map::tests::{seat, section};
+    use super::*;
+    use crate::domain::section::SeatStatus;
+
+    fn map(offset: u64) -> Arc<Option<SeatMap>> {
+        let seats = [seat("A", 1, SeatStatus::Available, (3, offset)), seat("A", 2, SeatStatus::Sold, (3, 1))];
+        Arc::new(Some(SeatMap::new(seats[0].schedule_id, &seats, &[section("A", 2, 1)])))
+    }
+
+    fn streaming() -> (watch::Sender<Arc<Frame>>, Streaming) {
+        let (sender, frames) = watch::channel(Arc::new(Frame::first(map(1))));
+        let permits = Arc::new(tokio::sync::Semaphore::new(1));
+        let streaming = Streaming {
+            first: None,
+            cursor: "3:1".parse().unwrap(),
+            frames,
+            sent_at: Instant::now(),
+            shutdown: CancellationToken::new(),
+            _permit: permits.try_acquire_owned().unwrap(),
+        };
+        (sender, streaming)
+    }
+
+    fn show(sender: &watch::Sender<Arc<Frame>>, offset: u64) {
+        let next = sender.borrow().next(map(offset));
+        sender.send_replace(Arc::new(next));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_sends_a_comment_every_fifteen_seconds() {
+        let (_sender, mut streaming) = streaming();
+        let began = Instant::now();
+        for beat in 1..=3 {
+            assert_eq!(streaming.next().await.unwrap(), ":\n\n");
+            assert_eq!(began.elapsed(), HEARTBEAT * beat);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_gets_the_latest_state_in_one_event_and_each_change_once() {
+        let (sender, mut streaming) = streaming();
+        for offset in 2..=100 {
+            show(&sender, offset);
+        }
+        let event = String::from_utf8(streaming.next().await.unwrap().to_vec()).unwrap();
+        assert!(event.starts_with("event: seats\nid: 3:100\n"), "{event}");
+        assert!(event.contains("A-1") && !event.contains("A-2"), "{event}");
+        assert_eq!(streaming.next().await.unwrap(), ":\n\n", "nothing twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_knows_more_is_not_set_back() {
+        let (sender, mut streaming) = streaming();
+        streaming.cursor = "3:50".parse().unwrap();
+        show(&sender, 40);
+        show(&sender, 60);
+        let event = String::from_utf8(streaming.next().await.unwrap().to_vec()).unwrap();
+        assert!(event.starts_with("event: seats\nid: 3:60\n"), "{event}");
+        show(&sender, 55);
+        assert_eq!(streaming.next().await.unwrap(), ":\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_at_shutdown_even_if_there_is_more_to_say() {
+        let (sender, mut streaming) = streaming();
+        show(&sender, 2);
+        streaming.shutdown.cancel();
+        assert_eq!(streaming.next().await, None);
+    }
+}

@@ -5,6 +5,7 @@ mod bodies;
 mod commands;
 mod edges;
 mod openapi;
+mod opening;
 mod repeats;
 mod requests;
 mod worker;

@@ -1,0 +1,190 @@
+//! Adding concerts and dates, with the real owner behind the log.
+
+use reqwest::Method;
+
+use super::*;
+use crate::api::catalog::new_id;
+use crate::api::keys::IdempotencyKey;
+use crate::domain::command::OpenSection;
+use crate::domain::{Body, Command, LogTime, RequestId, ScheduleId};
+use crate::log::NewRecord;
+use crate::processor;
+use crate::wire::{encode, partition_for};
+
+impl Door {
+    /// An owner of all partitions that decides by the rules.
+    fn start_owner(&self) {
+        let deps = processor::Deps {
+            log: Arc::new(self.log.clone()),
+            store: Arc::new(self.store.clone()),
+            clock: Clock::System,
+            health: Health::default(),
+        };
+        tokio::spawn(processor::run(deps, processor::Settings::default(), self.shutdown.clone()));
+    }
+
+    fn admin(&self, path: &str, body: Value) -> RequestBuilder {
+        self.bare(Method::POST, path).header("x-user-id", "admin").json(&body)
+    }
+
+    async fn concert(&self) -> String {
+        let answer = send(self.admin("/v1/concerts", json!({"title": "Concert"}))).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    fn date(&self, concert: &str, body: Value) -> RequestBuilder {
+        self.admin(&format!("/v1/concerts/{concert}/schedules"), body)
+    }
+}
+
+fn two_sections() -> Value {
+    json!({
+        "starts_at": "2999-01-01T00:00:00Z",
+        "duration": 7200,
+        "sections": [{"name": "A", "seats": 3, "price": 1000}, {"name": "B", "seats": 2, "price": 500}],
+        "queue": {"max_active": 10, "active_ttl_seconds": 300, "max_waiting": 100},
+    })
+}
+
+#[tokio::test]
+async fn a_date_is_open_in_all_its_parts_when_it_is_answered() {
+    let door = Door::open().await;
+    door.start_owner();
+    let concert = door.concert().await;
+    let answer = send(waiting(door.date(&concert, two_sections()), 30)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let date = answer.json();
+    let id = date["id"].as_str().unwrap();
+    assert_eq!(answer.header("location"), format!("/v1/schedules/{id}"));
+    let counts = (&date["total_seats"], &date["available_seats"], &date["queue"], &date["duration"]);
+    assert_eq!(counts, (&json!(5), &json!(5), &json!(true), &json!(7200)));
+    assert_eq!(door.get(&format!("/v1/schedules/{id}")).await.json(), date);
+    let listed = door.get(&format!("/v1/concerts/{concert}/schedules?available=true")).await.json();
+    assert_eq!(listed["schedules"], json!([date]));
+    let seats = door.get(&format!("/v1/schedules/{id}/seats?section=B&status=AVAILABLE")).await.json();
+    let names: Vec<&Value> = seats["seats"].as_array().unwrap().iter().map(|seat| &seat["seat"]).collect();
+    assert_eq!(names, ["B-1", "B-2"]);
+    let schedule = ScheduleId(id.parse().unwrap());
+    let queue = crate::store::reads::Reads::queue(&door.store, schedule).await.unwrap();
+    assert_eq!(queue.map(|queue| queue.limits.max_active), Some(10));
+}
+
+#[tokio::test]
+async fn a_date_left_half_made_is_finished_by_a_repeat_with_its_key() {
+    let door = Door::open().await;
+    let concert = door.concert().await;
+    let ask = |body: Value, seconds| send(waiting(keyed(door.date(&concert, body), "date-1"), seconds));
+    let undecided = ask(two_sections(), 1).await;
+    assert_eq!((undecided.status, undecided.problem().as_str()), (503, "outcome_unknown"));
+    let listed = door.get(&format!("/v1/concerts/{concert}/schedules")).await.json();
+    assert_eq!(listed["schedules"], json!([]), "nobody sees half a date");
+
+    door.start_owner();
+    let made = ask(two_sections(), 30).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let again = ask(two_sections(), 30).await;
+    assert_eq!((again.status, again.json()), (201, made.json()));
+    let mut other = two_sections();
+    other["sections"][1]["price"] = json!(501);
+    let reused = ask(other, 30).await;
+    assert_eq!((reused.status, reused.problem().as_str()), (422, "idempotency_key_reused"));
+    let listed = door.get(&format!("/v1/concerts/{concert}/schedules")).await.json();
+    assert_eq!(listed["schedules"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_section_that_cannot_be_opened_is_named() {
+    let door = Door::open().await;
+    door.start_owner();
+    let concert = door.concert().await;
+    let mut headers = axum::http::HeaderMap::new();
+    headers.insert("idempotency-key", "taken".parse().unwrap());
+    let key = IdempotencyKey::from_headers(&headers).unwrap();
+    let schedule_id = ScheduleId(new_id(&"admin".parse().unwrap(), key.as_ref(), "schedule"));
+    let body = Body::OpenSection(OpenSection {
+        schedule_id,
+        section: "B".parse().unwrap(),
+        user_id: "admin".parse().unwrap(),
+        seats: 99,
+        price: 1,
+        hold_ttl_ms: 1,
+        max_seats_per_user: 1,
+        sales_open_at: None,
+        starts_at: LogTime(i64::MAX / 1_000_000_000),
+        queue: false,
+    });
+    let routing = body.routing_key().to_string();
+    let topic = Topic::Lane(crate::domain::Lane::Seats);
+    let partition = partition_for(&routing, door.log.partitions().of(topic));
+    let value = encode(&Command { request_id: RequestId(uuid::Uuid::now_v7()), body }).into();
+    let record = NewRecord { key: routing.into(), value, headers: Vec::new() };
+    door.log.append(topic, partition, record).await.unwrap();
+
+    let answer = send(keyed(door.date(&concert, two_sections()), "taken")).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (409, "section_conflict"));
+    assert_eq!(answer.json()["pointer"], "/sections/1");
+}
+
+#[tokio::test]
+async fn only_an_admin_adds_and_only_to_what_is_there() {
+    let door = Door::open().await;
+    let concert = door.concert().await;
+    for path in ["/v1/concerts".to_owned(), format!("/v1/concerts/{concert}/schedules")] {
+        let answer = send(door.request(Method::POST, &path).json(&two_sections())).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"), "{path}");
+    }
+    let nowhere = uuid::Uuid::now_v7();
+    let answer = send(door.date(&nowhere.to_string(), two_sections())).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (404, "concert_not_found"));
+    let mut past = two_sections();
+    past["starts_at"] = json!("2001-01-01T00:00:00Z");
+    let answer = send(door.date(&concert, past)).await;
+    assert_eq!((answer.status, answer.json()["errors"][0]["pointer"].as_str()), (422, Some("/starts_at")));
+    for (path, code) in [
+        (format!("/v1/concerts/{nowhere}"), "concert_not_found"),
+        (format!("/v1/concerts/{nowhere}/schedules"), "concert_not_found"),
+        (format!("/v1/schedules/{nowhere}"), "schedule_not_found"),
+        (format!("/v1/schedules/{nowhere}/seats"), "schedule_not_found"),
+        (format!("/v1/schedules/{nowhere}/seats/events"), "schedule_not_found"),
+    ] {
+        let answer = door.get(&path).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, code), "{path}");
+    }
+    for query in ["status=PAYING", "status=free", "section=A%20B"] {
+        let answer = door.get(&format!("/v1/schedules/{nowhere}/seats?{query}")).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid_request"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_concert_is_made_once_per_key() {
+    let door = Door::open().await;
+    let ask = |title: &str| send(keyed(door.admin("/v1/concerts", json!({"title": title})), "concert-1"));
+    let made = ask("One").await;
+    assert_eq!(made.status, 201);
+    assert_eq!(ask("One").await.json(), made.json());
+    let reused = ask("Two").await;
+    assert_eq!((reused.status, reused.problem().as_str()), (422, "idempotency_key_reused"));
+    let listed = door.get("/v1/concerts").await.json();
+    assert_eq!(listed["concerts"], json!([made.json()]));
+    assert_eq!(door.get(made.header("location")).await.json(), made.json());
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_end_with_the_process() {
+    let door = Door::with(Settings { seat_streams_max: 1, ..Settings::default() }).await;
+    door.start_owner();
+    let concert = door.concert().await;
+    let date = send(waiting(door.date(&concert, two_sections()), 30)).await.json();
+    let path = format!("/v1/schedules/{}/seats/events", date["id"].as_str().unwrap());
+    let mut stream = door.bare(Method::GET, &path).send().await.unwrap();
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let first = stream.chunk().await.unwrap().unwrap();
+    assert!(first.starts_with(b"event: snapshot\nid: "), "{first:?}");
+    let refused = send(door.bare(Method::GET, &path)).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "overloaded"));
+    door.shutdown.cancel();
+    while stream.chunk().await.unwrap().is_some() {}
+    door.served.await.unwrap().unwrap();
+}
