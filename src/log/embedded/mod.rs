@@ -124,7 +124,10 @@ impl EmbeddedLog {
             log_id: file.log_id.clone(),
             partitions: ends
                 .iter()
-                .map(|ends| Partition::new(ends.first_offset, ends.next_offset, tail_bytes_max))
+                .zip(&places)
+                .map(|(ends, (topic, number))| {
+                    Partition::new(*topic, *number, ends.first_offset, ends.next_offset, tail_bytes_max)
+                })
                 .collect(),
             partition_ids: ends.iter().map(|ends| ends.id).collect(),
             places,

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prometheus::IntGauge;
 use tokio::sync::watch;
 
-use crate::log::{Record, batch_within};
+use crate::log::{Record, Topic, batch_within};
+use crate::telemetry::metrics::LOG_END_OFFSET;
 
 /// Estimate of what a record costs beside its bytes.
 const RECORD_OVERHEAD_BYTES: usize = 160;
@@ -25,6 +27,8 @@ pub(super) struct Partition {
     pub end: watch::Sender<End>,
     tail: Mutex<Tail>,
     tail_bytes_max: usize,
+    /// The end as a metric.
+    end_gauge: IntGauge,
 }
 
 /// The newest records, without a gap up to the end. Readers that keep up never touch SQLite.
@@ -35,13 +39,21 @@ struct Tail {
 }
 
 impl Partition {
-    pub(super) fn new(first_offset: u64, next_offset: u64, tail_bytes_max: usize) -> Self {
-        Partition {
+    pub(super) fn new(topic: Topic, number: u32, first_offset: u64, next_offset: u64, tail_bytes_max: usize) -> Self {
+        let partition = Partition {
             first_offset: AtomicU64::new(first_offset),
-            end: watch::Sender::new(End { next_offset, closed: false }),
+            end: watch::Sender::new(End { next_offset: 0, closed: false }),
             tail: Mutex::default(),
             tail_bytes_max,
-        }
+            end_gauge: LOG_END_OFFSET.with_label_values(&[topic.as_str(), &number.to_string()]),
+        };
+        partition.set_end(next_offset);
+        partition
+    }
+
+    fn set_end(&self, next_offset: u64) {
+        self.end.send_modify(|end| end.next_offset = next_offset);
+        self.end_gauge.set(next_offset.cast_signed());
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -61,14 +73,14 @@ impl Partition {
         let Some(last) = records.last() else { return };
         let next_offset = last.offset + 1;
         self.tail().push(records, self.tail_bytes_max);
-        self.end.send_modify(|end| end.next_offset = next_offset);
+        self.set_end(next_offset);
     }
 
     /// The file was read again after a failure and says this is the end.
     pub(super) fn correct_end(&self, next_offset: u64) {
         if self.next_offset() != next_offset {
             *self.tail() = Tail::default();
-            self.end.send_modify(|end| end.next_offset = next_offset);
+            self.set_end(next_offset);
         }
     }
 
@@ -148,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_oldest_leave_first() {
-        let partition = Partition::new(0, 0, 5 * (100 + RECORD_OVERHEAD_BYTES));
+        let partition = Partition::new(Topic::Outcomes, 0, 0, 0, 5 * (100 + RECORD_OVERHEAD_BYTES));
         for first in [0, 2, 4] {
             partition.publish(chunk(first..first + 2));
         }
@@ -160,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_gap_empties_it() {
-        let partition = Partition::new(0, 0, 1 << 20);
+        let partition = Partition::new(Topic::Outcomes, 0, 0, 0, 1 << 20);
         partition.publish(chunk(0..2));
         partition.correct_end(4);
         assert_eq!(offsets(&partition, 1), None);
@@ -171,7 +183,7 @@ mod tests {
 
     #[test]
     fn trimmed_records_are_gone() {
-        let partition = Partition::new(0, 0, 1 << 20);
+        let partition = Partition::new(Topic::Outcomes, 0, 0, 0, 1 << 20);
         partition.publish(chunk(0..2));
         partition.publish(chunk(2..4));
         partition.trimmed(2);
