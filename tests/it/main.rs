@@ -10,6 +10,7 @@ mod hostile;
 mod payment;
 mod queue;
 mod readme;
+mod seat_stream;
 mod seats;
 mod shutdown;
 mod wallet;

@@ -1,0 +1,203 @@
+//! F13: the seat map live. Whatever happens, who follows the events knows what the seats are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::harness::{Client, Offer, Sale, System, at_once, scenarios, until};
+
+scenarios!(
+    f13_streams_show_every_change_of_all_sections,
+    f13_a_stream_that_breaks_off_goes_on_where_it_was,
+    f13_many_streams_agree
+);
+
+/// Seats by name, as the events tell.
+type Seats = BTreeMap<String, String>;
+
+/// A client of the event stream.
+struct Follower {
+    chunks: futures_util::stream::BoxStream<'static, reqwest::Result<Vec<u8>>>,
+    unread: Vec<u8>,
+    seats: Seats,
+    last_id: String,
+    /// Names of the events, in order.
+    events: Vec<String>,
+}
+
+impl Follower {
+    async fn open(client: &Client, sale: &Sale, last_id: &str, seats: Seats) -> Self {
+        let url = format!("{}{}", client.base(), sale.path("/seats/events"));
+        let mut request = client.http().get(url);
+        if !last_id.is_empty() {
+            request = request.header("Last-Event-ID", last_id);
+        }
+        let response = request.send().await.expect("a stream");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let chunks = response.bytes_stream().map(|chunk| chunk.map(|bytes| bytes.to_vec())).boxed();
+        Follower { chunks, unread: Vec::new(), seats, last_id: last_id.to_owned(), events: Vec::new() }
+    }
+
+    /// Reads one event or comment.
+    async fn read(&mut self) {
+        let end = loop {
+            if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+                break end;
+            }
+            let chunk = self.chunks.next().await.expect("the stream goes on").expect("a chunk");
+            self.unread.extend(chunk);
+        };
+        let text = String::from_utf8(self.unread.drain(..end + 2).collect()).expect("UTF-8");
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        let (Some(event), Some(data)) = (field("event: "), field("data: ")) else { return };
+        let data: Value = serde_json::from_str(&data).expect("JSON");
+        let list = match event.as_str() {
+            "snapshot" => {
+                self.seats.clear();
+                data["seats"].as_array().expect("seats").clone()
+            }
+            "seats" => data.as_array().expect("a list of seats").clone(),
+            other => panic!("event {other}"),
+        };
+        self.seats.extend(by_name(&list));
+        self.last_id = field("id: ").expect("every event has an id");
+        self.events.push(event);
+    }
+
+    /// Reads until the seats are as they should be.
+    async fn read_until(&mut self, expected: &Seats) {
+        let whole = async {
+            while self.seats != *expected {
+                self.read().await;
+            }
+        };
+        if timeout(Duration::from_secs(60), whole).await.is_err() {
+            let differ: Vec<_> =
+                expected.iter().filter(|(name, status)| self.seats.get(*name) != Some(status)).collect();
+            panic!("the stream does not tell of {differ:?}");
+        }
+    }
+}
+
+fn by_name(seats: &[Value]) -> Seats {
+    let text = |seat: &Value, field: &str| seat[field].as_str().expect("a text").to_owned();
+    seats.iter().map(|seat| (text(seat, "seat"), text(seat, "status"))).collect()
+}
+
+async fn now(client: &Client, sale: &Sale) -> Seats {
+    by_name(&sale.seats(client).await)
+}
+
+/// Sections enough to lie on several partitions.
+async fn five_sections(client: &Client) -> Sale {
+    let sections = [("A", 40, 1000), ("B", 40, 1000), ("C", 40, 1000), ("D", 40, 1000), ("E-1", 40, 1000)];
+    Offer { sections: &sections, hold_ttl_seconds: 3, ..Offer::default() }.open(client).await
+}
+
+/// Everybody holds two seats; a third of them cancels, a third pays, the other holds run out.
+async fn trade(client: &Client, sale: &Sale, users: usize) {
+    at_once(users, |i| {
+        let (client, sale) = (client.clone(), sale.clone());
+        async move {
+            let user = client.user(format!("user{i}"));
+            if i % 3 == 0 {
+                user.start_with(5000).await;
+            }
+            let section = ["A", "B", "C", "D", "E-1"][i % 5];
+            let held = user.hold_best(&sale, section, 2).decide().await;
+            let Some(id) = held.result["reservation_id"].as_str().map(str::to_owned) else { return };
+            match i % 3 {
+                0 => drop(user.pay(&id).decide().await),
+                1 => drop(user.cancel(&id).decide().await),
+                _ => {}
+            }
+        }
+    })
+    .await;
+}
+
+/// Until no seat is on hold any more.
+async fn settled(client: &Client, sale: &Sale) -> Seats {
+    until("holds to run out", async || {
+        let seats = now(client, sale).await;
+        if seats.values().any(|status| status == "HELD") { Err(format!("{seats:?}")) } else { Ok(seats) }
+    })
+    .await
+}
+
+async fn f13_streams_show_every_change_of_all_sections(system: &System) {
+    let client = &system.client;
+    let sale = five_sections(client).await;
+    let mut follower = Follower::open(client, &sale, "", Seats::new()).await;
+    follower.read().await;
+    assert_eq!(follower.events, ["snapshot"]);
+    assert_eq!(follower.seats.len(), 200);
+    let user = client.user("alice");
+    user.held(&sale, &["E-1-7", "E-1-8"]).await;
+    let before = follower.seats.clone();
+    follower.read_until(&now(client, &sale).await).await;
+    assert_eq!(follower.seats["E-1-7"], "HELD");
+    assert_eq!(before.iter().filter(|(name, status)| follower.seats[*name] != **status).count(), 2);
+    assert!(follower.events.len() == 2, "only what changed was told: {:?}", follower.events);
+
+    trade(client, &sale, 60).await;
+    let seats = settled(client, &sale).await;
+    follower.read_until(&seats).await;
+    assert!(follower.events[1..].iter().all(|event| event == "seats"), "{:?}", follower.events);
+    assert_eq!(seats.values().filter(|status| *status == "SOLD").count(), 40, "20 of 60 pay for two seats");
+}
+
+async fn f13_a_stream_that_breaks_off_goes_on_where_it_was(system: &System) {
+    let client = &system.client;
+    let sale = five_sections(client).await;
+    let trading = {
+        let (client, sale) = (client.clone(), sale.clone());
+        tokio::spawn(async move { trade(&client, &sale, 60).await })
+    };
+    let (mut last_id, mut seats, mut resumed) = (String::new(), Seats::new(), 0);
+    while !trading.is_finished() {
+        let mut follower = Follower::open(client, &sale, &last_id, seats).await;
+        // A change, or the word that there was none.
+        follower.read().await;
+        resumed += usize::from(!last_id.is_empty());
+        assert!(last_id.is_empty() || follower.events.iter().all(|event| event == "seats"), "{:?}", follower.events);
+        (last_id, seats) = (follower.last_id, follower.seats);
+    }
+    trading.await.expect("the trade");
+    assert!(resumed > 0);
+    let expected = settled(client, &sale).await;
+    let mut follower = Follower::open(client, &sale, &last_id, seats).await;
+    follower.read_until(&expected).await;
+    assert!(follower.events.iter().all(|event| event == "seats"), "resumed, not begun anew: {:?}", follower.events);
+
+    // An id that is from elsewhere begins anew.
+    for foreign in ["0:999999999999", "99:1", "nonsense"] {
+        let mut follower = Follower::open(client, &sale, foreign, Seats::new()).await;
+        follower.read().await;
+        assert_eq!(
+            (follower.events.as_slice(), &follower.seats),
+            (&["snapshot".to_owned()][..], &expected),
+            "{foreign}"
+        );
+    }
+}
+
+async fn f13_many_streams_agree(system: &System) {
+    let client = &system.client;
+    let sale = five_sections(client).await;
+    let mut followers = Vec::new();
+    for _ in 0..100 {
+        let mut follower = Follower::open(client, &sale, "", Seats::new()).await;
+        follower.read().await;
+        followers.push(follower);
+    }
+    trade(client, &sale, 60).await;
+    let expected = settled(client, &sale).await;
+    let reading = followers.iter_mut().map(|follower| follower.read_until(&expected));
+    futures_util::future::join_all(reading).await;
+    assert!(followers.iter().all(|follower| follower.last_id == followers[0].last_id));
+}
