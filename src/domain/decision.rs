@@ -212,7 +212,7 @@ pub enum Change {
 }
 
 /// The key of a changed row, to keep only the last write of each within a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RowKey {
     Section(RoutingKey),
     Seat(ScheduleId, SectionName, u32),

@@ -1,6 +1,6 @@
 //! The real rules with what surrounds them: a log per lane, memory, the rows a store would have, follow-ups under way.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ pub struct World {
     pub time: i64,
     pub section: Option<Section>,
     wallets: BTreeMap<UserId, Option<Wallet>>,
-    rows: HashMap<RowKey, Change>,
+    rows: BTreeMap<RowKey, Change>,
     /// By changes; both lanes in one.
     state_hash: u64,
     offsets: [u64; 2],
@@ -52,7 +52,7 @@ impl World {
             time: 0,
             section: None,
             wallets: BTreeMap::new(),
-            rows: HashMap::new(),
+            rows: BTreeMap::new(),
             state_hash: 0,
             offsets: [0; 2],
             reservations: Vec::new(),
