@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -42,6 +43,27 @@ impl User {
 
     pub async fn place(&self, sale: &Sale, token: &str) -> Answer {
         self.request(Method::GET, &sale.path("/queue/position")).header("Queue-Token", token).send().await
+    }
+
+    pub async fn until_active(&self, sale: &Sale, token: &str) {
+        self.until_streamed(sale, token, "ACTIVE").await;
+    }
+
+    /// Follows the stream of the place until the token has this status.
+    pub async fn until_streamed(&self, sale: &Sale, token: &str, status: &str) {
+        let ask = self.request(Method::GET, &sale.path("/queue/events")).header("Queue-Token", token);
+        let mut events = ask.stream().await;
+        let mut received = Vec::new();
+        while let Some(chunk) = events.next().await {
+            received.extend(chunk.expect("the stream goes on"));
+            let text = String::from_utf8_lossy(&received);
+            let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+            let mut places = complete.lines().filter_map(|line| line.strip_prefix("data:"));
+            if places.any(|data| serde_json::from_str::<Value>(data).is_ok_and(|place| place["status"] == status)) {
+                return;
+            }
+        }
+        panic!("the stream of {} ended: {}", self.name, String::from_utf8_lossy(&received));
     }
 
     /// Polls until the token has this status.
@@ -136,7 +158,7 @@ async fn active(client: &Client, sale: &Sale, name: &str) -> (User, String) {
     let user = client.user(name);
     user.start_with(10_000).await;
     let place = user.joined(sale).await;
-    user.until_token(sale, &place.token, "ACTIVE").await;
+    user.until_active(sale, &place.token).await;
     (user, place.token)
 }
 

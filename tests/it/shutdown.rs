@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use reqwest::Method;
 
 use crate::harness::{System, one_section, scenarios, until};
 
@@ -15,13 +16,9 @@ async fn a_term_signal_under_load_ends_cleanly(system: &System) {
     let sale = one_section(&client, 50).await;
     let mut streams = Vec::new();
     for i in 0..5 {
-        let url = format!("{}{}", client.base(), sale.path("/seats/events"));
-        let stream = client.http().get(url).header("X-User-Id", format!("watcher{i}")).send().await.expect("a stream");
-        assert_eq!(stream.status(), 200);
-        streams.push(tokio::spawn(async move {
-            let mut chunks = stream.bytes_stream();
-            while let Some(Ok(_)) = chunks.next().await {}
-        }));
+        let watcher = client.user(format!("watcher{i}"));
+        let mut chunks = watcher.request(Method::GET, &sale.path("/seats/events")).stream().await;
+        streams.push(tokio::spawn(async move { while let Some(Ok(_)) = chunks.next().await {} }));
     }
     let stopping = Arc::new(AtomicBool::new(false));
     let mut load = tokio::task::JoinSet::new();

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::harness::{Client, Offer, Pair, Sale, System, one_section, run_with, scenarios, text, until};
+use crate::harness::{Client, Offer, Pair, Sale, System, User, run_with, scenarios, text, until};
 
 scenarios!(e1_one_user_from_charge_to_ticket, e2_a_sale_of_a_thousand_seats_to_three_thousand_users);
 
 async fn e1_one_user_from_charge_to_ticket(system: &System) {
     let client = &system.client;
-    let sale = one_section(client, 50).await;
+    let limits = json!({"max_active": 10, "active_ttl_seconds": 300, "max_waiting": 1000});
+    let sale = Offer { queue: Some(limits), ..Offer::default() }.open(client).await;
     let user = client.user("alice");
     user.start_with(5000).await;
+    let token = user.joined(&sale).await.token;
+    user.until_active(&sale, &token).await;
 
     let concerts = user.read("/v1/concerts").await;
     assert!(concerts.to_string().contains(&sale.concert), "{concerts}");
@@ -26,7 +29,7 @@ async fn e1_one_user_from_charge_to_ticket(system: &System) {
     assert_eq!(seats.len(), 50);
     assert!(seats.iter().all(|seat| seat["status"] == "AVAILABLE" && seat["price"] == 1000));
 
-    let hold = user.hold(&sale, &["A-7"]).decide().await.result();
+    let hold = user.hold(&sale, &["A-7"]).header("Queue-Token", &token).decide().await.result();
     assert_eq!((&hold["status"], &hold["amount"]), (&json!("HELD"), &json!(1000)), "{hold}");
     assert_eq!((&hold["seats"], &hold["schedule_id"]), (&json!(["A-7"]), &json!(sale.schedule)));
     let reservation = text(&hold, "reservation_id");
@@ -40,6 +43,7 @@ async fn e1_one_user_from_charge_to_ticket(system: &System) {
     assert_eq!(kinds, ["PAYMENT", "CHARGE"], "newest first");
     assert_eq!((&entries[0]["balance_after"], &entries[1]["balance_after"]), (&json!(4000), &json!(5000)));
     sale.shows(client, "SOLD", 1).await;
+    user.until_token(&sale, &token, "COMPLETED").await;
     until("the date to count one seat less", async || {
         let dates = user.read(&format!("/v1/concerts/{}/schedules", sale.concert)).await;
         if dates["schedules"][0]["available_seats"] == 49 { Ok(()) } else { Err(dates.to_string()) }
@@ -52,17 +56,18 @@ async fn e2_a_sale_of_a_thousand_seats_to_three_thousand_users(system: &System) 
     sell(&system.client, &sale, 3000, |_| {}).await;
 }
 
-/// Ten sections of a hundred seats, holds of 4 s.
+/// Ten sections of a hundred seats behind a queue that lets a hundred in at once; holds of 4 s.
 async fn thousand_seats(client: &Client) -> Sale {
     let names: Vec<String> = (0..10).map(|i| format!("S{i}")).collect();
     let sections: Vec<(&str, u32, i64)> = names.iter().map(|name| (name.as_str(), 100, 1000)).collect();
-    Offer { sections: &sections, hold_ttl_seconds: 4, ..Offer::default() }.open(client).await
+    let limits = json!({"max_active": 100, "active_ttl_seconds": 60, "max_waiting": 5000, "on_timeout": "expire"});
+    Offer { sections: &sections, hold_ttl_seconds: 4, queue: Some(limits), ..Offer::default() }.open(client).await
 }
 
-/// So many users charge, hold, pay, cancel or walk away; `at` is told how many are done. Afterwards every seat is sold
+/// So many users charge, queue, hold, pay, cancel or walk away; `at` is told how many are done. Afterwards every seat is sold
 /// or free, and the sold ones are those that were paid and kept.
 async fn sell(client: &Client, sale: &Sale, users: usize, at: impl Fn(usize)) {
-    let at_work = Arc::new(Semaphore::new(150));
+    let at_work = Arc::new(Semaphore::new(250));
     let (done, kept) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut tasks = tokio::task::JoinSet::new();
     for i in 0..users {
@@ -88,6 +93,11 @@ async fn sell(client: &Client, sale: &Sale, users: usize, at: impl Fn(usize)) {
     })
     .await;
     sale.shows(client, "SOLD", kept).await;
+    until("everyone to be through the queue", async || {
+        let stats = client.admin().read(&sale.path("/queue/stats")).await;
+        if stats["waiting"] == 0 && stats["active"] == 0 { Ok(()) } else { Err(stats.to_string()) }
+    })
+    .await;
     println!("{users} users, {kept} seats sold");
 }
 
@@ -96,8 +106,23 @@ async fn one_buyer(client: &Client, sale: &Sale, i: usize) -> usize {
     let user = client.user(format!("buyer{i}"));
     let poor = i % 17 == 3;
     user.charge(if poor { 500 } else { 10_000 }).key("money").decide().await.result();
+    let place = user.joined(sale).await;
+    user.until_active(sale, &place.token).await;
+    let kept = inside(&user, sale, i, &place.token, poor).await;
+    if kept > 0 {
+        user.until_streamed(sale, &place.token, "COMPLETED").await;
+    } else {
+        let left = user.leave(sale).decide().await;
+        assert!(left.succeeded() || left.refused() == "token_not_found", "{left:?}");
+    }
+    kept
+}
+
+/// What a user does whom the queue let in.
+async fn inside(user: &User, sale: &Sale, i: usize, token: &str, poor: bool) -> usize {
     let wanted = 1 + u32::try_from(i % 3).unwrap();
-    let held = user.hold_best(sale, &format!("S{}", i % 10), wanted).key("seats").decide().await;
+    let hold = user.hold_best(sale, &format!("S{}", i % 10), wanted).key("seats");
+    let held = hold.header("Queue-Token", token).decide().await;
     if !held.succeeded() {
         assert_eq!(held.refused(), "not_enough_adjacent_seats");
         return 0;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::Stream;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -161,6 +163,13 @@ impl Ask {
         let answer = Answer { status, headers, text, body };
         self.user.client.seen.lock().unwrap().note(&answer);
         Ok(answer)
+    }
+
+    /// An event stream; the chunks of its body as they come.
+    pub async fn stream(self) -> impl Stream<Item = reqwest::Result<Bytes>> + Unpin {
+        let response = self.builder.send().await.expect("a stream");
+        assert_eq!(response.status(), 200, "{}", response.url());
+        Box::pin(response.bytes_stream())
     }
 
     pub async fn send(self) -> Answer {
