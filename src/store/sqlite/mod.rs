@@ -2,6 +2,8 @@
 
 mod bulk;
 mod error;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::Path;

