@@ -9,6 +9,7 @@ mod harness;
 mod hostile;
 mod payment;
 mod queue;
+mod queue_crash;
 mod readme;
 mod seat_stream;
 mod seats;

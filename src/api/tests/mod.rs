@@ -6,6 +6,7 @@ mod commands;
 mod edges;
 mod openapi;
 mod opening;
+mod queue;
 mod repeats;
 mod requests;
 mod worker;
