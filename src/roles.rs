@@ -97,7 +97,8 @@ async fn serve(
     shutdown: CancellationToken,
     first_start: bool,
 ) -> Result<(), Failure> {
-    identity::check(&*opened.log, &*opened.store, roles.worker).await.map_err(|error| match error {
+    let prefix = config.log.brokers.as_ref().map(|_| config.log.topic_prefix.as_str());
+    identity::check(&*opened.log, &*opened.store, prefix, roles.worker).await.map_err(|error| match error {
         identity::CheckError::Refused(reason) => Failure::Usage(reason),
         other => Failure::Internal(other.into()),
     })?;

@@ -22,6 +22,7 @@ const ONLY_IN: [(&str, &[&str]); 3] =
 
 const FILE_LINES_MAX: usize = 500;
 const MAIN_LINES_MAX: usize = 80;
+const FUNCTION_LINES_MAX: usize = 70;
 
 /// Words that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 10] =
@@ -33,6 +34,19 @@ struct Source {
     text: String,
 }
 
+/// The sources that ship: all but test modules that are files of their own.
+fn shipped() -> Vec<Source> {
+    let sources = sources();
+    let tests: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
+    let is_test = |path: &str| {
+        tests
+            .iter()
+            .any(|test| path.strip_prefix(test.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
+    };
+    let tests: Vec<bool> = sources.iter().map(|source| is_test(&source.path)).collect();
+    sources.into_iter().zip(tests).filter_map(|(source, is_test)| (!is_test).then_some(source)).collect()
+}
+
 impl Source {
     /// `src/log/kafka/x.rs` → `log`; `src/config.rs` → `config`.
     fn module(&self) -> &str {
@@ -40,9 +54,17 @@ impl Source {
         inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
     }
 
-    fn is_test(&self) -> bool {
-        let mut parts = self.path.split('/');
-        parts.any(|part| matches!(part, "tests" | "tests.rs"))
+    /// Paths, without `.rs`, of the modules that this file declares for tests only.
+    fn test_modules(&self) -> impl Iterator<Item = String> + '_ {
+        let directory = match self.path.strip_suffix("/mod.rs").or(self.path.strip_suffix("/lib.rs")) {
+            Some(directory) => directory,
+            None => self.path.trim_end_matches(".rs"),
+        };
+        let declarations = self.text.split("#[cfg(test)]\n").skip(1).filter_map(|after| {
+            let line = after.lines().next()?.trim();
+            line.split_once("mod ")?.1.strip_suffix(';')
+        });
+        declarations.map(move |name| format!("{directory}/{name}"))
     }
 
     /// The code that ships: no comments, no test modules.
@@ -141,11 +163,23 @@ fn the_scanner_sees_groups_and_paths() {
 }
 
 #[test]
+fn the_scanner_tells_test_modules() {
+    let text = "#[cfg(test)]\nmod tests;\npub mod x;\n#[cfg(test)]\npub(crate) mod model;\n#[cfg(test)]\nmod here {\n";
+    let found = |path: &str| -> Vec<String> {
+        Source { path: path.to_owned(), text: text.to_owned() }.test_modules().collect()
+    };
+    assert_eq!(found("src/a/mod.rs"), ["src/a/tests", "src/a/model"]);
+    assert_eq!(found("src/a.rs"), ["src/a/tests", "src/a/model"]);
+    assert_eq!(found("src/lib.rs"), ["src/tests", "src/model"]);
+    assert!(shipped().len() < sources().len() && shipped().iter().all(|source| !source.path.contains("/tests/")));
+}
+
+#[test]
 fn modules_know_their_neighbours_downhill_only() {
     let rules: BTreeMap<_, _> = MAY_USE.into_iter().collect();
     let modules: BTreeSet<_> = sources().iter().map(|source| source.module().to_owned()).collect();
     let mut complaints = Vec::new();
-    for source in sources().iter().filter(|source| !source.is_test()) {
+    for source in shipped() {
         let Some(allowed) = rules.get(source.module()) else { continue };
         for used in modules_used(&source.code()) {
             let foreign = used != source.module() && modules.contains(&used);
@@ -160,7 +194,7 @@ fn modules_know_their_neighbours_downhill_only() {
 #[test]
 fn of_the_domain_the_log_knows_lanes_and_time_only() {
     let mut complaints = Vec::new();
-    for source in sources().iter().filter(|source| source.module() == "log" && !source.is_test()) {
+    for source in shipped().iter().filter(|source| source.module() == "log") {
         let code = source.code();
         for (at, found) in code.match_indices("crate::domain::") {
             let rest = &code[at + found.len()..];
@@ -176,7 +210,7 @@ fn of_the_domain_the_log_knows_lanes_and_time_only() {
 #[test]
 fn each_driver_is_named_in_its_own_place_only() {
     let mut complaints = Vec::new();
-    for source in sources() {
+    for source in shipped() {
         let code = source.code();
         for (driver, places) in ONLY_IN {
             let named = code.contains(&format!("{driver}::")) || code.contains(&format!("use {driver}"));
@@ -192,7 +226,7 @@ fn each_driver_is_named_in_its_own_place_only() {
 fn the_rules_have_no_clock_no_randomness_no_floats_and_no_map_order() {
     let forbidden = ["SystemTime", "Instant", "f32", "f64", "tokio", "async", "rand", "v4", "v7"];
     let mut complaints = Vec::new();
-    for source in sources().iter().filter(|source| source.module() == "domain" && !source.is_test()) {
+    for source in shipped().iter().filter(|source| source.module() == "domain") {
         let code = source.code();
         let words: BTreeSet<_> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         for word in forbidden.iter().filter(|word| words.contains(**word)) {
@@ -217,6 +251,37 @@ fn files_are_short() {
             complaints.push(format!("{} has {lines} lines, more than {max}", source.path));
         }
     }
+    must_be_empty(&complaints);
+}
+
+/// As rustfmt lays it out: a function ends with the first `}` as far in as it began.
+fn long_functions(source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<(usize, usize, &str)> = None;
+    for (number, line) in source.text.lines().enumerate() {
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        let head = text.split('(').next().unwrap_or_default();
+        if head.split_whitespace().any(|word| word == "fn") && !text.starts_with("//") {
+            open = Some((indent, number, head));
+        }
+        if let Some((from, start, head)) = open
+            && text == "}"
+            && indent == from
+        {
+            let lines = number - start + 1;
+            if lines > FUNCTION_LINES_MAX {
+                found.push(format!("{}:{} {head} has {lines} lines", source.path, start + 1));
+            }
+            open = None;
+        }
+    }
+    found
+}
+
+#[test]
+fn functions_are_short() {
+    let complaints: Vec<_> = shipped().iter().flat_map(long_functions).collect();
     must_be_empty(&complaints);
 }
 

@@ -17,8 +17,13 @@ pub enum CheckError {
 }
 
 /// Compares the log with what the store remembers of it. With `record`, a store that remembers nothing learns it.
-pub async fn check(log: &dyn Log, store: &dyn Store, record: bool) -> Result<(), CheckError> {
-    let found = RecordedLog { identity: log.identity().await?, partitions: log.partitions().clone() };
+/// `prefix`: of the topics, where several sets of them may lie on one cluster.
+pub async fn check(log: &dyn Log, store: &dyn Store, prefix: Option<&str>, record: bool) -> Result<(), CheckError> {
+    let mut identity = log.identity().await?;
+    if let Some(prefix) = prefix {
+        identity.log_id = format!("{}/{prefix}", identity.log_id);
+    }
+    let found = RecordedLog { identity, partitions: log.partitions().clone() };
     if record {
         // Two workers may start at once: the first one's entry stays, and both compare with it.
         store.record_log(&found).await?;
@@ -50,8 +55,8 @@ fn same_partitions(recorded: &PartitionCounts, found: &PartitionCounts) -> Resul
 fn same_log(recorded: &LogIdentity, found: &LogIdentity) -> Result<(), CheckError> {
     if recorded.log_id != found.log_id {
         return Err(refused(format_args!(
-            "the store was filled from log {}, this one is {}; correct log.brokers or database.url (data_dir on one \
-             machine), or start with an empty store",
+            "the store was filled from log {}, this one is {}; correct log.brokers, log.topic_prefix or \
+             database.url (data_dir on one machine), or start with an empty store",
             recorded.log_id, found.log_id
         )));
     }
@@ -136,17 +141,17 @@ mod tests {
     #[tokio::test]
     async fn the_log_of_the_first_start_is_accepted_ever_after() {
         let (log, store) = (log(2), MemoryStore::new());
-        check(&log, &store, false).await.unwrap();
+        check(&log, &store, None, false).await.unwrap();
         assert_eq!(store.recorded_log().await.unwrap(), None, "a front door records nothing");
-        check(&log, &store, true).await.unwrap();
-        check(&log, &store, true).await.unwrap();
-        check(&log, &store, false).await.unwrap();
+        check(&log, &store, None, true).await.unwrap();
+        check(&log, &store, None, true).await.unwrap();
+        check(&log, &store, None, false).await.unwrap();
     }
 
     #[tokio::test]
     async fn another_partition_count_is_refused_and_says_what_to_do() {
         let store = MemoryStore::new();
-        check(&log(2), &store, true).await.unwrap();
+        check(&log(2), &store, None, true).await.unwrap();
         let mut recorded = store.recorded_log().await.unwrap().unwrap();
         let other = log(3);
         recorded.identity = other.identity().await.unwrap();
@@ -166,14 +171,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn other_topics_of_the_same_cluster_are_refused() {
+        let (log, store) = (log(1), MemoryStore::new());
+        check(&log, &store, Some("turnstile"), true).await.unwrap();
+        let reason = check(&log, &store, Some("rehearsal"), true).await.unwrap_err().to_string();
+        assert!(reason.contains("/turnstile, this one is") && reason.contains("log.topic_prefix"), "{reason}");
+    }
+
+    #[tokio::test]
     async fn a_store_ahead_of_its_log_is_refused() {
         let (log, store) = (log(1), MemoryStore::new());
-        check(&log, &store, true).await.unwrap();
+        check(&log, &store, None, true).await.unwrap();
         decide_up_to(&store, 1).await;
-        let reason = check(&log, &store, true).await.unwrap_err().to_string();
+        let reason = check(&log, &store, None, true).await.unwrap_err().to_string();
         assert!(reason.contains("seats.0 is decided up to offset 1, but the log ends at 0"), "{reason}");
         let record = NewRecord { key: "k".into(), value: "v".into(), headers: vec![] };
         log.append(Topic::Lane(crate::domain::Lane::Seats), 0, record).await.unwrap();
-        check(&log, &store, true).await.unwrap();
+        check(&log, &store, None, true).await.unwrap();
     }
 }
