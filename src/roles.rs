@@ -124,8 +124,13 @@ async fn serve(
         let deps =
             processor::Deps { log: opened.log.clone(), store: opened.store.clone(), clock: clock.clone(), health };
         tasks.spawn("worker", processor::run(deps, settings::worker(config), worker_stop));
-        let (store, embedded) = (opened.store.clone(), opened.embedded.clone());
-        tasks.spawn("retention", retention::run(store, embedded, clock.clone(), config.retention.clone(), shutdown));
+        let what = retention::Forgetting {
+            store: opened.store.clone(),
+            embedded: opened.embedded.clone(),
+            settings: config.retention.clone(),
+            captured: (!config.worker.relay).then(|| opened.log.partitions().clone()),
+        };
+        tasks.spawn("retention", retention::run(what, clock.clone(), shutdown));
     }
     if first_start && roles == Roles::ALL && config.demo_on_first_start && config.auth.mode == AuthMode::Dev {
         // Not supervised: it ends by itself, and a failure harms nobody.

@@ -1,5 +1,6 @@
 //! Forgets decided requests and dead letters after their time, a small transaction at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,72 +10,161 @@ use tracing::{info, warn};
 use crate::config::Retention;
 use crate::domain::LogTime;
 use crate::log::embedded::EmbeddedLog;
-use crate::log::{ReadError, Topic};
+use crate::log::{LanePartition, PartitionCounts, ReadError, Topic};
 use crate::runtime::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, lane_partitions};
 
 /// Between two batches: commits of the partitions go first.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What there is to forget, and how.
+pub struct Forgetting {
+    pub store: Arc<dyn Store>,
+    /// To trim, if the log is this process's own.
+    pub embedded: Option<EmbeddedLog>,
+    pub settings: Retention,
+    /// Of the outbox that something outside publishes; `None` if the relay does, which deletes what it published.
+    pub captured: Option<PartitionCounts>,
+}
+
 /// Rounds until `shutdown`. A store that is away is tried again in the next round.
-pub async fn run(
-    store: Arc<dyn Store>,
-    embedded: Option<EmbeddedLog>,
-    clock: Clock,
-    settings: Retention,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn run(what: Forgetting, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut outbox_ends = BTreeMap::new();
     loop {
-        let age_ms = i64::try_from(settings.age.as_millis()).unwrap_or(i64::MAX);
+        let age_ms = i64::try_from(what.settings.age.as_millis()).unwrap_or(i64::MAX);
         let before = LogTime(clock.now().0.saturating_sub(age_ms));
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            () = round(&*store, embedded.as_ref(), before, settings.batch_rows) => {}
+            () = what.round(before, &mut outbox_ends) => {}
         }
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(settings.interval) => {}
+            () = tokio::time::sleep(what.settings.interval) => {}
         }
     }
 }
 
-async fn round(store: &dyn Store, embedded: Option<&EmbeddedLog>, before: LogTime, batch_rows: u32) {
-    match forget(store, before, batch_rows).await {
-        Ok(0) => {}
-        Ok(rows) => info!(rows, "forgot requests and dead letters older than the retention"),
-        Err(error) => warn!(%error, "the retention's round ended early"),
-    }
-    // The lanes stay whole: an audit decides them again from their beginning.
-    for topic in [Topic::Outcomes, Topic::DeadLetters] {
-        let Some(log) = embedded else { continue };
-        match trim(log, topic, before, batch_rows).await {
+impl Forgetting {
+    async fn round(&self, before: LogTime, outbox_ends: &mut BTreeMap<LanePartition, u64>) {
+        match self.forget(before).await {
             Ok(0) => {}
-            Ok(records) => info!(%topic, records, "trimmed what is older than the retention"),
-            Err(error) => warn!(%topic, %error, "the topic could not be trimmed"),
+            Ok(rows) => info!(rows, "forgot requests and dead letters older than the retention"),
+            Err(error) => warn!(%error, "the retention's round ended early"),
         }
+        // The lanes stay whole: an audit decides them again from their beginning.
+        for topic in [Topic::Outcomes, Topic::DeadLetters] {
+            let Some(log) = &self.embedded else { break };
+            match self.trim(log, topic, before).await {
+                Ok(0) => {}
+                Ok(records) => info!(%topic, records, "trimmed what is older than the retention"),
+                Err(error) => warn!(%topic, %error, "the topic could not be trimmed"),
+            }
+        }
+        if let Some(counts) = &self.captured
+            && let Err(error) = self.delete_captured(counts, outbox_ends).await
+        {
+            warn!(%error, "captured outbox rows could not be deleted");
+        }
+    }
+
+    async fn forget(&self, before: LogTime) -> Result<u64, StoreError> {
+        let mut total = 0;
+        loop {
+            let rows = self.store.forget_before(before, self.settings.batch_rows).await?;
+            total += rows;
+            if rows < u64::from(self.settings.batch_rows) {
+                return Ok(total);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn trim(&self, log: &EmbeddedLog, topic: Topic, before: LogTime) -> Result<u64, ReadError> {
+        let mut total = 0;
+        loop {
+            let records = log.trim(topic, before, u64::from(self.settings.batch_rows)).await?;
+            total += records;
+            if records == 0 {
+                return Ok(total);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Deletes the outbox rows that were there in the round before. Change-data-capture reads the database's own log,
+    /// which keeps a row's insertion for it, also when the row is gone.
+    async fn delete_captured(
+        &self,
+        counts: &PartitionCounts,
+        ends: &mut BTreeMap<LanePartition, u64>,
+    ) -> Result<(), StoreError> {
+        for partition in lane_partitions(counts) {
+            let Some(progress) = self.store.progress(partition).await? else { continue };
+            if let Some(before) = ends.insert(partition, progress.next_outbox_seq) {
+                self.store.delete_outbox(partition, before).await?;
+            }
+        }
+        Ok(())
     }
 }
 
-async fn forget(store: &dyn Store, before: LogTime, batch_rows: u32) -> Result<u64, StoreError> {
-    let mut total = 0;
-    loop {
-        let rows = store.forget_before(before, batch_rows).await?;
-        total += rows;
-        if rows < u64::from(batch_rows) {
-            return Ok(total);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
 
-async fn trim(log: &EmbeddedLog, topic: Topic, before: LogTime, limit: u32) -> Result<u64, ReadError> {
-    let mut total = 0;
-    loop {
-        let records = log.trim(topic, before, u64::from(limit)).await?;
-        total += records;
-        if records == 0 {
-            return Ok(total);
-        }
-        tokio::time::sleep(PAUSE).await;
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{CommitBatch, OutboxRow};
+
+    const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+
+    fn forgetting(store: Arc<MemoryStore>) -> Forgetting {
+        let settings = Retention { age: Duration::from_secs(60), batch_rows: 10, interval: Duration::from_secs(3600) };
+        Forgetting { store, embedded: None, settings, captured: Some(COUNTS) }
+    }
+
+    /// Commits one more outbox row of the first partition.
+    async fn commit_row(store: &MemoryStore, partition: LanePartition) {
+        let progress = store.acquire(partition, "me").await.unwrap();
+        let seq = progress.next_outbox_seq;
+        let row = OutboxRow {
+            id: Uuid::from_u128(u128::from(seq)),
+            seq,
+            topic: Topic::Outcomes,
+            key: "k".to_owned(),
+            kind: "x".to_owned(),
+            payload: vec![],
+            headers: vec![],
+        };
+        let batch = CommitBatch {
+            partition,
+            epoch: progress.epoch,
+            from_offset: progress.next_offset,
+            next_offset: progress.next_offset + 1,
+            last_time: progress.last_time,
+            next_outbox_seq: seq + 1,
+            state_hash: 0,
+            changes: vec![],
+            requests: vec![],
+            completions: vec![],
+            outbox: vec![row],
+            dead_letters: vec![],
+        };
+        store.commit(&batch).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn rows_for_capture_stay_for_one_round_and_go_with_the_next() {
+        let store = Arc::new(MemoryStore::new());
+        let what = forgetting(store.clone());
+        let partition = lane_partitions(&COUNTS).next().unwrap();
+        let mut ends = BTreeMap::new();
+        commit_row(&store, partition).await;
+        what.round(LogTime(0), &mut ends).await;
+        commit_row(&store, partition).await;
+        assert_eq!(store.outbox(partition, 0, 10).await.unwrap().len(), 2);
+        what.round(LogTime(0), &mut ends).await;
+        let left: Vec<_> = store.outbox(partition, 0, 10).await.unwrap().iter().map(|row| row.seq).collect();
+        assert_eq!(left, [1]);
     }
 }
