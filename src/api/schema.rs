@@ -190,6 +190,7 @@ pub struct QueueRequest {
     #[schema(minimum = 1)]
     active_ttl_seconds: i64,
     /// Most users waiting, besides the active ones.
+    #[schema(minimum = 1)]
     max_waiting: u32,
     /// Most admissions in a minute; absent: only `max_active` counts.
     #[schema(minimum = 1)]
