@@ -238,7 +238,7 @@ impl Producer {
                 let producer = config.create().expect("a producer");
                 Producer::Kafka { producer, prefix: services.prefix.clone() }
             }
-            None => Producer::Embedded(system.open_log().await),
+            None => Producer::Embedded(system.open_log().await.1.expect("the embedded pair")),
         }
     }
 

@@ -12,15 +12,18 @@ use super::System;
 /// Reads the log and the store of a system that has stopped.
 pub async fn check(system: &System) {
     let store = system.open_store().await;
-    let log = system.open_log().await;
-    everything_is_decided(&log, store.as_ref()).await;
+    let (log, embedded) = system.open_log().await;
+    let log = log.as_ref();
+    everything_is_decided(log, store.as_ref()).await;
     let requests = system.client.seen.lock().unwrap().requests.clone();
-    outcomes_are_published_and_agree(&log, &requests).await;
-    log.close().await;
+    outcomes_are_published_and_agree(log, &requests).await;
+    if let Some(embedded) = embedded {
+        embedded.close().await;
+    }
 }
 
 /// Offsets in the store are the ends of the log. Only timers may have appended something at the last moment.
-async fn everything_is_decided(log: &impl Log, store: &dyn Store) {
+async fn everything_is_decided(log: &dyn Log, store: &dyn Store) {
     for partition in lane_partitions(log.partitions()) {
         let progress =
             store.progress(partition).await.expect("the store answers").expect("every partition had an owner");
@@ -35,7 +38,7 @@ async fn everything_is_decided(log: &impl Log, store: &dyn Store) {
 
 /// Each request the clients saw has its outcome on the feed. It may be there more than once, under the same or another
 /// id, but never differently.
-async fn outcomes_are_published_and_agree(log: &impl Log, requests: &BTreeSet<String>) {
+async fn outcomes_are_published_and_agree(log: &dyn Log, requests: &BTreeSet<String>) {
     let mut published: BTreeMap<String, String> = BTreeMap::new();
     let mut ids: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for partition in 0..log.partitions().of(Topic::Outcomes) {
@@ -62,7 +65,7 @@ async fn outcomes_are_published_and_agree(log: &impl Log, requests: &BTreeSet<St
 }
 
 /// From an offset to the end.
-async fn records(log: &impl Log, topic: Topic, partition: u32, from: u64) -> Vec<Record> {
+async fn records(log: &dyn Log, topic: Topic, partition: u32, from: u64) -> Vec<Record> {
     let end = log.end_offset(topic, partition).await.expect("the log answers");
     let mut records: Vec<Record> = Vec::new();
     let mut next = from.max(log.first_offset(topic, partition).await.expect("the log answers"));

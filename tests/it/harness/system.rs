@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use turnstile::config::{self, Config};
+use turnstile::log::Log;
 use turnstile::log::embedded::EmbeddedLog;
 use turnstile::roles::backends;
 use turnstile::runtime::clock::Clock;
@@ -66,10 +67,10 @@ impl System {
         backends::open_store(&self.config()).await.unwrap_or_else(|failure| panic!("the store: {failure}"))
     }
 
-    /// The embedded log, while no process has it open.
-    pub async fn open_log(&self) -> EmbeddedLog {
+    /// The log itself. The embedded one only while no process has it open; it comes twice, the second time to close it.
+    pub async fn open_log(&self) -> (Arc<dyn Log>, Option<EmbeddedLog>) {
         let opened = backends::open_log(&self.config(), &Clock::System).await;
-        opened.unwrap_or_else(|failure| panic!("the log: {failure}")).1.expect("the embedded pair")
+        opened.unwrap_or_else(|failure| panic!("the log: {failure}"))
     }
 
     /// Starts the program with all its roles in one process and waits until it is ready.
@@ -125,9 +126,7 @@ impl System {
     pub async fn finish(&self) {
         invariants::check(self).await;
         self.stop().await;
-        if self.pair == Pair::Embedded {
-            feed::check(self).await;
-        }
+        feed::check(self).await;
     }
 
     pub fn print_logs(&self) {
