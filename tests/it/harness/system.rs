@@ -160,6 +160,8 @@ fn settings(directory: &Path, services: Option<&Services>) -> Vec<(String, Strin
         set("LOG__GROUP", services.prefix.clone());
         set("DATABASE__URL", services.database_url.clone());
         set("DATABASE__SCHEMA", services.schema.clone());
+        // Several systems of several processes share one server and its hundred connections.
+        set("DATABASE__CONNECTIONS_MAX", "9".into());
     }
     env
 }
