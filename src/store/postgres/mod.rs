@@ -8,17 +8,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 
 use self::error::{read_error, write_error};
 use self::query::arguments;
 use super::sql::cells::Cells;
-use super::sql::{Dialect, Query, Side};
+use super::sql::{Dialect, Query, Side, migrations};
 use super::{CommitBatch, Committed, StoreError};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Longest time for one statement. A commit of the largest batch takes a few hundred milliseconds; an acquire waits
 /// for at most one commit of the owner before.
@@ -70,7 +68,8 @@ impl PostgresStore {
         let mut connection = connect(&options, settings.acquire_timeout).await?;
         let create = format!("create schema if not exists {}", plain(&settings.schema)?);
         connection.execute(AssertSqlSafe(create)).await.map_err(read_error)?;
-        MIGRATIONS.run(&mut connection).await.map_err(migrate_error)?;
+        let migrator = migrations::migrator(migrations::POSTGRES).await.map_err(migrate_error)?;
+        migrator.run(&mut connection).await.map_err(migrate_error)?;
         connection.close().await.map_err(read_error)
     }
 
@@ -136,7 +135,7 @@ async fn check(connection: &mut PgConnection) -> Result<(), StoreError> {
         .iter()
         .map(|row| row.try_get("version").map_err(read_error))
         .collect::<Result<_, _>>()?;
-    match MIGRATIONS.iter().find(|migration| !applied.contains(&migration.version)) {
+    match migrations::POSTGRES.iter().find(|migration| !applied.contains(&migration.version)) {
         None => Ok(()),
         Some(missing) => {
             let reason = format!("the tables are older than this program ({}); {advice}", missing.description);

@@ -4,6 +4,7 @@
 pub(super) mod batch;
 pub(super) mod cells;
 mod json;
+pub(super) mod migrations;
 mod reads;
 pub(super) mod tables;
 pub(super) mod values;

@@ -21,7 +21,7 @@ use self::bulk::{Statement, Statements};
 use self::error::store_error;
 use self::writer::Writer;
 use super::sql::cells::Cells;
-use super::sql::{Dialect, Query, Side};
+use super::sql::{Dialect, Query, Side, migrations};
 use super::{CommitBatch, Committed, StoreError};
 
 /// Connections that read for owners: prefetches of a few partitions at once, each well below a millisecond.
@@ -78,8 +78,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let migrated = sqlx::migrate!("migrations/sqlite").run(connection).await;
-    migrated.map_err(|error| match error {
+    let migrated = async { migrations::migrator(migrations::SQLITE).await?.run(connection).await };
+    migrated.await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error) => store_error(error),
         error => StoreError::Failed(error.to_string()),
     })
