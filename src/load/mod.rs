@@ -45,7 +45,7 @@ pub struct LoadArgs {
     /// Users who send them in turn
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub users: u32,
-    /// Shares of the kinds of request
+    /// Shares of the kinds of request: hold, charge, pay; or of a waiting queue: join, poll
     #[arg(long, default_value = "hold=60,charge=20,pay=20", value_name = "KIND=SHARE,…")]
     pub mix: Mix,
     /// Sections of the schedule that is made for the run; each is decided by one owner
@@ -54,6 +54,9 @@ pub struct LoadArgs {
     /// Seats of each section
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub seats: u32,
+    /// Users who join a waiting queue before the run, to be polled for by `poll`
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub waiting: u32,
     /// Requests under way at once; those due beyond it are not sent and count as failed
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub in_flight: u32,
@@ -80,8 +83,11 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<String> {
     if !args.allow_remote && !is_loopback(&args.url)? {
         bail!("{} is not on this machine; add --allow-remote if it is yours to load", args.url);
     }
+    if args.mix.is_of_a_queue() && args.mix.is_of_seats() {
+        bail!("--mix: behind a queue holds need active tokens; load either hold, charge, pay or join, poll");
+    }
     let sender = Arc::new(Sender::new(&args.url, ANSWER_WITHIN)?);
-    let sale = sale::open(&sender, args.sections, args.seats, args.users).await.context("preparing the run")?;
+    let sale = sale::open(&sender, &args).await.context("preparing the run")?;
     let report = drive(&args, sender, Plan::new(&args, sale)).await;
     if let Some(path) = &args.csv {
         std::fs::write(path, report.csv()).with_context(|| format!("{} cannot be written", path.display()))?;

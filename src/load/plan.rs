@@ -22,16 +22,22 @@ pub enum Kind {
     Hold,
     Charge,
     Pay,
+    /// Joins a waiting queue, each time another user.
+    Join,
+    /// Asks for the position of somebody who waits.
+    Poll,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Hold, Kind::Charge, Kind::Pay];
+    pub const ALL: [Kind; 5] = [Kind::Hold, Kind::Charge, Kind::Pay, Kind::Join, Kind::Poll];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Hold => "hold",
             Kind::Charge => "charge",
             Kind::Pay => "pay",
+            Kind::Join => "join",
+            Kind::Poll => "poll",
         }
     }
 }
@@ -48,7 +54,7 @@ impl FromStr for Mix {
         for part in text.split(',') {
             let (name, share) = part.split_once('=').ok_or_else(|| format!("{part:?} is not KIND=SHARE"))?;
             let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == name.trim());
-            let kind = kind.ok_or_else(|| format!("{name:?} is not hold, charge or pay"))?;
+            let kind = kind.ok_or_else(|| format!("{name:?} is not hold, charge, pay, join or poll"))?;
             let share: u32 = share.trim().parse().map_err(|_| format!("{share:?} is not a share"))?;
             if share > 1000 || shares.iter().any(|(known, _)| *known == kind) {
                 return Err(format!("{part:?}: each kind once, shares up to 1000"));
@@ -63,6 +69,18 @@ impl FromStr for Mix {
 }
 
 impl Mix {
+    fn has(&self, kinds: &[Kind]) -> bool {
+        self.0.iter().any(|(kind, share)| *share > 0 && kinds.contains(kind))
+    }
+
+    pub fn is_of_a_queue(&self) -> bool {
+        self.has(&[Kind::Join, Kind::Poll])
+    }
+
+    pub fn is_of_seats(&self) -> bool {
+        self.has(&[Kind::Hold, Kind::Charge, Kind::Pay])
+    }
+
     /// The kind of the request number `turn`: shares are kept and kinds are mingled.
     fn kind(&self, turn: u64) -> Kind {
         let total: u64 = self.0.iter().map(|(_, share)| u64::from(*share)).sum();
@@ -82,13 +100,16 @@ pub struct Plan {
     mix: Mix,
     users: u32,
     sale: Sale,
+    /// Of the user who joins first during the run.
+    first_joiner: u32,
     /// Users and reservations that are held and not yet paid.
     unpaid: Mutex<VecDeque<(u32, String)>>,
 }
 
 impl Plan {
     pub fn new(args: &LoadArgs, sale: Sale) -> Self {
-        Self { mix: args.mix.clone(), users: args.users, sale, unpaid: Mutex::default() }
+        let first_joiner = args.users.saturating_add(args.waiting);
+        Self { mix: args.mix.clone(), users: args.users, sale, first_joiner, unpaid: Mutex::default() }
     }
 
     /// Sends request number `turn`, which was due at `due`.
@@ -97,6 +118,8 @@ impl Plan {
         let (kind, answer) = match (kind, self.next_unpaid(kind)) {
             (Kind::Pay, Some((user, reservation))) => (Kind::Pay, self.pay(sender, user, &reservation).await),
             (Kind::Charge, _) => (Kind::Charge, self.charge(sender, turn).await),
+            (Kind::Join, _) => (Kind::Join, self.join(sender, turn).await),
+            (Kind::Poll, _) => (Kind::Poll, self.poll(sender, turn).await),
             // Nothing to pay for yet: holding makes something.
             _ => (Kind::Hold, self.hold(sender, turn).await),
         };
@@ -134,6 +157,30 @@ impl Plan {
 
     async fn charge(&self, sender: &Sender, turn: u64) -> Answer {
         sender.post(&self.sale.user(self.user_of(turn)), "/v1/wallet/charges", &json!({"amount": 100})).await
+    }
+
+    async fn join(&self, sender: &Sender, turn: u64) -> Answer {
+        let user = self.sale.user(self.first_joiner.saturating_add(u32::try_from(turn).unwrap_or(u32::MAX)));
+        let mut answer = sender.post(&user, &self.sale.queue_path(), &json!({})).await;
+        let joined = result(&answer.body);
+        if answer.status == Some(StatusCode::OK) && !(joined["position"].is_u64() && joined["token"].is_string()) {
+            // Decided, and no place was given: that must not count as a success.
+            answer.status = None;
+        }
+        answer
+    }
+
+    async fn poll(&self, sender: &Sender, turn: u64) -> Answer {
+        let places = &self.sale.places;
+        if places.is_empty() {
+            return Answer { status: None, body: Value::Null };
+        }
+        let (user, token) = &places[usize::try_from(turn).unwrap_or(0) % places.len()];
+        let mut answer = sender.poll(&self.sale.user(*user), &self.sale.queue_path(), token).await;
+        if answer.status == Some(StatusCode::OK) && !answer.body["ahead"].is_u64() {
+            answer.status = None;
+        }
+        answer
     }
 
     async fn pay(&self, sender: &Sender, user: u32, reservation: &str) -> Answer {

@@ -137,7 +137,8 @@ impl Report {
             "", "decided", "p50", "p90", "p95", "p99", "p99.9", "max"
         );
         let all = std::iter::once(("all", &self.overall));
-        for (name, histogram) in all.chain(self.kinds.iter().map(|(kind, histogram)| (kind.as_str(), histogram))) {
+        let sent = self.kinds.iter().filter(|(_, histogram)| histogram.count() > 0);
+        for (name, histogram) in all.chain(sent.map(|(kind, histogram)| (kind.as_str(), histogram))) {
             let _ = write!(text, "{name:8} {:>9}", histogram.count());
             for percent in [50.0, 90.0, 95.0, 99.0, 99.9] {
                 let _ = write!(text, " {:>9}", millis(histogram.percentile(percent)));

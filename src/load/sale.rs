@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::LoadArgs;
 use super::sender::{Answer, Sender};
 use crate::domain::LogTime;
 use crate::runtime::clock::Clock;
@@ -16,6 +17,8 @@ const PRICE: i64 = 1000;
 const FIRST_CHARGE: i64 = 1_000_000;
 /// Wallets charged at once while preparing.
 const CHARGES_AT_ONCE: usize = 64;
+/// Users who join at once while preparing.
+const JOINS_AT_ONCE: usize = 1_000;
 
 /// A schedule made for this run.
 #[derive(Debug, Clone)]
@@ -24,26 +27,67 @@ pub struct Sale {
     pub sections: Vec<String>,
     /// Users are `{prefix}-{n}`; another run has other users.
     pub prefix: String,
+    /// Users who wait, with their tokens.
+    pub places: Vec<(u32, String)>,
 }
 
 impl Sale {
     pub fn user(&self, number: u32) -> String {
         format!("{}-{number}", self.prefix)
     }
+
+    pub fn queue_path(&self) -> String {
+        format!("/v1/schedules/{}/queue", self.schedule_id)
+    }
 }
 
-pub async fn open(sender: &Arc<Sender>, sections: u32, seats: u32, users: u32) -> anyhow::Result<Sale> {
+pub async fn open(sender: &Arc<Sender>, args: &LoadArgs) -> anyhow::Result<Sale> {
     let concert = id_of(sender.post("admin", "/v1/concerts", &json!({"title": "Load"})).await, "a concert")?;
-    let names: Vec<String> = (1..=sections).map(|number| format!("L{number}")).collect();
-    let listed: Vec<Value> = names.iter().map(|name| json!({"name": name, "seats": seats, "price": PRICE})).collect();
+    let names: Vec<String> = (1..=args.sections).map(|number| format!("L{number}")).collect();
+    let listed: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "seats": args.seats, "price": PRICE})).collect();
     let starts_at = rfc3339(LogTime(Clock::System.now().0 + 30 * 24 * 60 * 60 * 1000));
-    let schedule = json!({"starts_at": starts_at, "sections": listed, "max_seats_per_user": 100});
+    let mut schedule = json!({"starts_at": starts_at, "sections": listed, "max_seats_per_user": 100});
+    if args.mix.is_of_a_queue() {
+        schedule["queue"] = json!({"max_active": 1, "active_ttl_seconds": 86_400, "max_waiting": 1_000_000,
+            "abandon_after_seconds": 86_400});
+    }
     let path = format!("/v1/concerts/{concert}/schedules");
     let schedule_id = id_of(sender.post("admin", &path, &schedule).await, "a schedule")?;
     let run = Uuid::new_v4().simple().to_string();
-    let sale = Sale { schedule_id, sections: names, prefix: format!("load-{}", &run[..8]) };
-    charge_all(sender, &sale, users).await?;
+    let mut sale = Sale { schedule_id, sections: names, prefix: format!("load-{}", &run[..8]), places: Vec::new() };
+    if args.mix.is_of_seats() {
+        charge_all(sender, &sale, args.users).await?;
+    }
+    if args.mix.is_of_a_queue() {
+        sale.places = join_all(sender, &sale, args.users, args.waiting).await?;
+    }
     Ok(sale)
+}
+
+/// So many users join, numbered from `first`; their places.
+async fn join_all(sender: &Arc<Sender>, sale: &Sale, first: u32, count: u32) -> anyhow::Result<Vec<(u32, String)>> {
+    let mut joins = JoinSet::new();
+    let mut places = Vec::new();
+    for number in first..first.saturating_add(count) {
+        if joins.len() >= JOINS_AT_ONCE
+            && let Some(joined) = joins.join_next().await
+        {
+            places.extend(joined.ok().flatten());
+        }
+        let (sender, user, path) = (sender.clone(), sale.user(number), sale.queue_path());
+        joins.spawn(async move {
+            let answer = sender.post(&user, &path, &json!({})).await;
+            answer.body["result"]["token"].as_str().map(|token| (number, token.to_owned()))
+        });
+    }
+    while let Some(joined) = joins.join_next().await {
+        places.extend(joined.ok().flatten());
+    }
+    match places.len() {
+        joined if joined == count as usize => Ok(places),
+        joined => bail!("only {joined} of {count} users could join the queue"),
+    }
 }
 
 fn id_of(answer: Answer, what: &str) -> anyhow::Result<String> {

@@ -24,6 +24,16 @@ impl Sender {
         Ok(Self { http: http.build().context("no HTTP client")?, base: url.trim_end_matches('/').to_owned() })
     }
 
+    /// Asks for the position this token stands for.
+    pub async fn poll(&self, user: &str, queue: &str, token: &str) -> Answer {
+        let request = self.http.get(format!("{}{queue}/position", self.base)).header("X-User-Id", user);
+        let Ok(response) = request.header("Queue-Token", token).send().await else {
+            return Answer { status: None, body: Value::Null };
+        };
+        let status = Some(response.status());
+        Answer { status, body: response.json().await.unwrap_or(Value::Null) }
+    }
+
     /// Posts as this user and waits for the decision, at most 30 s.
     pub async fn post(&self, user: &str, path: &str, body: &Value) -> Answer {
         let request = self.http.post(format!("{}{path}", self.base)).header("X-User-Id", user);
