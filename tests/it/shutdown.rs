@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use reqwest::Method;
 
-use crate::harness::{System, one_section, scenarios, until};
+use crate::harness::{Pair, System, one_section, run_with, scenarios, until};
 
 scenarios!(a_term_signal_under_load_ends_cleanly);
 
@@ -75,4 +75,55 @@ async fn a_term_signal_under_load_ends_cleanly(system: &System) {
         assert!((accepted.len()..=accepted.len() + 1).contains(&entries), "{} of {}", entries, accepted.len());
     }
     println!("{charges} charges accepted, all decided");
+}
+
+/// A front door without a worker: nothing is decided, so everyone waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_term_signal_ends_long_polls_and_forgets_nothing() {
+    let start = async |system: &System| {
+        let base = system.start_role("api").await;
+        system.client.point_at(vec![base]);
+    };
+    let name = "a_term_signal_ends_long_polls_and_forgets_nothing";
+    run_with(Pair::Real, name, start, async |system| long_polls_end(system).await).await;
+}
+
+async fn long_polls_end(system: &System) {
+    let user = system.client.user("patient");
+    let mut accepted = Vec::new();
+    for i in 0..10 {
+        let answer = user.charge(10).key(&format!("first-{i}")).send().await;
+        assert_eq!((answer.status, &answer.body["status"]), (202, &serde_json::json!("PENDING")), "{answer:?}");
+        accepted.push((answer.request_id().to_owned(), answer.location_position().expect("a position")));
+    }
+    let mut polls = tokio::task::JoinSet::new();
+    for (id, position) in accepted.clone() {
+        let (poll, wait, second) = (user.clone(), user.clone(), format!("second-{position}"));
+        polls.spawn(async move {
+            poll.request(Method::GET, &format!("/v1/requests/{id}?position={position}")).wait(30).send().await
+        });
+        polls.spawn(async move { wait.charge(10).key(&second).wait(30).send().await });
+    }
+    let end = system.client.base();
+    until("twenty to wait", async || {
+        let metrics = system.client.http().get(format!("{end}/metrics")).send().await.map_err(|e| e.to_string())?;
+        let text = metrics.text().await.map_err(|error| error.to_string())?;
+        let waiting = text.lines().find(|line| line.starts_with("turnstile_waiters ")).unwrap_or_default();
+        if waiting.ends_with(" 20") { Ok(()) } else { Err(waiting.to_owned()) }
+    })
+    .await;
+    let mut server = system.servers().remove(0);
+    let took = server.stop().await;
+    assert!(took < Duration::from_secs(8), "long polls of 30 s do not hold up the end: {took:?}");
+    while let Some(answer) = polls.join_next().await {
+        let answer = answer.expect("an answer");
+        assert!([200, 202].contains(&answer.status) && answer.body["status"] == "PENDING", "{answer:?}");
+        accepted.extend(answer.location_position().map(|position| (answer.request_id().to_owned(), position)));
+    }
+    assert_eq!(accepted.len(), 20, "each charge was accepted");
+    system.start().await;
+    for (id, position) in &accepted {
+        user.outcome_of(id, Some(position)).await.result();
+    }
+    assert_eq!(user.balance().await, 200);
 }
