@@ -39,6 +39,8 @@ pub enum Command {
     DeadLetters(DeadLetters),
     /// Send requests at a fixed rate to a server on this machine and report latencies
     Load(LoadArgs),
+    /// Decide the whole log again and compare with the store; exit code 1 and the first difference if they disagree
+    Audit,
     /// Print the OpenAPI document
     Openapi,
     /// Print the effective configuration, secrets hidden
@@ -85,15 +87,19 @@ pub enum Failure {
     /// Nothing would change by trying again: usage, configuration, or a log and store that do not belong together.
     #[error("{0}")]
     Usage(String),
+    /// The audit found store and log in disagreement.
+    #[error("the store is not what the log says")]
+    Disagreement,
     #[error("{0:#}")]
     Internal(#[from] anyhow::Error),
 }
 
 impl Failure {
-    /// As in sysexits.h: EX_USAGE, EX_SOFTWARE.
+    /// 1 for a disagreement; else as in sysexits.h: EX_USAGE, EX_SOFTWARE.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Usage(_) => 64,
+            Failure::Disagreement => 1,
             Failure::Internal(_) => 70,
         })
     }

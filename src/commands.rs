@@ -1,5 +1,6 @@
 //! What each command does. Roles run until they are told to stop; the rest ends by itself.
 
+pub mod audit;
 pub mod dead_letters;
 pub mod demo;
 
@@ -25,6 +26,7 @@ pub async fn run(command: Option<Command>, layers: &Layers, config: Config) -> R
         Command::DeadLetters(command) => dead_letters(command, &config).await,
         Command::Load(args) => say(&load::run(args).await?),
         Command::Openapi => say(openapi::text()),
+        Command::Audit => audit_store(&config).await,
         Command::Config => say(&config::show(layers)),
     }
 }
@@ -68,4 +70,16 @@ async fn dead_letters(command: DeadLetters, config: &Config) -> Result<(), Failu
         }
     };
     say(&text)
+}
+
+async fn audit_store(config: &Config) -> Result<(), Failure> {
+    let clock = Clock::System;
+    let opened = Backends::open(config, &clock).await?;
+    let keep_ms = i64::try_from(config.retention.age.as_millis()).unwrap_or(i64::MAX);
+    let older_than = clock.now().plus_ms(-keep_ms);
+    let audited = audit::run(&*opened.log, &*opened.store, older_than).await;
+    opened.close(config.log.delivery_timeout).await;
+    let (report, took) = audited.map_err(anyhow::Error::new)?;
+    say(&audit::say(&report, took))?;
+    if report.is_clean() { Ok(()) } else { Err(Failure::Disagreement) }
 }

@@ -1,6 +1,7 @@
 //! Turnstile sells seats to a crowd: a partitioned sequential command processor behind an HTTP front door.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -84,6 +84,7 @@ pub async fn follow(state: Arc<AppState>, partition: u32) {
     let mut retry = RETRY_FIRST;
     loop {
         let ended = tokio::select! {
+            biased;
             () = state.shutdown.cancelled() => None,
             error = read_on(&state, partition, &mut next, &mut retry) => Some(error),
         };
@@ -94,6 +95,7 @@ pub async fn follow(state: Arc<AppState>, partition: u32) {
             next = None;
         }
         tokio::select! {
+            biased;
             () = state.shutdown.cancelled() => return,
             () = tokio::time::sleep(retry) => retry = (retry * 2).min(RETRY_LAST),
         }

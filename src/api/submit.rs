@@ -210,6 +210,7 @@ async fn await_decision(
     let deadline = Instant::now() + within;
     loop {
         tokio::select! {
+            biased;
             outcome = waiter.outcome() => {
                 let view = RequestView::of_outcome(outcome.view.clone());
                 return Ok(Some(Decided { view, fingerprint: outcome.fingerprint }));

@@ -1,6 +1,6 @@
 //! Which partitions this worker owns: follows the group's events, starts and stops their loops.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) async fn run(context: Arc<Context>, shutdown: CancellationToken) -> a
     let membership: Arc<dyn Membership> =
         context.deps.log.join(&context.settings.owner).await.context("joining the workers' group")?.into();
     let mut owned =
-        Owned { context, membership: Arc::clone(&membership), stops: HashMap::new(), loops: JoinSet::new() };
+        Owned { context, membership: Arc::clone(&membership), stops: BTreeMap::new(), loops: JoinSet::new() };
     loop {
         tokio::select! {
             biased;
@@ -50,7 +50,7 @@ pub(super) async fn run(context: Arc<Context>, shutdown: CancellationToken) -> a
 struct Owned {
     context: Arc<Context>,
     membership: Arc<dyn Membership>,
-    stops: HashMap<LanePartition, Stop>,
+    stops: BTreeMap<LanePartition, Stop>,
     loops: JoinSet<()>,
 }
 
@@ -144,6 +144,7 @@ async fn keep_owning(
         state.set(2);
         health.failing(&check_name(partition), Severity::Degraded, format!("parked: {reason}"));
         tokio::select! {
+            biased;
             () = finish.cancelled() => return,
             () = tokio::time::sleep(context.settings.rest) => {}
         }

@@ -13,6 +13,7 @@ mod memory;
 mod outbox;
 mod partition;
 mod relay;
+mod replay;
 mod timers;
 
 #[cfg(test)]
@@ -27,6 +28,8 @@ use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::store::Store;
+
+pub use replay::Replay;
 
 /// What a worker works with.
 #[derive(Clone)]

@@ -1,21 +1,23 @@
 //! Publishes one partition's outbox in order of seq, pipelined, and deletes what the log has acknowledged.
 //!
-//! At least once: a row is deleted after its acknowledgement, never before. After a failed append everything from that
-//! row on is appended again, so that repeats never overtake; readers drop them by id.
+//! At least once: a row is deleted after its acknowledgement, never before. Nothing is appended behind a row that is
+//! known to have failed: everything from that row on is appended again, so that rows appear in order and repeats never
+//! overtake; readers drop them by id.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::Context;
 use super::commit::Backoff;
-use crate::log::{AppendError, AppendFuture, Appended, LanePartition, NewRecord, Topic};
+use crate::log::{AppendError, Appended, LanePartition, NewRecord, Topic};
 use crate::store::OutboxRow;
 use crate::telemetry::metrics::OUTBOX_PENDING;
 use crate::wire;
@@ -59,12 +61,22 @@ pub(super) async fn run(
     relay.finish().await;
 }
 
+/// A row on its way to the log.
+struct Sent {
+    row: OutboxRow,
+    acknowledged: bool,
+}
+
+type Ack = (u64, Result<Appended, AppendError>);
+
 struct Relay {
     context: Arc<Context>,
     partition: LanePartition,
-    /// Appended and not acknowledged, in order; each has its future in `acks`, unless an append failed.
-    unacknowledged: VecDeque<OutboxRow>,
-    acks: FuturesOrdered<AppendFuture>,
+    /// Appended, in order of seq, from the first on that is not acknowledged.
+    sent: VecDeque<Sent>,
+    /// Acknowledgements by seq, as they come: a failure must not wait for the row before it, since rows of other
+    /// partitions would be appended behind the gap meanwhile.
+    acks: FuturesUnordered<BoxFuture<'static, Ack>>,
     /// Everything before is acknowledged.
     acknowledged: u64,
     /// Everything before is deleted.
@@ -79,8 +91,8 @@ impl Relay {
         Relay {
             context,
             partition,
-            unacknowledged: VecDeque::new(),
-            acks: FuturesOrdered::new(),
+            sent: VecDeque::new(),
+            acks: FuturesUnordered::new(),
             acknowledged: 0,
             deleted: 0,
             delete_at: None,
@@ -89,7 +101,7 @@ impl Relay {
     }
 
     fn has_room(&self) -> bool {
-        self.unacknowledged.len() < self.context.settings.relay_in_flight_max
+        self.sent.len() < self.context.settings.relay_in_flight_max
     }
 
     async fn read_backlog(&mut self, from: u64) -> Vec<OutboxRow> {
@@ -109,36 +121,48 @@ impl Relay {
 
     async fn publish(&mut self, rows: impl Iterator<Item = OutboxRow>) {
         for row in rows {
-            while !self.has_room() {
-                let Some(ack) = self.acks.next().await else { break };
+            loop {
+                // What failed meanwhile goes first.
+                let ack = match self.acks.next().now_or_never() {
+                    Some(Some(ack)) => ack,
+                    _ if self.has_room() => break,
+                    _ => match self.acks.next().await {
+                        Some(ack) => ack,
+                        None => break,
+                    },
+                };
                 self.acknowledged(ack).await;
             }
-            let ack = self.append(&row);
-            self.acks.push_back(ack);
-            self.unacknowledged.push_back(row);
+            self.append(&row).await;
+            self.sent.push_back(Sent { row, acknowledged: false });
         }
         self.show_pending();
     }
 
-    fn append(&self, row: &OutboxRow) -> AppendFuture {
-        let log = &self.context.deps.log;
+    /// Appends one row; a log whose queue is full says so at once, and nothing may get in before this row then.
+    async fn append(&mut self, row: &OutboxRow) {
+        let log = Arc::clone(&self.context.deps.log);
         let partition = wire::routing::partition_for(&row.key, log.partitions().of(row.topic));
         let record = NewRecord {
             key: row.key.clone().into_bytes().into(),
             value: row.payload.clone().into(),
             headers: row.headers.clone(),
         };
-        log.append(row.topic, partition, record)
+        let seq = row.seq;
+        loop {
+            let mut ack = log.append(row.topic, partition, record.clone());
+            match (&mut ack).now_or_never() {
+                Some(Err(AppendError::Backlog)) => self.backoff.wait().await,
+                Some(known) => return self.acks.push(std::future::ready((seq, known)).boxed()),
+                None => return self.acks.push(ack.map(move |ack| (seq, ack)).boxed()),
+            }
+        }
     }
 
     /// Takes one acknowledgement. Runs to its end once begun: half of it would lose the place of a failed append.
-    async fn acknowledged(&mut self, ack: Result<Appended, AppendError>) {
-        match ack {
-            Ok(_) => self.done_with_first(),
-            Err(AppendError::Refused(reason)) if self.first_is_dead_letter() => {
-                warn!(partition = %self.partition, reason, "a dead letter stays in its table only");
-                self.done_with_first();
-            }
+    async fn acknowledged(&mut self, (seq, ack): Ack) {
+        match self.judge(seq, ack) {
+            Ok(()) => self.done_with_first(),
             Err(error) => self.append_again(&error).await,
         }
         if self.acknowledged - self.deleted >= DELETE_ROWS {
@@ -146,25 +170,46 @@ impl Relay {
         }
     }
 
+    /// Notes what became of a row.
+    fn judge(&mut self, seq: u64, ack: Result<Appended, AppendError>) -> Result<(), AppendError> {
+        let Ok(at) = self.sent.binary_search_by_key(&seq, |sent| sent.row.seq) else { return Ok(()) };
+        let sent = &mut self.sent[at];
+        match ack {
+            Ok(_) => {}
+            Err(AppendError::Refused(reason)) if sent.row.topic == Topic::DeadLetters => {
+                warn!(partition = %self.partition, reason, "a dead letter stays in its table only");
+            }
+            Err(error) => return Err(error),
+        }
+        sent.acknowledged = true;
+        Ok(())
+    }
+
+    /// Lets go of the rows up to the first that is not acknowledged.
     fn done_with_first(&mut self) {
-        if let Some(row) = self.unacknowledged.pop_front() {
+        while let Some(Sent { row, .. }) = self.sent.pop_front_if(|sent| sent.acknowledged) {
             self.acknowledged = row.seq + 1;
             self.delete_at.get_or_insert_with(|| Instant::now() + DELETE_AFTER);
+            self.backoff = Backoff::new();
         }
-        self.backoff = Backoff::new();
     }
 
-    fn first_is_dead_letter(&self) -> bool {
-        self.unacknowledged.front().is_some_and(|row| row.topic == Topic::DeadLetters)
-    }
-
-    /// After a failed append: waits until nothing is under way, then appends everything from the failed row on again.
+    /// After a failed append: waits until nothing is under way, then appends everything from the first failed row on
+    /// again, one known failure at a time.
     async fn append_again(&mut self, error: &AppendError) {
-        warn!(partition = %self.partition, %error, rows = self.unacknowledged.len(), "publishing again");
-        while self.acks.next().await.is_some() {}
+        warn!(partition = %self.partition, %error, rows = self.sent.len(), "publishing again");
+        while let Some((seq, ack)) = self.acks.next().await {
+            // Whether it failed too does not matter now.
+            let _ = self.judge(seq, ack);
+        }
+        self.done_with_first();
         self.backoff.wait().await;
-        let again: Vec<AppendFuture> = self.unacknowledged.iter().map(|row| self.append(row)).collect();
-        self.acks.extend(again);
+        let mut again = std::mem::take(&mut self.sent);
+        for sent in &mut again {
+            sent.acknowledged = false;
+            self.append(&sent.row).await;
+        }
+        self.sent = again;
     }
 
     async fn delete(&mut self) {
@@ -183,15 +228,17 @@ impl Relay {
 
     /// Takes what is still under way. What the log does not acknowledge is the next owner's to publish.
     async fn finish(mut self) {
-        while let Some(Ok(_)) = self.acks.next().await {
-            self.done_with_first();
+        while let Some((seq, ack)) = self.acks.next().await {
+            // A failed row stays in the outbox, and so does what comes after it.
+            let _ = self.judge(seq, ack);
         }
+        self.done_with_first();
         self.delete().await;
     }
 
     fn show_pending(&self) {
         let partition = self.partition.partition.to_string();
-        let pending = i64::try_from(self.unacknowledged.len()).unwrap_or(i64::MAX);
+        let pending = i64::try_from(self.sent.len()).unwrap_or(i64::MAX);
         OUTBOX_PENDING.with_label_values(&[self.partition.lane.as_str(), &partition]).set(pending);
     }
 }

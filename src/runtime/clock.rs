@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
 use crate::domain::LogTime;
 
 /// Where wall time comes from.
@@ -13,6 +15,9 @@ pub enum Clock {
     System,
     /// Milliseconds since 1970 UTC, set by a test.
     Manual(Arc<AtomicI64>),
+    /// tokio's time, which a test can pause: so many milliseconds since 1970 UTC at `since`. The simulator moves the
+    /// number to make this clock jump.
+    Virtual { since: Instant, ms: Arc<AtomicI64> },
 }
 
 impl Clock {
@@ -24,6 +29,10 @@ impl Clock {
                 LogTime(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
             }
             Clock::Manual(ms) => LogTime(ms.load(Ordering::SeqCst)),
+            Clock::Virtual { since, ms } => {
+                let elapsed = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+                LogTime(ms.load(Ordering::SeqCst).saturating_add(elapsed))
+            }
         }
     }
 }

@@ -161,6 +161,33 @@ pub struct RecordedLog {
     pub partitions: PartitionCounts,
 }
 
+/// The tables whose rows are state: what the state hash covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateTable {
+    Section,
+    Seat,
+    Reservation,
+    Payment,
+    Wallet,
+    WalletEntry,
+    Queue,
+    Token,
+}
+
+impl StateTable {
+    /// Aggregates before their parts.
+    pub const ALL: [StateTable; 8] = [
+        StateTable::Section,
+        StateTable::Seat,
+        StateTable::Reservation,
+        StateTable::Payment,
+        StateTable::Wallet,
+        StateTable::WalletEntry,
+        StateTable::Queue,
+        StateTable::Token,
+    ];
+}
+
 /// The owner's side of the store. Reads happen between batches, each as one round trip for the whole batch.
 #[async_trait]
 pub trait Store: reads::Reads + Send + Sync + 'static {
@@ -205,6 +232,18 @@ pub trait Store: reads::Reads + Send + Sync + 'static {
 
     /// Remembers the log at first start; does nothing if one is remembered already.
     async fn record_log(&self, log: &RecordedLog) -> Result<(), StoreError>;
+
+    /// Rows of one table of state that come after this one, in an order of the store's own, at most `limit`: for the
+    /// audit, which reads everything.
+    async fn state_page(
+        &self,
+        table: StateTable,
+        after: Option<&Change>,
+        limit: u32,
+    ) -> Result<Vec<Change>, StoreError>;
+
+    /// Requests that come after this one, in an order of the store's own, at most `limit`: for the audit.
+    async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>, StoreError>;
 
     /// Deletes at most `limit` requests (not PENDING) and dead letters decided before `before`; says how many.
     async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64, StoreError>;

@@ -7,16 +7,17 @@ mod reads;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use self::state::State;
-use super::{CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, Store, StoreError};
+use super::{CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, StateTable, Store, StoreError};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::section::{Reservation, Section};
 use crate::domain::wallet::Wallet;
-use crate::domain::{LogTime, RequestId, ReservationId, ScheduleId, SectionName, UserId};
+use crate::domain::{Change, LogTime, Position, RequestId, ReservationId, ScheduleId, SectionName, UserId};
 use crate::log::LanePartition;
 
 /// What is being asked of the store, for the hook.
@@ -39,6 +40,11 @@ pub enum Fault {
     Lost,
     /// It is done; the answer is [`StoreError::Unknown`] nevertheless.
     Unanswered,
+    /// It is done; the answer comes so much later.
+    Slow(Duration),
+    /// The answer is [`StoreError::Unknown`]; a commit is done so much later, whatever has happened meanwhile. Other
+    /// calls are not done.
+    Late(Duration),
 }
 
 /// Called before each call; may take its time.
@@ -79,10 +85,24 @@ impl MemoryStore {
         call: Call,
         work: impl FnOnce(&mut State) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        match self.fault(call).await {
+        let fault = self.fault(call).await;
+        self.with(fault, work).await
+    }
+
+    async fn with<T>(
+        &self,
+        fault: Fault,
+        work: impl FnOnce(&mut State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match fault {
             Fault::None => work(&mut self.state()),
             Fault::Unavailable => Err(StoreError::Unavailable("as the hook wants it".into())),
-            Fault::Lost => Err(StoreError::Unknown("as the hook wants it".into())),
+            Fault::Lost | Fault::Late(_) => Err(StoreError::Unknown("as the hook wants it".into())),
+            Fault::Slow(by) => {
+                let answer = work(&mut self.state());
+                tokio::time::sleep(by).await;
+                answer
+            }
             Fault::Unanswered => {
                 work(&mut self.state())?;
                 Err(StoreError::Unknown("as the hook wants it".into()))
@@ -110,7 +130,17 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        self.run(Call::Commit(batch.partition), |state| state.commit(batch)).await
+        match self.fault(Call::Commit(batch.partition)).await {
+            Fault::Late(by) => {
+                let (store, batch) = (self.clone(), batch.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    store.state().commit(&batch)
+                });
+                Err(StoreError::Unknown("as the hook wants it".into()))
+            }
+            fault => self.with(fault, |state| state.commit(batch)).await,
+        }
     }
 
     async fn load_sections(&self, keys: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError> {
@@ -171,6 +201,23 @@ impl Store for MemoryStore {
             state.log.get_or_insert_with(|| log.clone());
         })
         .await
+    }
+
+    async fn state_page(
+        &self,
+        table: StateTable,
+        after: Option<&Change>,
+        limit: u32,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.read(|state| state.page(table, after, limit as usize)).await
+    }
+
+    async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>, StoreError> {
+        let after = after.map(|row| {
+            let Position { lane, partition, .. } = row.position;
+            (row.request_id, LanePartition { lane, partition })
+        });
+        self.read(|state| state::rows_after(&state.requests, after, limit as usize, |row| row.clone())).await
     }
 
     async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! The tables as ordered maps.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crate::domain::queue::{Queue, Token};
 use crate::domain::section::{Payment, Reservation, ReservationStatus, Seat, Section, SectionRow};
@@ -11,7 +12,8 @@ use crate::domain::{
 use crate::log::LanePartition;
 use crate::store::reads::{Concert, DeadLetterView, Schedule};
 use crate::store::{
-    CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, RequestStatus, StoreError, assemble,
+    CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, RequestStatus, StateTable, StoreError,
+    assemble,
 };
 
 #[derive(Default)]
@@ -133,6 +135,26 @@ impl State {
         first.into_iter().map(|((schedule, section), due)| (schedule, section, due)).collect()
     }
 
+    /// Rows of one table after this one's key.
+    pub fn page(&self, table: StateTable, after: Option<&Change>, limit: usize) -> Vec<Change> {
+        macro_rules! page {
+            ($rows:expr, $of:ident, $row:ident => $key:expr) => {{
+                let after = after.and_then(|change| if let Change::$of($row) = change { Some($key) } else { None });
+                rows_after(&$rows, after, limit, |row| Change::$of(row.clone()))
+            }};
+        }
+        match table {
+            StateTable::Section => page!(self.sections, Section, row => (row.schedule_id, row.name.clone())),
+            StateTable::Seat => page!(self.seats, Seat, row => (row.schedule_id, row.section.clone(), row.number)),
+            StateTable::Reservation => page!(self.reservations, Reservation, row => row.id),
+            StateTable::Payment => page!(self.payments, Payment, row => row.id),
+            StateTable::Wallet => page!(self.wallets, Wallet, row => row.user_id.clone()),
+            StateTable::WalletEntry => page!(self.entries, WalletEntry, row => (row.user_id.clone(), row.number)),
+            StateTable::Queue => page!(self.queues, Queue, row => row.schedule_id),
+            StateTable::Token => page!(self.tokens, Token, row => (row.schedule_id, row.sequence)),
+        }
+    }
+
     pub fn forget_before(&mut self, before: LogTime, limit: u32) -> u64 {
         let limit = limit as usize;
         let decided = |row: &RequestRow| row.at < before && row.status != RequestStatus::Pending;
@@ -144,4 +166,15 @@ impl State {
         letters.iter().for_each(|key| drop(self.dead_letters.remove(key)));
         (requests.len() + letters.len()) as u64
     }
+}
+
+/// At most `limit` rows after this key, in order of key.
+pub(super) fn rows_after<K: Ord, R, T>(
+    rows: &BTreeMap<K, R>,
+    after: Option<K>,
+    limit: usize,
+    map: impl Fn(&R) -> T,
+) -> Vec<T> {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    rows.range((from, Bound::Unbounded)).take(limit).map(|(_, row)| map(row)).collect()
 }

@@ -5,6 +5,7 @@ pub(super) mod batch;
 pub(super) mod cells;
 mod json;
 pub(super) mod migrations;
+mod pages;
 mod reads;
 pub(super) mod tables;
 pub(super) mod values;
@@ -13,11 +14,13 @@ use async_trait::async_trait;
 
 use self::cells::Cells;
 use self::values::{Value, int, signed, text, uuid};
-use super::{CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, Store, StoreError, assemble};
+use super::{
+    CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, StateTable, Store, StoreError, assemble,
+};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::section::{Reservation, Section};
 use crate::domain::wallet::Wallet;
-use crate::domain::{LogTime, RequestId, ReservationId, ScheduleId, SectionName, UserId};
+use crate::domain::{Change, LogTime, RequestId, ReservationId, ScheduleId, SectionName, UserId};
 use crate::log::LanePartition;
 
 /// SQL text with its parameters.
@@ -254,6 +257,19 @@ impl<D: Dialect> Store for D {
             signed(counts.dead_letters.into()),
         ];
         self.write(query(sql, parameters)).await.map(drop)
+    }
+
+    async fn state_page(
+        &self,
+        table: StateTable,
+        after: Option<&Change>,
+        limit: u32,
+    ) -> Result<Vec<Change>, StoreError> {
+        pages::state(self, table, after, limit).await
+    }
+
+    async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>, StoreError> {
+        pages::requests(self, after, limit).await
     }
 
     async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use turnstile::domain::queue::TokenStatus;
 use turnstile::domain::section::{PaymentStatus, Reservation, ReservationStatus, Section};
 use turnstile::domain::{Change, LogTime, PaymentId, RequestId, ReservationId};
-use turnstile::store::Store;
+use turnstile::store::{StateTable, Store};
 
 use super::rows::*;
 
@@ -137,4 +137,42 @@ pub async fn live_queues_have_a_live_token(store: Arc<dyn Store>) {
     let mut queues = store.live_queues().await.unwrap();
     queues.sort();
     assert_eq!(queues, [schedule_id(1), schedule_id(3)]);
+}
+
+pub async fn whole_tables_come_in_pages(store: Arc<dyn Store>) {
+    let mut seats = [opened(1, "A", 3), opened(1, "B", 2), opened(2, "A", 1)].concat();
+    seats.extend((1..=5).map(|n| Change::Reservation(reservation(n, 1, "A", ReservationStatus::Expired))));
+    seats.extend((1..=5).map(|n| Change::Payment(payment(n, 1, PaymentStatus::Failed))));
+    let mut wallets: Vec<Change> = ["ann", "bob", "Cat", "d-e", "d.e"].map(|n| Change::Wallet(wallet(n, 1, 3))).into();
+    wallets.extend(["ann", "bob"].iter().flat_map(|name| (1..=3).map(|n| Change::WalletEntry(entry(name, n)))));
+    let mut queues: Vec<Change> = (1..=3).map(|n| Change::Queue(queue(n))).collect();
+    queues.extend((1..=4).map(|n| Change::Token(token(1, n, &format!("u{n}"), TokenStatus::Left, n))));
+    for (partition, changes) in [(SEATS, &seats), (WALLETS, &wallets), (QUEUES, &queues)] {
+        commit_changes(&*store, partition, changes.clone()).await;
+    }
+    let mut read = Vec::new();
+    for table in StateTable::ALL {
+        let mut after = None;
+        loop {
+            let page = store.state_page(table, after.as_ref(), 2).await.unwrap();
+            assert!(page.len() <= 2);
+            let Some(last) = page.last().cloned() else { break };
+            read.extend(page);
+            after = Some(last);
+        }
+    }
+    let written = [seats, wallets, queues].concat();
+    assert_eq!(read.len(), written.len(), "each row once");
+    assert!(written.iter().all(|row| read.contains(row)), "all of them as they were written");
+
+    commit(&*store, SEATS, |batch| batch.requests = (1..=5).map(|n| request(n, SEATS, n as u64)).collect()).await;
+    commit(&*store, WALLETS, |batch| batch.requests = vec![request(1, WALLETS, 0)]).await;
+    let (mut requests, mut after) = (0, None);
+    loop {
+        let page = store.requests_page(after.as_ref(), 2).await.unwrap();
+        let Some(last) = page.last().cloned() else { break };
+        requests += page.len();
+        after = Some(last);
+    }
+    assert_eq!(requests, 6);
 }

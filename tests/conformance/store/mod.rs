@@ -54,6 +54,7 @@ macro_rules! conforms {
             loads::requests_belong_to_their_partition,
             loads::held_sections_tell_when_their_first_hold_runs_out,
             loads::live_queues_have_a_live_token,
+            loads::whole_tables_come_in_pages,
             reads::a_request_of_several_partitions_is_the_one_decided_first,
             reads::progress_is_listed_with_the_rows_to_publish,
             reads::concerts_are_listed_newest_first,

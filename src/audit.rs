@@ -1,0 +1,310 @@
+//! Decides everything on the log again, in memory, and compares with the store: the proof that the sale was fair.
+//!
+//! Each partition is replayed from its first record to the offset the store has reached, by the owner's own steps. What
+//! the rules give must be what the store holds: every row of state, every request with its outcome, every dead letter,
+//! the state hash, the last log time. Nothing may write to the store meanwhile.
+
+mod conservation;
+mod expected;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::domain::{LogTime, Position};
+use crate::log::{LanePartition, Log, ReadError, Record, Timestamp, Topic};
+use crate::processor::Replay;
+use crate::store::reads::Page;
+use crate::store::{Progress, RequestRow, StateTable, Store, StoreError, lane_partitions};
+use crate::wire;
+
+use conservation::Conservation;
+pub use expected::Kind;
+use expected::{Expected, Match};
+
+const READ_RECORDS_MAX: usize = 5_000;
+const READ_BYTES_MAX: usize = 8 << 20;
+const PAGE_ROWS: u32 = 5_000;
+
+/// How the audit goes on, for whoever watches.
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    /// So many of so many records are decided again.
+    Replayed { records: u64, of: u64 },
+    /// So many rows of the store are compared.
+    Compared { rows: u64 },
+}
+
+/// One place where store and log do not agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The command the row follows from; `None` where no single command is to blame.
+    pub position: Option<Position>,
+    pub what: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some(position) => write!(f, "at {position}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// What the audit found.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub records: u64,
+    pub rows: u64,
+    /// Old requests and dead letters that the store no longer has because their retention is over.
+    pub forgotten: u64,
+    pub differences: u64,
+    /// Of those that have a position the first by lane, partition and offset, else any.
+    pub first: Option<Difference>,
+}
+
+impl Report {
+    pub fn is_clean(&self) -> bool {
+        self.differences == 0
+    }
+
+    fn note(&mut self, position: Option<Position>, what: impl FnOnce() -> String) {
+        self.differences += 1;
+        let is_first = match (&self.first, position) {
+            (None, _) => true,
+            (Some(Difference { position: None, .. }), Some(_)) => true,
+            (Some(Difference { position: Some(first), .. }), Some(position)) => position < *first,
+            (Some(_), None) => false,
+        };
+        if is_first {
+            self.first = Some(Difference { position, what: what() });
+        }
+    }
+}
+
+/// Why there is nothing to say about the store.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error("the log cannot be read: {0}")]
+    Log(#[from] ReadError),
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] StoreError),
+    #[error("{0} begins at offset {1}: what was before is no longer on the log, so it cannot be decided again")]
+    Shortened(LanePartition, u64),
+    #[error("the log of {0} ends at {1}, before the {2} records that the store has decided")]
+    Ahead(LanePartition, u64, u64),
+    #[error("the store was written to meanwhile; stop the workers, or wait until there is nothing to decide")]
+    Moved,
+}
+
+/// Audits the whole store. `older_than`: requests and dead letters before this log time may have been forgotten.
+///
+/// # Errors
+/// When the log or the store cannot be read to the end; never for what was found there.
+pub async fn run(
+    log: &dyn Log,
+    store: &dyn Store,
+    older_than: LogTime,
+    watch: &mut (dyn FnMut(Step) + Send),
+) -> Result<Report, AuditError> {
+    let mut audit = Audit { log, store, watch, expected: Expected::new(log.partitions()), report: Report::default() };
+    let progress = audit.progress().await?;
+    audit.replay(&progress).await?;
+    audit.compare_state().await?;
+    audit.compare_requests().await?;
+    audit.compare_dead_letters().await?;
+    audit.missing(older_than);
+    if audit.progress().await? != progress {
+        return Err(AuditError::Moved);
+    }
+    Ok(audit.report)
+}
+
+struct Audit<'a> {
+    log: &'a dyn Log,
+    store: &'a dyn Store,
+    watch: &'a mut (dyn FnMut(Step) + Send),
+    expected: Expected,
+    report: Report,
+}
+
+impl Audit<'_> {
+    /// Of all partitions that were ever acquired. Epochs do not matter: acquiring alone decides nothing.
+    async fn progress(&self) -> Result<Vec<(LanePartition, Progress)>, AuditError> {
+        let mut all = Vec::new();
+        for partition in lane_partitions(self.log.partitions()) {
+            if let Some(progress) = self.store.progress(partition).await? {
+                all.push((partition, Progress { epoch: 0, ..progress }));
+            }
+        }
+        Ok(all)
+    }
+
+    async fn replay(&mut self, progress: &[(LanePartition, Progress)]) -> Result<(), AuditError> {
+        let of = progress.iter().map(|(_, progress)| progress.next_offset).sum();
+        for (partition, stored) in progress {
+            let topic = Topic::Lane(partition.lane);
+            let first = self.log.first_offset(topic, partition.partition).await?;
+            let end = self.log.end_offset(topic, partition.partition).await?;
+            if first > 0 && stored.next_offset > 0 {
+                return Err(AuditError::Shortened(*partition, first));
+            }
+            if end < stored.next_offset {
+                return Err(AuditError::Ahead(*partition, end, stored.next_offset));
+            }
+            self.replay_partition(*partition, stored, of).await?;
+        }
+        Ok(())
+    }
+
+    async fn replay_partition(
+        &mut self,
+        partition: LanePartition,
+        stored: &Progress,
+        of: u64,
+    ) -> Result<(), AuditError> {
+        let mut replay = Replay::new(partition, self.log.partitions());
+        let mut stamped = true;
+        let mut reader = self.log.read(Topic::Lane(partition.lane), partition.partition, 0).await?;
+        while replay.progress().next_offset < stored.next_offset {
+            let mut records = match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
+                Ok(records) => records,
+                Err(ReadError::Unavailable(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            // What lies beyond is not decided yet.
+            records.retain(|record| record.offset < stored.next_offset);
+            if records.is_empty() {
+                break;
+            }
+            stamped &= self.stamp(partition, &mut records).await?;
+            self.report.records += records.len() as u64;
+            self.expected.take(replay.decide(records).await?);
+            (self.watch)(Step::Replayed { records: self.report.records, of });
+        }
+        self.compare_progress(partition, stored, replay.progress(), stamped);
+        Ok(())
+    }
+
+    /// Gives records that only their producers stamped the times the owner used, as stored with their requests. The
+    /// rest decided nothing, so theirs do not matter. Says whether the log stamped them all.
+    async fn stamp(&self, partition: LanePartition, records: &mut [Record]) -> Result<bool, AuditError> {
+        let unstamped = |record: &&Record| matches!(record.timestamp, Timestamp::Create(_));
+        let command = |record: &Record| wire::command::decode(record.value.as_ref()?).ok();
+        let ids: Vec<_> =
+            records.iter().filter(unstamped).filter_map(command).map(|command| command.request_id).collect();
+        if !records.iter().any(|record| unstamped(&record)) {
+            return Ok(true);
+        }
+        let rows = self.store.load_requests(partition, &ids).await?;
+        let used: HashMap<u64, LogTime> = rows.into_iter().map(|row| (row.position.offset, row.at)).collect();
+        for record in records.iter_mut().filter(|record| unstamped(&&**record)) {
+            let time = match used.get(&record.offset) {
+                Some(time) => Some(*time),
+                None => self.store.dead_letter(partition.at(record.offset)).await?.map(|view| view.letter.at),
+            };
+            record.timestamp = Timestamp::LogAppend(time.map_or(i64::MIN, |time| time.0));
+        }
+        Ok(false)
+    }
+
+    fn compare_progress(&mut self, partition: LanePartition, stored: &Progress, decided: &Progress, stamped: bool) {
+        let last = Some(partition.at(stored.next_offset.saturating_sub(1)));
+        let rows = self.expected.state_hash(partition);
+        let numbers = [
+            ("next_offset", stored.next_offset, decided.next_offset, true),
+            ("next_outbox_seq", stored.next_outbox_seq, decided.next_outbox_seq, true),
+            ("state_hash", stored.state_hash, decided.state_hash, true),
+            ("state_hash of all rows", decided.state_hash, rows, true),
+            ("last_time", stored.last_time.0 as u64, decided.last_time.0 as u64, stamped),
+        ];
+        for (name, store, log, counts) in numbers {
+            if counts && store != log {
+                self.report
+                    .note(last, || format!("{name} of {partition} is {store:x} in the store, {log:x} by the log"));
+            }
+        }
+    }
+
+    fn compared(&mut self, rows: usize) {
+        self.report.rows += rows as u64;
+        (self.watch)(Step::Compared { rows: self.report.rows });
+    }
+
+    fn judge(&mut self, found: Match, position: Position, row: impl FnOnce() -> String) {
+        match found {
+            Match::Equal => {}
+            Match::Differs => self.report.note(Some(position), || format!("the log gives another row than {}", row())),
+            Match::Unknown => self.report.note(Some(position), || format!("the log gives no such row as {}", row())),
+        }
+    }
+
+    async fn compare_state(&mut self) -> Result<(), AuditError> {
+        let mut conservation = Conservation::default();
+        for table in StateTable::ALL {
+            let mut after = None;
+            loop {
+                let rows = self.store.state_page(table, after.as_ref(), PAGE_ROWS).await?;
+                for row in &rows {
+                    conservation.row(row);
+                    let found = self.expected.state(row);
+                    self.judge(found, expected::arrival(row).position, || format!("{row:?}"));
+                }
+                self.compared(rows.len());
+                if rows.len() < PAGE_ROWS as usize {
+                    break;
+                }
+                after = rows.into_iter().next_back();
+            }
+        }
+        for complaint in conservation.complaints() {
+            self.report.note(None, || complaint);
+        }
+        Ok(())
+    }
+
+    async fn compare_requests(&mut self) -> Result<(), AuditError> {
+        let mut after: Option<RequestRow> = None;
+        loop {
+            let rows = self.store.requests_page(after.as_ref(), PAGE_ROWS).await?;
+            for row in &rows {
+                let found = self.expected.request(row);
+                self.judge(found, row.position, || format!("{row:?}"));
+            }
+            self.compared(rows.len());
+            if rows.len() < PAGE_ROWS as usize {
+                return Ok(());
+            }
+            after = rows.into_iter().next_back();
+        }
+    }
+
+    async fn compare_dead_letters(&mut self) -> Result<(), AuditError> {
+        let mut after = None;
+        loop {
+            let views = self.store.dead_letters(Page { after, limit: PAGE_ROWS }).await?;
+            for view in &views {
+                let found = self.expected.dead_letter(&view.letter);
+                self.judge(found, view.letter.position, || format!("{:?}", view.letter));
+            }
+            self.compared(views.len());
+            match views.last() {
+                Some(last) if views.len() == PAGE_ROWS as usize => after = Some(last.letter.position),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// What the log gives and the store does not have. Old requests and dead letters are forgotten by and by.
+    fn missing(&mut self, older_than: LogTime) {
+        let (report, mut forgotten) = (&mut self.report, 0);
+        for (kind, position, at) in self.expected.missing() {
+            if matches!(kind, Kind::Request | Kind::DeadLetter) && at < older_than {
+                forgotten += 1;
+                continue;
+            }
+            report.note(Some(position), || format!("the store has no {} row of this command", kind.as_str()));
+        }
+        report.forgotten = forgotten;
+    }
+}

@@ -1,0 +1,74 @@
+//! `turnstile audit`: decides the whole log again and compares it with the store.
+
+use std::io::{IsTerminal, Write as _};
+use std::time::{Duration, Instant};
+
+use crate::audit::{self, AuditError, Report, Step};
+use crate::domain::LogTime;
+use crate::log::Log;
+use crate::store::Store;
+
+const BAR_WIDTH: usize = 30;
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Runs the audit, with a progress bar where somebody watches. `older_than`: see [`audit::run`].
+pub async fn run(log: &dyn Log, store: &dyn Store, older_than: LogTime) -> Result<(Report, Duration), AuditError> {
+    let began = Instant::now();
+    let mut bar = std::io::stderr().is_terminal().then_some(Bar { began, drawn: None });
+    let report = audit::run(log, store, older_than, &mut |step| {
+        if let Some(bar) = &mut bar {
+            bar.show(step);
+        }
+    })
+    .await;
+    if bar.is_some() {
+        eprint!("\r\x1b[K");
+    }
+    Ok((report?, began.elapsed()))
+}
+
+/// What the audit says of a store that is as the log has it, or is not.
+pub fn say(report: &Report, took: Duration) -> String {
+    let rate = report.records as f64 / took.as_secs_f64().max(0.001);
+    let mut text = format!(
+        "{} records decided again and {} rows compared in {:.1} s ({rate:.0} records a second)\n",
+        report.records,
+        report.rows,
+        took.as_secs_f64()
+    );
+    if report.forgotten > 0 {
+        text.push_str(&format!("{} old requests and dead letters are forgotten by retention\n", report.forgotten));
+    }
+    match &report.first {
+        None => text.push_str("the store is what the log says\n"),
+        Some(first) => text.push_str(&format!("{} differences, the first {first}\n", report.differences)),
+    }
+    text
+}
+
+struct Bar {
+    began: Instant,
+    drawn: Option<Instant>,
+}
+
+impl Bar {
+    fn show(&mut self, step: Step) {
+        if self.drawn.is_some_and(|at| at.elapsed() < REDRAW) {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        let line = match step {
+            Step::Replayed { records, of } => {
+                let done = records as f64 / of.max(1) as f64;
+                let filled = ((done * BAR_WIDTH as f64) as usize).min(BAR_WIDTH);
+                let (full, empty) = ("█".repeat(filled), "░".repeat(BAR_WIDTH - filled));
+                let rate = records as f64 / self.began.elapsed().as_secs_f64().max(0.001);
+                format!("replaying {full}{empty} {:>3.0} %  {records} of {of}  {rate:.0}/s", done * 100.0)
+            }
+            Step::Compared { rows } => format!("comparing {rows} rows"),
+        };
+        let mut stderr = std::io::stderr();
+        // Nobody may be watching any more.
+        let _ = write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush());
+    }
+}

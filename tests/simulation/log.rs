@@ -1,0 +1,310 @@
+//! A log whose every append and read may be late, lost, repeated or answered wrongly.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+use turnstile::log::{
+    AppendError, AppendFuture, Appended, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader,
+    ReadError, Record, Timestamp, Topic,
+};
+
+use crate::group::SimGroup;
+use crate::sim::Sim;
+
+/// Longest a producer waits for an acknowledgement.
+const DELIVERY_MS_MAX: u64 = 8_000;
+/// How late the second copy of a record may come.
+const COPY_MS_MAX: u64 = 3_000;
+
+struct Slot {
+    record: Record,
+    visible_at: Instant,
+}
+
+#[derive(Default)]
+struct Partition {
+    slots: Vec<Slot>,
+    /// Appends before this are lost too: one before them was.
+    poisoned_until: Option<Instant>,
+}
+
+pub struct SimLog {
+    sim: Arc<Sim>,
+    counts: PartitionCounts,
+    partitions: Mutex<BTreeMap<(Topic, u32), Partition>>,
+    arrivals: BTreeMap<(Topic, u32), Notify>,
+    pub group: Arc<SimGroup>,
+    this: std::sync::Weak<SimLog>,
+}
+
+impl SimLog {
+    pub fn new(sim: Arc<Sim>, counts: PartitionCounts) -> Arc<SimLog> {
+        let places: Vec<_> = Topic::ALL.into_iter().flat_map(|t| (0..counts.of(t)).map(move |p| (t, p))).collect();
+        let group = SimGroup::new(Arc::clone(&sim), &counts);
+        Arc::new_cyclic(|this| SimLog {
+            sim,
+            partitions: Mutex::new(places.iter().map(|place| (*place, Partition::default())).collect()),
+            arrivals: places.into_iter().map(|place| (place, Notify::new())).collect(),
+            counts,
+            group,
+            this: this.clone(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Topic, u32), Partition>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All records of a partition, those on their way included.
+    pub fn all(&self, topic: Topic, partition: u32) -> Vec<Record> {
+        self.lock()
+            .get(&(topic, partition))
+            .map_or(Vec::new(), |partition| partition.slots.iter().map(|slot| slot.record.clone()).collect())
+    }
+
+    /// Whether every record of every lane can be read by now.
+    pub fn end(&self, topic: Topic, partition: u32) -> u64 {
+        self.lock().get(&(topic, partition)).map_or(0, |partition| partition.slots.len() as u64)
+    }
+
+    /// Puts a record as a program might that sends neither key nor value.
+    pub fn put(&self, place: (Topic, u32), key: Option<Bytes>, value: Option<Bytes>, headers: Vec<(String, Vec<u8>)>) {
+        let delay = self.sim.delay();
+        self.push(place, key, value, headers, delay);
+    }
+
+    /// Stores a record at the end of a partition; it can be read after `delay`.
+    fn push(
+        &self,
+        place: (Topic, u32),
+        key: Option<Bytes>,
+        value: Option<Bytes>,
+        headers: Vec<(String, Vec<u8>)>,
+        delay: Duration,
+    ) -> (u64, Instant) {
+        let now_ms = self.sim.clock(&self.sim.broker_ms).now().0;
+        let timestamp = match place.0 {
+            Topic::Lane(_) if self.sim.plan.producers_stamp => {
+                // Most producers' clocks are nearly right, some are far off.
+                let off = if self.sim.strikes(50) { 200_000 } else { 500 };
+                Timestamp::Create(now_ms + self.sim.below(2 * off) as i64 - off as i64)
+            }
+            _ => Timestamp::LogAppend(now_ms),
+        };
+        let mut partitions = self.lock();
+        let slots = &mut partitions.get_mut(&place).expect("a place of this log").slots;
+        let visible_at = slots.last().map_or(Instant::now(), |last| last.visible_at).max(Instant::now() + delay);
+        let offset = slots.len() as u64;
+        slots.push(Slot { record: Record { offset, timestamp, key, value, headers }, visible_at });
+        drop(partitions);
+        self.arrivals[&place].notify_waiters();
+        (offset, visible_at)
+    }
+
+    fn reader(&self, place: (Topic, u32), next: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
+        let end = self.end(place.0, place.1);
+        if next > end {
+            return Err(ReadError::OutOfRange { offset: next, reason: format!("it ends at {end}") });
+        }
+        let log = self.this.upgrade().ok_or_else(|| ReadError::Unavailable("closed".into()))?;
+        Ok(Box::new(Reader { log, place, next }))
+    }
+
+    pub fn open(&self, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
+        self.reader((topic, partition), start)
+    }
+
+    async fn reached(&self) -> Result<(), ReadError> {
+        self.sim.called();
+        sleep(self.sim.delay()).await;
+        let away = self.sim.log_away().is_some() || self.sim.strikes(self.sim.plan.read_failed);
+        if away { Err(ReadError::Unavailable("as the plan wants it".into())) } else { Ok(()) }
+    }
+}
+
+/// What becomes of an append.
+enum Fate {
+    Stored,
+    /// Refused at once.
+    Backlog,
+    Lost,
+    StoredUnacknowledged,
+}
+
+impl SimLog {
+    fn fate(&self) -> Fate {
+        let (sim, plan) = (&self.sim, &self.sim.plan);
+        if let Some(_until) = sim.log_away() {
+            return match sim.below(4) {
+                0 => Fate::Backlog,
+                1 => Fate::StoredUnacknowledged,
+                _ => Fate::Lost,
+            };
+        }
+        if sim.strikes(plan.append_backlog) {
+            Fate::Backlog
+        } else if sim.strikes(plan.append_lost) {
+            Fate::Lost
+        } else if sim.strikes(plan.append_unacknowledged) {
+            Fate::StoredUnacknowledged
+        } else {
+            Fate::Stored
+        }
+    }
+
+    /// Lost, and with it what follows before that is known.
+    fn lose(&self, place: (Topic, u32)) -> Instant {
+        let mut until = Instant::now() + Duration::from_millis(1 + self.sim.below(DELIVERY_MS_MAX));
+        let mut partitions = self.lock();
+        let partition = partitions.get_mut(&place).expect("a place of this log");
+        if let Some(poisoned) = partition.poisoned_until.filter(|poisoned| *poisoned > Instant::now()) {
+            until = poisoned;
+        }
+        if self.sim.plan.gapless {
+            partition.poisoned_until = Some(until);
+        }
+        until
+    }
+
+    fn poisoned(&self, place: (Topic, u32)) -> bool {
+        let until = self.lock().get(&place).and_then(|partition| partition.poisoned_until);
+        until.is_some_and(|until| until > Instant::now())
+    }
+}
+
+fn code(topic: Topic) -> u64 {
+    Topic::ALL.iter().position(|other| *other == topic).unwrap_or(0) as u64
+}
+
+#[async_trait]
+impl Log for SimLog {
+    fn partitions(&self) -> &PartitionCounts {
+        &self.counts
+    }
+
+    async fn identity(&self) -> Result<LogIdentity, ReadError> {
+        self.reached().await?;
+        Ok(LogIdentity { log_id: "simulated".into(), topics: BTreeMap::new() })
+    }
+
+    fn append(&self, topic: Topic, partition: u32, record: NewRecord) -> AppendFuture {
+        self.sim.called();
+        let place = (topic, partition);
+        let unacknowledged = |reason: &str| Err(AppendError::Unacknowledged(reason.to_owned()));
+        let fate = if self.poisoned(place) { Fate::Lost } else { self.fate() };
+        let NewRecord { key, value, headers } = record;
+        match fate {
+            Fate::Backlog => {
+                self.sim.note("backlog", [code(topic), partition.into(), 0]);
+                futures_util::future::ready(Err(AppendError::Backlog)).boxed()
+            }
+            Fate::Lost => {
+                let known_at = self.lose(place);
+                self.sim.note("append lost", [code(topic), partition.into(), 0]);
+                async move {
+                    sleep_until(known_at).await;
+                    unacknowledged("lost")
+                }
+                .boxed()
+            }
+            Fate::Stored | Fate::StoredUnacknowledged => {
+                let delay = self.sim.delay();
+                let copy = (key.clone(), value.clone(), headers.clone());
+                let (offset, visible_at) = self.push(place, Some(key), Some(value), headers, delay);
+                self.sim.note("append", [code(topic), partition.into(), offset]);
+                if self.sim.strikes(self.sim.plan.append_twice) {
+                    self.copy_later(place, copy);
+                }
+                let stored = matches!(fate, Fate::Stored);
+                let lateness =
+                    if stored { self.sim.delay() } else { Duration::from_millis(self.sim.below(DELIVERY_MS_MAX)) };
+                async move {
+                    sleep_until(visible_at + lateness).await;
+                    if stored { Ok(Appended { offset }) } else { unacknowledged("the answer was lost") }
+                }
+                .boxed()
+            }
+        }
+    }
+
+    async fn end_offset(&self, topic: Topic, partition: u32) -> Result<u64, ReadError> {
+        self.reached().await?;
+        Ok(self.end(topic, partition))
+    }
+
+    async fn first_offset(&self, _topic: Topic, _partition: u32) -> Result<u64, ReadError> {
+        self.reached().await?;
+        Ok(0)
+    }
+
+    async fn read(&self, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
+        self.reached().await?;
+        self.reader((topic, partition), start)
+    }
+
+    async fn join(&self, _member: &str) -> Result<Box<dyn Membership>, ReadError> {
+        sleep(self.sim.delay()).await;
+        let log = self.this.upgrade().ok_or_else(|| ReadError::Unavailable("closed".into()))?;
+        Ok(Box::new(self.group.join(log)))
+    }
+
+    async fn flush(&self, _deadline: Duration) {}
+}
+
+impl SimLog {
+    /// A second copy of a record: at once behind the first, or later, out of any order.
+    fn copy_later(&self, place: (Topic, u32), (key, value, headers): (Bytes, Bytes, Vec<(String, Vec<u8>)>)) {
+        self.sim.note("append twice", [code(place.0), place.1.into(), 0]);
+        if self.sim.below(2) == 0 {
+            self.push(place, Some(key), Some(value), headers, Duration::ZERO);
+            return;
+        }
+        let Some(log) = self.this.upgrade() else { return };
+        let after = Duration::from_millis(self.sim.below(COPY_MS_MAX));
+        tokio::spawn(async move {
+            sleep(after).await;
+            log.push(place, Some(key), Some(value), headers, Duration::ZERO);
+        });
+    }
+}
+
+struct Reader {
+    log: Arc<SimLog>,
+    place: (Topic, u32),
+    next: u64,
+}
+
+#[async_trait]
+impl PartitionReader for Reader {
+    async fn next(&mut self, records_max: usize, _bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        let log = Arc::clone(&self.log);
+        let arrivals = &log.arrivals[&self.place];
+        loop {
+            let arrived = arrivals.notified();
+            let visible_at = {
+                let partitions = log.lock();
+                partitions[&self.place].slots.get(self.next as usize).map(|slot| slot.visible_at)
+            };
+            match visible_at {
+                Some(at) if at <= Instant::now() => break,
+                Some(at) => sleep_until(at).await,
+                None => arrived.await,
+            }
+        }
+        log.reached().await?;
+        let now = Instant::now();
+        let most = if log.sim.faulty() { 1 + log.sim.below(records_max.min(64) as u64) as usize } else { records_max };
+        let partitions = log.lock();
+        let slots = partitions[&self.place].slots.iter().skip(self.next as usize);
+        let records: Vec<Record> =
+            slots.take_while(|slot| slot.visible_at <= now).take(most).map(|slot| slot.record.clone()).collect();
+        self.next += records.len() as u64;
+        Ok(records)
+    }
+}

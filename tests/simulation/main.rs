@@ -1,0 +1,79 @@
+//! The whole system from one seed: the real owners, relays, timers and front door over a log, a store, a group and
+//! clocks that fail in every way these can fail. One thread, virtual time: a seed repeats its run exactly.
+//!
+//! `cargo test --test simulation` runs `TURNSTILE_SIM_SEEDS` seeds (200 unless said otherwise) from
+//! `TURNSTILE_SIM_FROM` (0) on; `TURNSTILE_SIM_SEED=n` runs that one and prints its trace.
+
+mod chaos;
+mod group;
+mod halls;
+mod history;
+mod log;
+mod referee;
+mod rng;
+mod run;
+mod sim;
+mod store;
+mod strangers;
+mod users;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+const SEEDS: u64 = 200;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn every_seed_keeps_every_invariant() {
+    if let Some(seed) = number("TURNSTILE_SIM_SEED") {
+        let ran = run::run(seed);
+        println!("seed {seed}: {} records, {} calls, trace {:x}", ran.records, ran.calls, ran.trace_hash);
+        assert!(ran.violation.is_none(), "\n{}", ran.violation.unwrap_or_default());
+        return;
+    }
+    let from = number("TURNSTILE_SIM_FROM").unwrap_or(0);
+    let seeds = from..from + number("TURNSTILE_SIM_SEEDS").unwrap_or(SEEDS);
+    let threads = number("TURNSTILE_SIM_THREADS").unwrap_or(2);
+    let (next, records, began) = (AtomicU64::new(seeds.start), AtomicU64::new(0), Instant::now());
+    let violations = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let enough =
+                        violations.lock().map_or(true, |found: std::sync::MutexGuard<'_, Vec<_>>| found.len() >= 3);
+                    if seed >= seeds.end || enough {
+                        return;
+                    }
+                    let ran = run::run(seed);
+                    records.fetch_add(ran.records, Ordering::Relaxed);
+                    if let (Some(violation), Ok(mut violations)) = (ran.violation, violations.lock()) {
+                        violations.push((ran.seed, violation));
+                    }
+                }
+            });
+        }
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    let (count, records) = (seeds.end - seeds.start, records.into_inner());
+    println!("{count} seeds, {records} records in {seconds:.1} s: {:.0} seeds/s", count as f64 / seconds);
+    let mut violations = violations.into_inner().unwrap_or_default();
+    violations.sort_by_key(|(seed, _)| *seed);
+    if let Some((_, first)) = violations.first() {
+        let heads: Vec<&str> = violations.iter().filter_map(|(_, violation)| violation.lines().next()).collect();
+        panic!("{} runs failed:\n{}\n\nthe first: {first}", heads.len(), heads.join("\n"));
+    }
+}
+
+#[test]
+fn a_seed_repeats_its_run_exactly() {
+    for seed in 1_000_000..1_000_010 {
+        let (first, again) = (run::run(seed), run::run(seed));
+        assert_eq!((first.trace_hash, first.records), (again.trace_hash, again.records), "seed {seed}");
+    }
+}
