@@ -29,7 +29,3 @@ run *args:
 # The whole thing on Kafka and PostgreSQL in containers
 up:
     docker compose up --build --detach --wait
-
-# Measure
-bench:
-    cargo bench
