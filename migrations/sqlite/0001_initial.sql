@@ -145,6 +145,7 @@ create table queue (
     changed_at integer not null
 ) strict;
 
+-- With rowid: without it SQLite would rather search a whole queue by its primary key than use the indexes below.
 create table queue_token (
     schedule_id blob not null references queue (schedule_id),
     sequence integer not null,
@@ -158,7 +159,7 @@ create table queue_token (
     changed_offset integer not null,
     changed_at integer not null,
     primary key (schedule_id, sequence)
-) strict, without rowid;
+) strict;
 create index queue_token_changed on queue_token (schedule_id, changed_offset, sequence);
 create index queue_token_user on queue_token (schedule_id, user_id, sequence);
 create index queue_token_live on queue_token (schedule_id, changed_offset, sequence)

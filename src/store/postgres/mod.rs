@@ -105,6 +105,8 @@ fn connect_options(settings: &PostgresSettings) -> Result<PgConnectOptions, Stor
             ("search_path", plain(&settings.schema)?),
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+            // Every query is a few index look-ups: starting workers for one costs more than it takes.
+            ("max_parallel_workers_per_gather", "0"),
         ])
         .disable_statement_logging())
 }

@@ -188,13 +188,17 @@ impl<D: Dialect> Store for D {
 
     async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>, StoreError> {
         let of = |sql| query(sql, vec![uuid(schedule.0)]);
-        let live = "where schedule_id = $1 and status in ('WAITING', 'ACTIVE') order by sequence";
+        // Sorted here: to have it sorted, SQLite would go through the tokens that have ended as well.
+        let live = "where schedule_id = $1 and status in ('WAITING', 'ACTIVE')";
         let queries = vec![of(tables::QUEUE.select("where schedule_id = $1")), of(tables::QUEUE_TOKEN.select(live))];
         let rows = self.read_together(Side::Owner, queries).await?;
         let [queues, tokens] = rows.as_slice() else {
             return Err(StoreError::Failed("two queries gave another number of answers".into()));
         };
-        first(queues, cells::queue)?.map(|queue| Ok((queue, all(tokens, cells::token)?))).transpose()
+        let Some(queue) = first(queues, cells::queue)? else { return Ok(None) };
+        let mut live = all(tokens, cells::token)?;
+        live.sort_unstable_by_key(|token| token.sequence);
+        Ok(Some((queue, live)))
     }
 
     async fn load_requests(&self, partition: LanePartition, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {

@@ -3,6 +3,8 @@
 mod bulk;
 mod error;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod tests;
 mod writer;
 

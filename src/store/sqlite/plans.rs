@@ -1,0 +1,135 @@
+//! Every read, asked how it would be done: by an index, or by a look at a small table.
+
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::domain::{ConcertId, Lane, LogTime, PaymentId, RequestId, ReservationId, ScheduleId};
+use crate::log::LanePartition;
+use crate::store::Store;
+use crate::store::reads::{Page, Reads};
+use crate::store::sql::query;
+
+/// Notes the plan of each query before it runs.
+struct Explained {
+    store: SqliteStore,
+    plans: Mutex<Vec<String>>,
+}
+
+impl Explained {
+    async fn explain(&self, query_text: &str) {
+        let rows = self.store.read(Side::Owner, query(format!("explain query plan {query_text}"), Vec::new())).await;
+        let lines: Vec<String> = rows.unwrap().iter().map(|row| row.text("detail").unwrap()).collect();
+        self.plans.lock().unwrap().push(format!("{query_text}\n  {}", lines.join("\n  ")));
+    }
+}
+
+#[async_trait]
+impl Dialect for Explained {
+    type Row = SqliteRow;
+
+    const IN_UUIDS: &'static str = SqliteStore::IN_UUIDS;
+    const IN_TEXTS: &'static str = SqliteStore::IN_TEXTS;
+    const IN_PAIRS: &'static str = SqliteStore::IN_PAIRS;
+    const ROW: (&'static str, &'static str, &'static str) = SqliteStore::ROW;
+
+    async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        self.explain(&query.sql).await;
+        self.store.read(side, query).await
+    }
+
+    async fn read_together(&self, side: Side, queries: Vec<Query<'_>>) -> Result<Vec<Vec<SqliteRow>>, StoreError> {
+        for query in &queries {
+            self.explain(&query.sql).await;
+        }
+        self.store.read_together(side, queries).await
+    }
+
+    async fn write(&self, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        self.explain(&query.sql).await;
+        self.store.write(query).await
+    }
+
+    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+        self.store.commit_batch(batch).await
+    }
+}
+
+/// Each read once; what it gives does not matter.
+async fn read_everything(store: &Explained) -> Result<(), StoreError> {
+    let (id, partition) = (Uuid::nil(), LanePartition { lane: Lane::Seats, partition: 0 });
+    let (user, section) = ("alice".parse().unwrap(), "A".parse().unwrap());
+    let (schedule, position) = (ScheduleId(id), partition.at(0));
+    store.progress(partition).await?;
+    store.load_sections(&[(schedule, section)]).await?;
+    store.load_reservations(&[ReservationId(id)]).await?;
+    store.load_wallets(std::slice::from_ref(&user)).await?;
+    store.load_queue(schedule).await?;
+    store.load_requests(partition, &[RequestId(id)]).await?;
+    store.held_sections().await?;
+    store.live_queues().await?;
+    store.outbox(partition, 0, 10).await?;
+    store.delete_outbox(partition, 0).await?;
+    store.forget_before(LogTime(0), 10).await?;
+    store.request(RequestId(id)).await?;
+    store.progress_views().await?;
+    store.concerts(Page { after: None, limit: 10 }).await?;
+    store.concerts(Page { after: Some(ConcertId(id)), limit: 10 }).await?;
+    store.concert(ConcertId(id)).await?;
+    store.schedules(ConcertId(id)).await?;
+    store.schedule(schedule).await?;
+    store.seats(schedule).await?;
+    store.reservation(ReservationId(id)).await?;
+    store.wallet(&user).await?;
+    store.queue(schedule).await?;
+    store.tokens_of(schedule, &user).await?;
+    for first in [true, false] {
+        let after = (!first).then_some(id);
+        store.reservations(&user, Page { after: after.map(ReservationId), limit: 10 }).await?;
+        store.payments(&user, Page { after: after.map(PaymentId), limit: 10 }).await?;
+        store.wallet_entries(&user, Page { after: after.map(|_| 1), limit: 10 }).await?;
+        store.dead_letters(Page { after: after.map(|_| position), limit: 10 }).await?;
+        store.tokens_changed(schedule, 5, first, 10).await?;
+    }
+    store.dead_letter(position).await?;
+    store.mark_replayed(position, LogTime(0)).await
+}
+
+#[tokio::test]
+async fn every_read_uses_an_index() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(&directory.path().join("store.db")).await.unwrap();
+    let store = Explained { store, plans: Mutex::default() };
+    read_everything(&store).await.unwrap();
+
+    let plans = store.plans.into_inner().unwrap();
+    // Lists of parameters, tables of a few rows, a page of an index in its order, and the index of holds at takeover.
+    let may_be_scanned = |line: &str| {
+        let small = ["json_each", "p", "log_identity", "queue"];
+        small.contains(&line.split(' ').nth(1).unwrap_or_default())
+            || line == "SCAN concert USING INDEX sqlite_autoindex_concert_1"
+            || line == "SCAN dead_letter USING INDEX dead_letter_at"
+            || line == "SCAN reservation USING COVERING INDEX reservation_held"
+    };
+    for plan in &plans {
+        for line in plan.lines().map(str::trim).filter(|line| line.starts_with("SCAN ")) {
+            assert!(may_be_scanned(line), "{plan}");
+        }
+    }
+    let uses = |part_of_query: &str, part_of_plan: &str| {
+        let of_query: Vec<&String> = plans.iter().filter(|plan| plan.contains(part_of_query)).collect();
+        assert!(!of_query.is_empty() && of_query.iter().all(|plan| plan.contains(part_of_plan)), "{of_query:#?}");
+    };
+    uses("order by sequence desc", "queue_token_user (schedule_id=? AND user_id=?)");
+    uses("exists (select 1 from queue_token", "queue_token_live (schedule_id=?)");
+    uses("in ('WAITING', 'ACTIVE') order by changed_offset", "queue_token_live (schedule_id=? AND changed_offset>?)");
+    uses("where schedule_id = $1 and status in ('WAITING', 'ACTIVE')", "queue_token_live (schedule_id=?)");
+    uses(
+        "from reservation where (schedule_id, section)",
+        "reservation_section (schedule_id=? AND section=? AND status=?)",
+    );
+    uses("from reservation where user_id", "reservation_user (user_id=?");
+    uses("from payment where user_id", "payment_user (user_id=?");
+    uses("delete from request", "request_at (at<?)");
+}
