@@ -10,6 +10,7 @@ mod hostile;
 mod payment;
 mod queue;
 mod queue_crash;
+mod queue_order;
 mod readme;
 mod seat_stream;
 mod seats;
