@@ -20,6 +20,7 @@ use crate::runtime::clock::Clock;
 use crate::store::StoreError;
 use crate::store::reads::Reads;
 use crate::telemetry::metrics;
+use crate::wire::command::SEEN_MAX;
 
 /// How often a replica is brought up to date.
 const REFRESH_EVERY: Duration = Duration::from_millis(200);
@@ -33,8 +34,9 @@ const WANTED_FOR: Duration = Duration::from_millis(500);
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// A first load of 1,000,000 tokens fits in.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Tokens read at once. More than one record can change (5,000 reported as seen), so a page never ends where it began.
-const PAGE_TOKENS: u32 = 10_000;
+/// Tokens read at once. More than one record can change, so a page never ends where it began.
+const PAGE_TOKENS: u32 = 16_384;
+const _: () = assert!(PAGE_TOKENS as usize > SEEN_MAX);
 /// Queues that can be open at once in one process; the one not asked for longest makes room.
 const REPLICAS_MAX: usize = 64;
 
