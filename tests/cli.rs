@@ -6,6 +6,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use turnstile::domain::Lane;
+use turnstile::log::embedded::EmbeddedLog;
+use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
+use turnstile::runtime::clock::Clock;
 
 const SECRET: &str = "hunter2-0123456789abcdef0123456789abcdef";
 
@@ -78,6 +82,12 @@ impl Server {
         assert!(status.is_ok_and(|status| status.success()));
     }
 
+    /// SIGTERM, and it must end with 0.
+    fn stop(mut self) {
+        self.signal("TERM");
+        assert_eq!(self.exit_code_within(Duration::from_secs(15)), Some(0));
+    }
+
     fn exit_code_within(&mut self, limit: Duration) -> Option<i32> {
         let began = Instant::now();
         while began.elapsed() < limit {
@@ -129,7 +139,7 @@ fn a_wrong_configuration_exits_64_with_one_line_before_a_port_is_bound() {
 }
 
 #[test]
-fn dev_mode_on_an_address_others_can_reach_is_refused() {
+fn f32_dev_mode_on_an_address_others_can_reach_is_refused() {
     let (code, error) = code_and_error(&[], &[("TURNSTILE__HTTP__LISTEN", "0.0.0.0:0")]);
     assert_eq!(code, Some(64));
     assert!(error.contains("with auth.mode \"dev\" anyone may be anyone"), "{error}");
@@ -215,10 +225,9 @@ fn a_second_process_on_the_same_directory_is_refused() {
 #[test]
 fn another_partition_count_than_at_first_start_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let mut server = Server::start(&directory, &[("TURNSTILE__LOG__PARTITIONS__SEATS", "2")]);
+    let server = Server::start(&directory, &[("TURNSTILE__LOG__PARTITIONS__SEATS", "2")]);
     server.until_ready();
-    server.signal("TERM");
-    assert_eq!(server.exit_code_within(Duration::from_secs(15)), Some(0));
+    server.stop();
     let settings = [
         ("TURNSTILE__HTTP__LISTEN", "127.0.0.1:0"),
         ("TURNSTILE__DATA_DIR", directory.path().to_str().unwrap()),
@@ -251,4 +260,84 @@ fn load_stays_on_this_machine_unless_told_otherwise() {
 fn the_openapi_document_is_printed() {
     let document: serde_json::Value = serde_json::from_slice(&run(&["openapi"], &[]).stdout).expect("JSON");
     assert!(document["paths"]["/v1/wallet/charges"].is_object());
+}
+
+/// Appends to the log that no process has open now.
+fn append_to_seats(directory: &TempDir, value: &'static [u8]) {
+    let counts = PartitionCounts { seats: 4, wallets: 4, queues: 2, outcomes: 4, dead_letters: 1 };
+    let appended = async {
+        let log = EmbeddedLog::open(&directory.path().join("log.db"), counts, Clock::System).await.unwrap();
+        let record = NewRecord { key: "k".into(), value: value.into(), headers: vec![] };
+        log.append(Topic::Lane(Lane::Seats), 0, record).await.unwrap();
+        log.close().await;
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(appended);
+}
+
+/// Starts the server until the list of dead letters has so many lines, and stops it.
+fn run_until_dead_letters(directory: &TempDir, settings: &[(&str, &str)], lines: usize) -> String {
+    let server = Server::start(directory, &[]);
+    let began = Instant::now();
+    loop {
+        let listed = text(&run(&["dead-letters", "list"], settings));
+        if listed.lines().filter(|line| line.contains("seats.0.")).count() == lines {
+            server.stop();
+            return listed;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{listed}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn f44_dead_letters_are_listed_shown_and_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [("TURNSTILE__DATA_DIR", directory.path().to_str().unwrap())];
+    append_to_seats(&directory, b"{\"type\":\"sing\",\"version\":1}");
+    let listed = run_until_dead_letters(&directory, &settings, 1);
+    assert!(listed.contains("seats.0.0") && listed.contains("sing"), "{listed}");
+
+    let shown = text(&run(&["dead-letters", "show", "seats.0.0"], &settings));
+    assert!(
+        shown.contains("key       k\n") && shown.contains("value     {\"type\":\"sing\",\"version\":1}\n"),
+        "{shown}"
+    );
+
+    let replayed = text(&run(&["dead-letters", "replay", "seats.0.0"], &settings));
+    assert_eq!(replayed, "seats.0.0 is on the log again as seats.0.1\n");
+    let listed = run_until_dead_letters(&directory, &settings, 2);
+    assert!(listed.lines().any(|line| line.contains("seats.0.0") && line.ends_with("(replayed)")), "{listed}");
+    assert!(listed.contains("seats.0.1"), "nobody understands it the second time either: {listed}");
+}
+
+#[test]
+fn f50_load_reports_latencies_and_writes_its_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&directory, &[]);
+    server.until_ready();
+    let (csv, html) = (directory.path().join("load.csv"), directory.path().join("load.html"));
+    let files = ["--csv", csv.to_str().unwrap(), "--html", html.to_str().unwrap()];
+    let arguments = ["load", "--url", &server.url, "--rate", "50", "--duration", "2", "--users", "10"];
+    let output = run(&[&arguments[..], &files].concat(), &[]);
+    let report = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(report.contains("succeeded") && report.contains("p99.9") && report.contains('█'), "{report}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("100/100"), "progress reaches the end");
+    assert_eq!(std::fs::read_to_string(csv).unwrap().lines().count(), 3, "a heading and two seconds");
+    assert!(std::fs::read_to_string(html).unwrap().contains("<svg"));
+    server.stop();
+}
+
+#[test]
+fn f48_the_first_start_on_one_machine_offers_a_concert_to_play_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = turnstile(&[], &[("TURNSTILE__HTTP__LISTEN", "127.0.0.1:0")]);
+    command.env("TURNSTILE__DATA_DIR", directory.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let first = lines.next().and_then(Result::ok);
+    let _ = child.kill();
+    let _ = child.wait();
+    let first = first.expect("an invitation");
+    assert!(first.starts_with("A concert to play with is at http://127.0.0.1:"), "{first}");
 }
