@@ -161,6 +161,9 @@ impl Dialect for PostgresStore {
     const IN_TEXTS: &'static str = "= any($1::text[])";
     const IN_PAIRS: &'static str = "in (select * from unnest($1::uuid[], $2::text[]))";
     const ROW: (&'static str, &'static str, &'static str) = ("ctid", "= any(array", ")");
+    // A commit whose connection broke may still be running in the server. Without this lock its owner would read the old
+    // offset, commit again, and be fenced by its own first attempt.
+    const AFTER_COMMITS: &'static str = "for share";
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
         let (sql, arguments) = arguments(query)?;

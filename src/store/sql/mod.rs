@@ -53,6 +53,8 @@ pub(super) trait Dialect: Send + Sync + 'static {
     const IN_PAIRS: &'static str;
     /// A row's address, and how to compare it with those a query gives: `{ROW.0} {ROW.1} (query) {ROW.2}`.
     const ROW: (&'static str, &'static str, &'static str);
+    /// What makes a read of the progress wait for a commit that is under way, whoever sent it.
+    const AFTER_COMMITS: &'static str;
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<Self::Row>, StoreError>;
 
@@ -143,7 +145,8 @@ impl<D: Dialect> Store for D {
     }
 
     async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError> {
-        let sql = format!("select {PROGRESS} from partition_progress where lane = $1 and partition = $2");
+        let wait = D::AFTER_COMMITS;
+        let sql = format!("select {PROGRESS} from partition_progress where lane = $1 and partition = $2 {wait}");
         let parameters = vec![text(partition.lane.as_str()), signed(partition.partition.into())];
         first(&self.read(Side::Owner, query(sql, parameters)).await?, cells::progress)
     }

@@ -95,6 +95,8 @@ impl Dialect for SqliteStore {
     const IN_TEXTS: &'static str = "in (select value from json_each($1))";
     const IN_PAIRS: &'static str = "in (select unhex(value ->> 0), value ->> 1 from json_each($1))";
     const ROW: (&'static str, &'static str, &'static str) = ("rowid", "in ", "");
+    // Nobody is answered before the writer's connection is done with the commit, or closed.
+    const AFTER_COMMITS: &'static str = "";
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         let statement = Statement::of(query)?;

@@ -33,6 +33,7 @@ impl Dialect for Explained {
     const IN_TEXTS: &'static str = SqliteStore::IN_TEXTS;
     const IN_PAIRS: &'static str = SqliteStore::IN_PAIRS;
     const ROW: (&'static str, &'static str, &'static str) = SqliteStore::ROW;
+    const AFTER_COMMITS: &'static str = SqliteStore::AFTER_COMMITS;
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         self.explain(&query.sql).await;

@@ -183,3 +183,19 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_the_progress_tells() {
     assert_eq!(progress_when_back(&store).await, after(&lost));
     assert!(store.dead_letter(SEATS.at(1)).await.unwrap().is_some());
 }
+
+/// As after a broken connection: the server is still at work on the commit when its owner asks.
+#[tokio::test]
+async fn the_progress_is_read_after_a_commit_that_is_still_running() {
+    let Some(schema) = schema() else { return };
+    PostgresStore::migrate(&schema.0).await.unwrap();
+    let store = PostgresStore::open(&schema.0).await.unwrap();
+    let progress = acquired(&store, SEATS).await;
+    let mut running = PgConnection::connect(&schema.0.url).await.unwrap();
+    let commit = format!("begin; update {}.partition_progress set next_offset = 5", schema.0.schema);
+    sqlx::raw_sql(AssertSqlSafe(commit)).execute(&mut running).await.unwrap();
+    let mut asked = store.progress(SEATS);
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut asked).await.is_err());
+    sqlx::raw_sql("commit").execute(&mut running).await.unwrap();
+    assert_eq!(asked.await, Ok(Some(Progress { next_offset: 5, ..progress })));
+}
