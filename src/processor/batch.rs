@@ -9,6 +9,7 @@ use super::outbox::Outbox;
 use crate::domain::decision::RowKey;
 use crate::domain::{Arrival, Change, Code, Command, Decision, LogTime, Refusal, RoutingKey, Verdict};
 use crate::log::{Headers, LanePartition, PartitionCounts, Record, Timestamp, Topic};
+use crate::runtime::planted::{Fault, planted};
 use crate::store::{CommitBatch, DeadLetter, Progress, RequestCompletion, RequestRow, RequestStatus};
 use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, STRAYS_FORWARDED};
 use crate::wire;
@@ -59,7 +60,7 @@ fn understand(record: &Record, here: LanePartition, counts: &PartitionCounts) ->
     let key = command.body.routing_key();
     let topic = Topic::Lane(key.lane());
     let partition = wire::routing::partition_for(&key.to_string(), counts.of(topic));
-    if key.lane() == here.lane && partition == here.partition {
+    if key.lane() == here.lane && (partition == here.partition || planted(Fault::StrayApplied)) {
         let fingerprint = wire::command::fingerprint(&command.body);
         return Ok(Item::Command { command, key, fingerprint });
     }
@@ -100,6 +101,12 @@ fn log_time(last: LogTime, timestamp: Timestamp, bounds: TimeBounds) -> LogTime 
             ms.clamp(bounds.now.0 - bounds.tolerance_ms, bounds.now.0.saturating_add(bounds.tolerance_ms))
         }
     };
+    if planted(Fault::WallClock) {
+        return last.max(bounds.now);
+    }
+    if planted(Fault::TimeRunsBack) {
+        return LogTime(said);
+    }
     last.max(LogTime(said))
 }
 
@@ -215,23 +222,32 @@ impl Fold {
             outcome,
             at: at.time,
         });
-        if let Some(completion) = completes {
+        if let Some(completion) = completes.filter(|_| !planted(Fault::CompletionForgotten)) {
             let outcome = self.outbox.completion(&completion, key, command.body.user_id(), at, headers);
             let (request_id, status) = (completion.request_id, status(&completion.verdict));
             self.completions.push(RequestCompletion { request_id, status, outcome });
         }
         for (index, body) in follow_ups.into_iter().enumerate() {
+            if planted(Fault::FollowUpTwice) {
+                self.outbox.follow_up(body.clone(), index + 100, at, headers);
+            }
             self.outbox.follow_up(body, index, at, headers);
         }
     }
 
     fn stray(&mut self, record: Record, topic: Topic, key: &RoutingKey, kind: &str, hops: u32, at: &Arrival) {
+        if planted(Fault::StrayDropped) {
+            return;
+        }
         STRAYS_FORWARDED.with_label_values(&[self.here.lane.as_str()]).inc();
         let Record { value, headers, .. } = record;
         self.outbox.stray(topic, key, kind, value.unwrap_or_else(Bytes::new), headers, hops, at);
     }
 
     fn dead_letter(&mut self, record: Record, reason: String, at: &Arrival) {
+        if planted(Fault::DeadLetterDropped) {
+            return;
+        }
         DEAD_LETTERS.with_label_values(&[self.here.lane.as_str()]).inc();
         tracing::warn!(position = %at.position, reason, "dead letter");
         self.outbox.dead_letter(&record, &reason, at);

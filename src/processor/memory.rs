@@ -13,6 +13,7 @@ use crate::domain::{
     Arrival, Change, Command, Decision, LogTime, RequestId, ReservationId, RoutingKey, ScheduleId, SectionName, UserId,
 };
 use crate::log::LanePartition;
+use crate::runtime::planted::{Fault, planted};
 use crate::store::{RequestRow, Store, StoreError};
 
 /// One aggregate; `None` inside: it does not exist yet, which only this owner can change.
@@ -165,7 +166,7 @@ impl Memory {
     async fn load_requests(&mut self, store: &dyn Store, commands: &[&Command]) -> Result<(), StoreError> {
         let ids: HashSet<RequestId> =
             commands.iter().map(|c| c.request_id).filter(|id| !self.requests.contains_key(id)).collect();
-        if ids.is_empty() {
+        if ids.is_empty() || planted(Fault::DedupInMemoryOnly) {
             return Ok(());
         }
         let mut ids: Vec<RequestId> = ids.into_iter().collect();
@@ -179,6 +180,7 @@ impl Memory {
     /// Whether the command was seen before; remembers it if not.
     pub fn recognise(&mut self, id: RequestId, fingerprint: u64) -> Seen {
         match self.requests.get(&id) {
+            _ if planted(Fault::NoDedup) => Seen::New,
             Some(known) if known.fingerprint == fingerprint => Seen::Repeat,
             Some(_) => Seen::Reused,
             None => {
@@ -199,6 +201,8 @@ impl Memory {
         let decision = match &mut cached.aggregate {
             Aggregate::Section(state) => {
                 let decision = section::decide(state.as_ref(), command, at);
+                #[cfg(feature = "planted-faults")]
+                let decision = super::planted::distort(decision, state.as_ref(), command, at);
                 apply_all(&decision, &mut |change| section::apply(state, change));
                 if state.as_ref().is_some_and(|section| section.ended_count() > 0) {
                     self.remembering.insert(key.clone());
@@ -252,7 +256,7 @@ impl Memory {
         let mut idle: Vec<(u64, RoutingKey)> = self
             .aggregates
             .iter()
-            .filter(|(_, cached)| cached.batch <= committed)
+            .filter(|(_, cached)| cached.batch <= committed || planted(Fault::EvictedUncommitted))
             .map(|(key, cached)| (cached.batch, key.clone()))
             .collect();
         idle.sort_unstable();

@@ -16,6 +16,7 @@ use super::{Context, RelayMode, Settings, relay};
 use crate::domain::{Lane, LogTime, RoutingKey};
 use crate::log::{LanePartition, Membership, NewRecord, PartitionReader, ReadError, Record, Topic};
 use crate::runtime::clock::Clock;
+use crate::runtime::planted::{Fault, planted};
 use crate::store::{CommitBatch, OutboxRow, Progress, StoreError};
 use crate::telemetry::metrics::NEXT_OFFSET;
 use crate::wire;
@@ -110,6 +111,9 @@ impl Owner {
             let bounds = self.time_bounds();
             let decided = batch::decide(decoded, &mut self.memory, &mut self.progress, here, bounds, number);
             self.set_timers(&decided);
+            if planted(Fault::PublishedBeforeCommit) {
+                self.hand_over(decided.commit.outbox.clone()).await;
+            }
             self.finish_commit().await?;
             self.commit(decided);
         }
@@ -188,6 +192,8 @@ impl Owner {
         };
         info!(%partition, epoch = progress.epoch, next_offset = progress.next_offset, "acquired");
         let memory = Memory::new(partition, context.settings.cache_rows_max);
+        #[cfg(feature = "planted-faults")]
+        let memory = super::planted::kept_memory(partition).unwrap_or(memory);
         Ok(Owner { context, membership, partition, reader, progress, memory, timers, committing: None, publish, relay })
     }
 }
@@ -287,9 +293,14 @@ impl Owner {
         let partition = self.partition.partition.to_string();
         let next_offset = i64::try_from(batch.next_offset).unwrap_or(i64::MAX);
         NEXT_OFFSET.with_label_values(&[self.partition.lane.as_str(), &partition]).set(next_offset);
+        self.hand_over(batch.outbox).await;
+    }
+
+    /// Gives committed rows to the relay.
+    async fn hand_over(&mut self, rows: Vec<OutboxRow>) {
         if let Some(publish) = &self.publish
-            && !batch.outbox.is_empty()
-            && publish.send(batch.outbox).await.is_err()
+            && !rows.is_empty()
+            && publish.send(rows).await.is_err()
         {
             warn!(partition = %self.partition, "the relay has stopped; its rows wait in the outbox");
         }
@@ -309,6 +320,10 @@ impl Owner {
 
     /// Stops the relay: at once, or after what it has under way.
     async fn let_go(mut self, gently: bool) {
+        #[cfg(feature = "planted-faults")]
+        if !gently {
+            super::planted::keep_memory(self.partition, self.memory);
+        }
         drop(self.publish.take());
         if let Some(relay) = self.relay.take()
             && gently

@@ -18,6 +18,7 @@ use tracing::warn;
 use super::Context;
 use super::commit::Backoff;
 use crate::log::{AppendError, Appended, LanePartition, NewRecord, Topic};
+use crate::runtime::planted::{Fault, planted};
 use crate::store::OutboxRow;
 use crate::telemetry::metrics::OUTBOX_PENDING;
 use crate::wire;
@@ -39,7 +40,7 @@ pub(super) async fn run(
     mut rows: mpsc::Receiver<Vec<OutboxRow>>,
 ) {
     let mut relay = Relay::new(context, partition);
-    let mut from = 0;
+    let mut from = if planted(Fault::LeftoversForgotten) { taken_at } else { 0 };
     while from < taken_at {
         let backlog = relay.read_backlog(from).await;
         let Some(last) = backlog.last() else { break };
@@ -120,6 +121,10 @@ impl Relay {
     }
 
     async fn publish(&mut self, rows: impl Iterator<Item = OutboxRow>) {
+        let mut rows: Vec<OutboxRow> = rows.collect();
+        if planted(Fault::Reordered) {
+            rows.reverse();
+        }
         for row in rows {
             loop {
                 // What failed meanwhile goes first.
@@ -134,13 +139,18 @@ impl Relay {
                 self.acknowledged(ack).await;
             }
             self.append(&row).await;
-            self.sent.push_back(Sent { row, acknowledged: false });
+            self.sent.push_back(Sent { row, acknowledged: planted(Fault::DeletedEarly) });
+            if planted(Fault::DeletedEarly) {
+                self.done_with_first();
+            }
         }
         self.show_pending();
     }
 
     /// Appends one row; a log whose queue is full says so at once, and nothing may get in before this row then.
     async fn append(&mut self, row: &OutboxRow) {
+        #[cfg(feature = "planted-faults")]
+        let row = &if planted(Fault::RefundWithoutKey) { super::planted::without_key(row) } else { row.clone() };
         let log = Arc::clone(&self.context.deps.log);
         let partition = wire::routing::partition_for(&row.key, log.partitions().of(row.topic));
         let record = NewRecord {
@@ -165,7 +175,7 @@ impl Relay {
             Ok(()) => self.done_with_first(),
             Err(error) => self.append_again(&error).await,
         }
-        if self.acknowledged - self.deleted >= DELETE_ROWS {
+        if self.acknowledged.saturating_sub(self.deleted) >= DELETE_ROWS {
             self.delete().await;
         }
     }
@@ -179,6 +189,7 @@ impl Relay {
             Err(AppendError::Refused(reason)) if sent.row.topic == Topic::DeadLetters => {
                 warn!(partition = %self.partition, reason, "a dead letter stays in its table only");
             }
+            Err(_) if planted(Fault::FailedAppendIsDone) => {}
             Err(error) => return Err(error),
         }
         sent.acknowledged = true;

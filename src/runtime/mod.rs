@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod health;
+pub mod planted;
 pub mod shutdown;
 pub mod supervise;

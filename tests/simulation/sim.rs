@@ -166,7 +166,10 @@ impl Sim {
         if !on {
             *lock(&self.store_away_until) = None;
             *lock(&self.log_away_until) = None;
-            *lock(&self.kill) = None;
+            // Who was to be killed is no longer counted among the workers.
+            if let Some((_, task)) = lock(&self.kill).take() {
+                task.abort();
+            }
         }
         self.note(if on { "faults begin" } else { "faults end" }, [0; 3]);
     }

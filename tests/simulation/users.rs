@@ -27,7 +27,12 @@ pub async fn live(world: Arc<World>, user: usize, deeds: u64) {
         let (method, path, body) = choose(&world, &reservations);
         let at = world.history.begin(asked(user, method, path, key, body, false));
         let tries = 1 + world.sim.below(TRIES);
-        let answer = insist(&world, at, tries).await;
+        let answer = if world.sim.below(6) == 0 {
+            // Both at once: either body may win.
+            tokio::join!(insist(&world, at, tries), rival(&world, at)).0
+        } else {
+            insist(&world, at, tries).await
+        };
         let result = answer.map_or(Value::Null, |answer| answer.result);
         if let Some(id) = result["reservation_id"].as_str()
             && !reservations.iter().any(|known| known == id)
