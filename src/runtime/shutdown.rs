@@ -18,8 +18,9 @@ pub fn on_signal() -> io::Result<CancellationToken> {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        info!(signal = name, "shutting down");
+        // First of all: whatever becomes of the log line, the process ends.
         cancelled.cancel();
+        info!(signal = name, "shutting down");
         interrupt.recv().await;
         std::process::exit(130);
     });

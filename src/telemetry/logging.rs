@@ -26,6 +26,8 @@ pub fn init(settings: &Logging) {
     // The filter was checked with the configuration.
     let filter = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Nobody may read standard error any more. Complaining about that, on standard error, would panic.
+    let subscriber = subscriber.log_internal_errors(false);
     let json = match settings.format {
         LogFormat::Json => true,
         LogFormat::Human => false,
