@@ -3,19 +3,23 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::harness::{Answer, Sale, System, User, in_seconds, one_section, scenarios};
+use crate::harness::{Answer, Offer, Sale, System, User, in_seconds, one_section, scenarios};
 
 scenarios!(
     wrong_fields_are_named_and_change_nothing,
     bodies_that_are_no_json_are_refused,
     unknown_and_malformed_ids_are_refused,
     wrong_headers_are_refused,
+    bytes_that_are_no_http_harm_nobody,
 );
 
 /// A body that is right, where it goes, and by whom.
 struct Form {
     user: User,
+    method: Method,
     path: String,
     body: Value,
     /// Pointers of the fields that may be left out.
@@ -25,8 +29,11 @@ struct Form {
 async fn forms(system: &System, sale: &Sale, reservation: &str) -> Vec<Form> {
     let client = &system.client;
     let concert = &sale.concert;
+    let limits = json!({"max_active": 10, "active_ttl_seconds": 300, "max_waiting": 100});
+    let queued = Offer { queue: Some(limits), ..Offer::default() }.open(client).await;
     let form = |user: &str, path: String, body: Value, optional: &'static [&'static str]| Form {
         user: client.user(user),
+        method: if path.ends_with("/queue") { Method::PATCH } else { Method::POST },
         path,
         body,
         optional,
@@ -54,6 +61,22 @@ async fn forms(system: &System, sale: &Sale, reservation: &str) -> Vec<Form> {
                 "/queue/max_active",
                 "/queue/admit_per_minute",
                 "/queue/on_timeout",
+            ],
+        ),
+        form(
+            "admin",
+            queued.path("/queue"),
+            json!({"max_active": 10, "active_ttl_seconds": 300, "max_waiting": 100, "admit_per_minute": 60,
+                   "on_timeout": "requeue", "abandon_after_seconds": 180, "paused": false, "admit": 1}),
+            &[
+                "/max_active",
+                "/active_ttl_seconds",
+                "/max_waiting",
+                "/admit_per_minute",
+                "/on_timeout",
+                "/abandon_after_seconds",
+                "/paused",
+                "/admit",
             ],
         ),
         form("mallory", sale.path("/holds"), json!({"seats": ["A-1", "A-2"]}), &[]),
@@ -93,7 +116,10 @@ fn with(body: &Value, pointer: &str, value: Value) -> Value {
 /// Values that are wrong wherever the right one is of another type or range.
 fn wrong_values(right: &Value) -> Vec<Value> {
     let long = "x".repeat(20_000);
-    let mut wrong = vec![json!(true), json!({"a": 1}), json!([[]]), json!("\u{0}"), json!(long)];
+    let mut wrong = vec![json!({"a": 1}), json!([[]]), json!("\u{0}"), json!(long)];
+    if !right.is_boolean() {
+        wrong.push(json!(true));
+    }
     match right {
         Value::Number(_) => wrong.extend([
             json!(-1),
@@ -108,7 +134,8 @@ fn wrong_values(right: &Value) -> Vec<Value> {
         Value::String(_) => wrong.extend([json!(5), json!(""), json!(-1)]),
         Value::Array(_) => wrong.extend([json!([]), json!("A-1"), json!(5), json!([null])]),
         Value::Object(_) => wrong.extend([json!([]), json!("x"), json!(5)]),
-        Value::Null | Value::Bool(_) => {}
+        Value::Bool(_) => wrong.extend([json!(0), json!("true")]),
+        Value::Null => {}
     }
     wrong
 }
@@ -138,9 +165,12 @@ async fn wrong_fields_are_named_and_change_nothing(system: &System) {
     user.start_with(5000).await;
     let reservation = user.held(&sale, &["A-9"]).await;
     sale.shows(&system.client, "HELD", 1).await;
-    let before = state(system, &sale, &user).await;
+    let forms = forms(system, &sale, &reservation).await;
+    let queue = forms.iter().find(|form| form.method == Method::PATCH).expect("a queue").path.clone();
+    let limits = async || system.client.admin().read(&format!("{queue}/stats")).await["limits"].clone();
+    let before = (state(system, &sale, &user).await, limits().await);
     let mut tried = 0;
-    for form in forms(system, &sale, &reservation).await {
+    for form in forms {
         let mut fields = Vec::new();
         pointers(&form.body, "", &mut fields);
         for pointer in &fields {
@@ -159,7 +189,7 @@ async fn wrong_fields_are_named_and_change_nothing(system: &System) {
         }
     }
     assert!(tried > 200, "{tried} bodies tried");
-    assert_eq!(state(system, &sale, &user).await, before, "nothing changed");
+    assert_eq!((state(system, &sale, &user).await, limits().await), before, "nothing changed");
 }
 
 /// Values of another kind than usual that are right all the same.
@@ -167,7 +197,7 @@ fn harmless(pointer: &str, value: &Value) -> bool {
     match pointer {
         // No description is as good as none; nobody may wait is a rule like another.
         "/description" => value == "",
-        "/queue/max_waiting" => *value == json!(0),
+        "/queue/max_waiting" | "/max_waiting" => *value == json!(0),
         _ => false,
     }
 }
@@ -175,7 +205,7 @@ fn harmless(pointer: &str, value: &Value) -> bool {
 async fn refused(form: &Form, body: Value, pointer: Option<&str>) {
     let shown: String = body.to_string().chars().take(300).collect();
     let what = format!("{} {shown}", form.path);
-    let answer = form.user.post(&form.path, body).wait(30).send().await;
+    let answer = form.user.request(form.method.clone(), &form.path).json(body).wait(30).send().await;
     is_a_problem(&answer, &what);
     // Refusals of the rules (a seat that is not there) know no fields.
     if let Some(pointer) = pointer
@@ -191,6 +221,7 @@ async fn bodies_that_are_no_json_are_refused(system: &System) {
     user.start_with(5000).await;
     let reservation = user.held(&sale, &["A-9"]).await;
     sale.shows(&system.client, "HELD", 1).await;
+    let forms = forms(system, &sale, &reservation).await;
     let before = state(system, &sale, &user).await;
     let deep = [b"[".repeat(20_000), b"]".repeat(20_000)].concat();
     let large = [b"{\"amount\":5,\"reason\":\"".to_vec(), vec![b'x'; 2 << 20], b"\"}".to_vec()].concat();
@@ -207,11 +238,12 @@ async fn bodies_that_are_no_json_are_refused(system: &System) {
         deep,
         large,
     ];
-    for form in forms(system, &sale, &reservation).await {
+    for form in forms {
         for body in &bodies {
             let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
             // A large body may be refused before it was sent whole.
-            let Ok(answer) = form.user.request(Method::POST, &form.path).raw(body.clone()).wait(30).try_send().await
+            let Ok(answer) =
+                form.user.request(form.method.clone(), &form.path).raw(body.clone()).wait(30).try_send().await
             else {
                 assert!(body.len() > 1 << 20, "{} {shown}: no answer", form.path);
                 continue;
@@ -219,10 +251,10 @@ async fn bodies_that_are_no_json_are_refused(system: &System) {
             is_a_problem(&answer, &format!("{} {shown}", form.path));
         }
         if !form.path.ends_with("/payment") {
-            let empty = form.user.request(Method::POST, &form.path).raw(Vec::new()).send().await;
+            let empty = form.user.request(form.method.clone(), &form.path).raw(Vec::new()).send().await;
             is_a_problem(&empty, &form.path);
         }
-        let as_text = form.user.request(Method::POST, &form.path).header("content-type", "text/plain");
+        let as_text = form.user.request(form.method.clone(), &form.path).header("content-type", "text/plain");
         is_a_problem(&as_text.json(form.body.clone()).wait(30).send().await, "two content types");
     }
     assert_eq!(state(system, &sale, &user).await, before, "nothing changed");
@@ -314,6 +346,44 @@ async fn wrong_headers_are_refused(system: &System) {
     }
     assert_eq!(user.balance().await, 5005);
     assert_eq!(user.charge(1).key("\"quoted\"").decide().await.result()["balance"], 5006);
+}
+
+async fn bytes_that_are_no_http_harm_nobody(system: &System) {
+    let user = system.client.user("alice");
+    user.start_with(5000).await;
+    let address = system.client.base().replace("http://", "");
+    let head = |rest: &str| format!("POST /v1/wallet/charges HTTP/1.1\r\nHost: x\r\nX-User-Id: alice\r\n{rest}");
+    let long = "x".repeat(1 << 20);
+    let attacks: Vec<Vec<u8>> = vec![
+        b"\x16\x03\x01\x02\x00 a TLS greeting".to_vec(),
+        vec![0; 10_000],
+        b"GET / HTTP/9.9\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes(),
+        format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {long}\r\n\r\n").into_bytes(),
+        head("Content-Length: -1\r\n\r\n").into_bytes(),
+        head("Content-Length: 5\r\nContent-Length: 500\r\n\r\n{}").into_bytes(),
+        head("Content-Length: 99999999999999999999\r\n\r\n{}").into_bytes(),
+        head("Transfer-Encoding: chunked\r\n\r\nZZZ\r\n").into_bytes(),
+        head("Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"amount\": 1").into_bytes(),
+        head(
+            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Length: 13\r\n\r\n{\"amount\": 1}",
+        )
+        .into_bytes(),
+    ];
+    for attack in attacks {
+        let mut socket = TcpStream::connect(&address).await.expect("it still accepts");
+        // It may close while we write.
+        let _ = socket.write_all(&attack).await;
+        let _ = socket.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        assert!(answer.is_empty() || status.starts_with('4') || status == "505", "{answer}");
+    }
+    assert_eq!(user.entries().await.len(), 1, "nothing changed");
+    assert_eq!(user.charge(1).decide().await.result()["balance"], 5001);
 }
 
 /// What a hostile request might have changed.
