@@ -1,11 +1,11 @@
 //! Runs each scenario against the real program, once on the embedded pair and once on Kafka and PostgreSQL.
 
 pub mod client;
-mod feed;
+pub mod feed;
 pub mod invariants;
 pub mod sale;
 pub mod server;
-mod services;
+pub mod services;
 mod system;
 
 use std::panic::AssertUnwindSafe;

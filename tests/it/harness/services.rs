@@ -29,14 +29,19 @@ impl Services {
             println!("skipped {test}::real: TURNSTILE_TEST_BROKERS or TURNSTILE_TEST_DATABASE_URL is not set");
             return None;
         }
+        Some(Services::at(brokers, database_url, test))
+    }
+
+    /// Names of a test's own on services at these addresses.
+    pub fn at(brokers: String, database_url: String, test: &str) -> Services {
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let short = test.split('_').next().unwrap_or(test);
-        Some(Services {
+        Services {
             brokers,
             prefix: format!("it-{short}-{}", &unique[..12]),
             database_url,
             schema: format!("it_{short}_{}", &unique[..12]),
-        })
+        }
     }
 
     /// Drops what the test made. A failure here only leaves rubbish behind.

@@ -35,21 +35,27 @@ impl System {
             Pair::Embedded => None,
             Pair::Real => Some(Services::from_environment(name)?),
         };
+        Some(System::prepare_on(services, name, Vec::new()))
+    }
+
+    /// The same on services that were chosen already, with further settings.
+    pub fn prepare_on(services: Option<Services>, name: &str, further: Vec<(String, String)>) -> System {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let env = settings(directory.path(), services.as_ref());
+        let mut env = settings(directory.path(), services.as_ref());
+        env.extend(further);
         if services.is_some() {
             server::run_to_end(&["migrate"], &env);
             server::run_to_end(&["topics"], &env);
         }
-        Some(System {
-            pair,
+        System {
+            pair: if services.is_some() { Pair::Real } else { Pair::Embedded },
             name: name.to_owned(),
             client: Client::new(),
             _data_dir: directory,
             env,
             services,
             servers: Mutex::default(),
-        })
+        }
     }
 
     pub fn env(&self) -> &[(String, String)] {

@@ -1,0 +1,100 @@
+//! The processes of one test: front doors and workers, started, stopped, killed.
+
+use std::time::Duration;
+
+use crate::harness::server::Server;
+use crate::harness::{Client, System};
+
+pub struct Fleet {
+    env: Vec<(String, String)>,
+    client: Client,
+    pub doors: Vec<Server>,
+    pub workers: Vec<Server>,
+    /// Fenced commits that stopped processes had counted.
+    fenced: u64,
+}
+
+impl Fleet {
+    pub fn of(system: &System) -> Fleet {
+        let (env, client) = (system.env().to_vec(), system.client.clone());
+        Fleet { env, client, doors: Vec::new(), workers: Vec::new(), fenced: 0 }
+    }
+
+    async fn start(&self, role: &'static str, database_url: Option<&str>) -> Server {
+        let mut env = self.env.clone();
+        env.extend(database_url.map(|url| ("TURNSTILE__DATABASE__URL".to_owned(), url.to_owned())));
+        let started = tokio::task::spawn_blocking(move || Server::start(&[role], &env));
+        started.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+    }
+
+    pub async fn start_door(&mut self) {
+        let door = self.start("api", None).await;
+        door.until_ready(self.client.http()).await;
+        self.doors.push(door);
+        self.point_clients();
+    }
+
+    fn point_clients(&self) {
+        self.client.point_at(self.doors.iter().map(|door| door.base.clone()).collect());
+    }
+
+    pub async fn start_worker(&mut self) {
+        let worker = self.start("worker", None).await;
+        worker.until_ready(self.client.http()).await;
+        self.workers.push(worker);
+    }
+
+    /// Returns as soon as it says that it listens; `database_url` instead of the others'.
+    pub async fn start_worker_at_once(&mut self, database_url: Option<&str>) {
+        let worker = self.start("worker", database_url).await;
+        self.workers.push(worker);
+    }
+
+    /// Clients go on knocking there until another one has started, as behind a slow load balancer.
+    pub fn kill_door(&mut self, number: usize) {
+        self.doors.remove(number).kill();
+    }
+
+    pub fn kill_worker(&mut self, number: usize) {
+        self.workers.remove(number).kill();
+    }
+
+    /// SIGTERM; how long it took to exit, which must be cleanly.
+    pub async fn stop_worker(&mut self, number: usize) -> Duration {
+        self.fenced += self.fenced_by(&self.workers[number]).await;
+        self.workers.remove(number).stop().await
+    }
+
+    pub async fn stop(&mut self) {
+        for mut door in self.doors.drain(..) {
+            door.stop().await;
+        }
+        for mut worker in self.workers.drain(..) {
+            worker.stop().await;
+        }
+    }
+
+    /// Commits that the fence refused in all workers that were not killed.
+    pub async fn fenced(&self) -> u64 {
+        let mut fenced = self.fenced;
+        for worker in &self.workers {
+            fenced += self.fenced_by(worker).await;
+        }
+        fenced
+    }
+
+    async fn fenced_by(&self, worker: &Server) -> u64 {
+        let answer = self.client.http().get(format!("{}/metrics", worker.base)).send().await;
+        let text = answer.expect("a worker serves its metrics").text().await.expect("metrics are text");
+        let lines = text.lines().filter(|line| line.starts_with("turnstile_commits_fenced_total{"));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    pub fn print_logs(&self) {
+        for (role, servers) in [("api", &self.doors), ("worker", &self.workers)] {
+            for server in servers {
+                println!("--- log of {role} {} ({}) ---\n{}", server.pid(), server.base, server.tail(60));
+            }
+        }
+    }
+}

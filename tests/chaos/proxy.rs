@@ -1,0 +1,265 @@
+//! Stands between a worker and PostgreSQL, knows a commit when one passes, and cuts or holds it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// What happens to the connection that the next commit comes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The server never gets it.
+    Before,
+    /// The server gets it, and finds nobody to answer.
+    Sent,
+    /// The server has committed and answered; the answer is lost.
+    Answered,
+}
+
+impl Cut {
+    pub const ALL: [Cut; 3] = [Cut::Before, Cut::Sent, Cut::Answered];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    Pass,
+    Cut(Cut),
+    Hold,
+}
+
+/// Under load some worker's commit is never so far away.
+const COMMITS_WITHIN: Duration = Duration::from_secs(60);
+/// Every commit begins with this, and nothing else does.
+const COMMIT: &[u8] = b"with fence as (";
+/// The server's last word about a statement, after it has committed: ready, and in no transaction.
+const READY: &[u8] = b"Z\0\0\0\x05I";
+/// One row of one 64-bit number, 0: the fence let nothing through.
+const FENCED: &[u8] = b"D\0\0\0\x12\0\x01\0\0\0\x08\0\0\0\0\0\0\0\0";
+
+struct Gate {
+    plan: watch::Sender<Plan>,
+    /// Commits being held.
+    held: watch::Sender<u64>,
+    fenced: AtomicU64,
+}
+
+pub struct Proxy {
+    /// The database by way of this proxy.
+    pub database_url: String,
+    gate: Arc<Gate>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Proxy {
+    pub async fn before(database_url: &str) -> Proxy {
+        let options: PgConnectOptions = database_url.parse().expect("the database's url");
+        let server = format!("{}:{}", options.get_host(), options.get_port());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let own = listener.local_addr().expect("it is bound").to_string();
+        let url = database_url.replacen(&server, &own, 1);
+        assert_ne!(url, database_url, "the proxy needs host and port in the url");
+        let (plan, held) = (watch::Sender::new(Plan::Pass), watch::Sender::new(0));
+        let gate = Arc::new(Gate { plan, held, fenced: AtomicU64::new(0) });
+        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&gate)));
+        Proxy { database_url: url, gate, accepting }
+    }
+
+    /// Cuts at the next commit, and returns when that has happened.
+    pub async fn cut(&self, cut: Cut) {
+        let mut plan = self.gate.plan.subscribe();
+        self.gate.plan.send_replace(Plan::Cut(cut));
+        let done = timeout(COMMITS_WITHIN, plan.wait_for(|plan| *plan == Plan::Pass)).await;
+        done.expect("a commit comes this way").expect("the gate is ours");
+    }
+
+    /// Holds all commits from now on, and returns when there is one.
+    pub async fn hold(&self) {
+        self.gate.plan.send_replace(Plan::Hold);
+        let mut held = self.gate.held.subscribe();
+        let done = timeout(COMMITS_WITHIN, held.wait_for(|held| *held > 0)).await;
+        done.expect("a commit comes this way").expect("the gate is ours");
+    }
+
+    pub fn release(&self) {
+        self.gate.plan.send_replace(Plan::Pass);
+    }
+
+    /// Commits that the server answered with "fenced".
+    pub fn fenced(&self) -> u64 {
+        self.gate.fenced.load(Ordering::Relaxed)
+    }
+}
+
+async fn accept(listener: TcpListener, server: String, gate: Arc<Gate>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let (server, gate) = (server.clone(), Arc::clone(&gate));
+        tokio::spawn(async move {
+            // A server that is away is away for who comes through here, too.
+            if let Ok(server) = TcpStream::connect(&server).await {
+                let _ = Passing { client, server, gate, statements: Statements::default() }.run().await;
+            }
+        });
+    }
+}
+
+/// One connection. Its end, by error or by cut, drops both sides.
+struct Passing {
+    client: TcpStream,
+    server: TcpStream,
+    gate: Arc<Gate>,
+    statements: Statements,
+}
+
+impl Passing {
+    async fn run(mut self) -> std::io::Result<()> {
+        let (mut read, mut answer) = (vec![0; 65536], vec![0; 65536]);
+        let mut questions = Vec::new();
+        loop {
+            tokio::select! {
+                bytes = self.client.read(&mut read) => {
+                    match bytes? {
+                        0 => return Ok(()),
+                        bytes => questions.extend_from_slice(&read[..bytes]),
+                    }
+                    while let Some(message) = self.statements.next(&mut questions) {
+                        if message.is_commit {
+                            self.commit(&message.bytes, &mut questions).await?;
+                        } else {
+                            self.server.write_all(&message.bytes).await?;
+                        }
+                    }
+                }
+                bytes = self.server.read(&mut answer) => match bytes? {
+                    0 => return Ok(()),
+                    bytes => self.answer(&answer[..bytes]).await?,
+                },
+            }
+        }
+    }
+
+    async fn answer(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if bytes.windows(FENCED.len()).any(|window| window == FENCED) {
+            self.gate.fenced.fetch_add(1, Ordering::Relaxed);
+        }
+        self.client.write_all(bytes).await
+    }
+
+    /// A commit's first message is at hand; what belongs to it follows up to the Sync.
+    async fn commit(&mut self, first: &[u8], questions: &mut Vec<u8>) -> std::io::Result<()> {
+        let broken = || std::io::Error::other("cut");
+        let cut = self.plan().await;
+        if cut == Some(Cut::Before) {
+            return Err(broken());
+        }
+        self.server.write_all(first).await?;
+        let mut read = vec![0; 65536];
+        loop {
+            while let Some(message) = self.statements.next(questions) {
+                self.server.write_all(&message.bytes).await?;
+                if message.is_sync {
+                    return match cut {
+                        None => Ok(()),
+                        Some(Cut::Answered) => self.swallow_answer().await.and(Err(broken())),
+                        Some(_) => Err(broken()),
+                    };
+                }
+            }
+            match self.client.read(&mut read).await? {
+                0 => return Err(broken()),
+                bytes => questions.extend_from_slice(&read[..bytes]),
+            }
+        }
+    }
+
+    /// What is to be done with this commit, after it was held if it is to be.
+    async fn plan(&self) -> Option<Cut> {
+        let mut taken = None;
+        self.gate.plan.send_if_modified(|plan| match *plan {
+            Plan::Cut(cut) => {
+                taken = Some(cut);
+                *plan = Plan::Pass;
+                true
+            }
+            Plan::Pass | Plan::Hold => false,
+        });
+        if taken.is_none() && *self.gate.plan.borrow() == Plan::Hold {
+            self.gate.held.send_modify(|held| *held += 1);
+            let _ = self.gate.plan.subscribe().wait_for(|plan| *plan != Plan::Hold).await;
+            self.gate.held.send_modify(|held| *held -= 1);
+        }
+        taken
+    }
+
+    async fn swallow_answer(&mut self) -> std::io::Result<()> {
+        let (mut swallowed, mut read) = (Vec::new(), vec![0; 65536]);
+        while !swallowed.ends_with(READY) {
+            match self.server.read(&mut read).await? {
+                0 => return Ok(()),
+                bytes => swallowed.extend_from_slice(&read[..bytes]),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct FrontMessage {
+    bytes: Vec<u8>,
+    /// Binds a commit's parameters: with it the statement begins.
+    is_commit: bool,
+    is_sync: bool,
+}
+
+/// Reads the client's side of the protocol and remembers which prepared statements are commits.
+#[derive(Default)]
+struct Statements {
+    started: bool,
+    commits: BTreeSet<Vec<u8>>,
+}
+
+impl Statements {
+    /// Takes the next whole message.
+    fn next(&mut self, bytes: &mut Vec<u8>) -> Option<FrontMessage> {
+        // What opens a connection has no type byte before its length.
+        let head = usize::from(self.started);
+        let length: [u8; 4] = bytes.get(head..head + 4)?.try_into().ok()?;
+        let end = head + usize::try_from(u32::from_be_bytes(length)).ok()?;
+        if bytes.len() < end {
+            return None;
+        }
+        let message: Vec<u8> = bytes.drain(..end).collect();
+        let body = &message[head + 4..];
+        if !self.started {
+            // Version 3.x; anything else asks for encryption first.
+            self.started = body.starts_with(&[0, 3]);
+            return Some(FrontMessage { bytes: message, is_commit: false, is_sync: false });
+        }
+        let kind = message[0];
+        let mut texts = body.split(|byte| *byte == 0);
+        let (first, second) = (texts.next().unwrap_or_default(), texts.next().unwrap_or_default());
+        let is_commit = match kind {
+            b'P' if second.starts_with(COMMIT) => {
+                self.commits.insert(first.to_vec());
+                false
+            }
+            b'P' => {
+                self.commits.remove(first);
+                false
+            }
+            b'B' => self.commits.contains(second),
+            _ => false,
+        };
+        Some(FrontMessage { bytes: message, is_commit, is_sync: kind == b'S' })
+    }
+}
