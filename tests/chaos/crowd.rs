@@ -34,11 +34,20 @@ const HELD_MAX: usize = 12;
 const REPEATS_MAX: usize = 100;
 
 /// One command's way from its first sending to its outcome.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Done {
     pub hand: usize,
+    pub what: What,
+    /// Times it was sent or asked for.
+    pub sent: u32,
     pub begun: Instant,
     pub ended: Instant,
+}
+
+impl Done {
+    pub fn wait(&self) -> Duration {
+        self.ended - self.begun
+    }
 }
 
 /// What was not an outcome.
@@ -125,11 +134,20 @@ impl Crowd {
         seen.into_iter().all(|seen| seen)
     }
 
+    /// Waits until the users have had so many more commands decided.
+    pub async fn busy(&self, commands: usize) {
+        let mut changed = self.diary.changed.subscribe();
+        let count = || self.diary.written.lock().unwrap().done.len();
+        let enough = count() + commands;
+        let busy = timeout(DECIDED_WITHIN, async { while count() < enough && changed.changed().await.is_ok() {} });
+        assert!(busy.await.is_ok(), "hardly anything is decided");
+    }
+
     /// The longest way of a command that was under way at some time since then.
-    pub fn longest_since(&self, since: Instant) -> Duration {
+    pub fn longest_since(&self, since: Instant) -> Done {
         let written = self.diary.written.lock().unwrap();
         let recent = written.done.iter().rev().take_while(|done| done.ended >= since);
-        recent.map(|done| done.ended - done.begun).max().unwrap_or_default()
+        recent.max_by_key(|done| done.wait()).expect("something was decided").clone()
     }
 
     pub fn troubles(&self) -> Troubles {
@@ -163,7 +181,7 @@ struct Deed {
 }
 
 #[derive(Debug, Clone)]
-enum What {
+pub enum What {
     Charge(i64),
     Debit(i64),
     Hold(String),
@@ -224,18 +242,21 @@ impl Hand {
             pace.tick().await;
             let deed = self.next_deed();
             let begun = Instant::now();
-            let outcome = self.decide(&deed, &diary).await;
+            let (outcome, sent) = self.decide(&deed, &diary).await;
+            let (hand, what, ended) = (self.number, deed.what.clone(), Instant::now());
             self.learn(deed, outcome);
-            diary.write(|written| written.done.push(Done { hand: self.number, begun, ended: Instant::now() }));
+            diary.write(|written| written.done.push(Done { hand, what, sent, begun, ended }));
         }
         self
     }
 
     /// Sends a command until its outcome is known, whatever happens in between.
-    async fn decide(&mut self, deed: &Deed, diary: &Diary) -> Outcome {
+    async fn decide(&mut self, deed: &Deed, diary: &Diary) -> (Outcome, u32) {
         let began = Instant::now();
         let mut accepted: Option<String> = None;
+        let mut sent = 0;
         loop {
+            sent += 1;
             // What was accepted can be asked for, or sent again: both must lead to the one outcome.
             let ask = match &accepted {
                 Some(path) if self.dice.roll(2) == 0 => self.user.request(Method::GET, path).wait(WAIT_SECONDS),
@@ -253,7 +274,7 @@ impl Hand {
                         accepted = Some(answer.header("location").to_owned());
                     }
                 }
-                Ok(answer) => return answer.outcome(),
+                Ok(answer) => return (answer.outcome(), sent),
                 Err(_) => {
                     diary.write(|written| written.troubles.unanswered += 1);
                     sleep(UNANSWERED_PAUSE).await;

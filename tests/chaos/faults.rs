@@ -87,11 +87,12 @@ async fn worker_frozen_past_its_session() {
 async fn commit_without_answer() {
     let fault = Fault { order: 6, name: "connection to the database cut around a COMMIT", proxied: true, ..PLAIN };
     run(fault, async |stage: &mut Stage, _| {
-        for _ in 0..6 {
+        for _ in 0..4 {
             let cut = Cut::ALL[stage.dice.pick(Cut::ALL.len())];
             stage.proxy().cut(cut).await;
+            stage.crowd.flowing().await;
         }
-        6
+        4
     })
     .await;
 }

@@ -62,7 +62,12 @@ impl Fleet {
     /// SIGTERM; how long it took to exit, which must be cleanly.
     pub async fn stop_worker(&mut self, number: usize) -> Duration {
         self.fenced += self.fenced_by(&self.workers[number]).await;
-        self.workers.remove(number).stop().await
+        let mut worker = self.workers.remove(number);
+        let took = worker.stop().await;
+        if std::env::var_os("TURNSTILE_CHAOS_LOGS").is_some() {
+            println!("--- log of stopped worker {} ---\n{}", worker.pid(), worker.tail(300));
+        }
+        took
     }
 
     pub async fn stop(&mut self) {

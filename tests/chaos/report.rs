@@ -51,7 +51,7 @@ impl Row {
 
     pub fn add_commands(&mut self, done: &[Done], troubles: &Troubles) {
         self.commands = done.len() as u64;
-        self.usual_ms = median(done.iter().map(|done| millis(done.ended - done.begun)).collect());
+        self.usual_ms = median(done.iter().map(|done| millis(done.wait())).collect());
         self.unavailable = troubles.refusals();
         self.unanswered = troubles.unanswered;
     }

@@ -19,6 +19,9 @@ use crate::report::Row;
 /// One test at a time.
 static STAGE: Mutex<()> = Mutex::const_new(());
 
+/// Commands decided before the next round.
+const BETWEEN_ROUNDS: usize = 200;
+
 static SEED: LazyLock<u64> = LazyLock::new(|| number("TURNSTILE_CHAOS_SEED").unwrap_or_else(from_the_clock));
 
 fn number(name: &str) -> Option<u64> {
@@ -98,6 +101,9 @@ pub async fn run(fault: Fault, act: impl AsyncFnMut(&mut Stage, u64) -> u64) {
         Err(panic) => Err(panic),
     };
     row.seconds = began.elapsed().as_secs();
+    if std::env::var_os("TURNSTILE_CHAOS_LOGS").is_some() {
+        fleet.print_logs();
+    }
     if let Err(panic) = &checked {
         fleet.print_logs();
         let text = panic.downcast_ref::<String>().cloned();
@@ -132,11 +138,17 @@ impl Stage {
     async fn play(&mut self, fault: &Fault, rounds: u64, mut act: impl AsyncFnMut(&mut Stage, u64) -> u64) {
         self.crowd.flowing().await;
         for round in 0..rounds {
+            self.crowd.busy(BETWEEN_ROUNDS).await;
             let since = Instant::now();
             let faults = act(self, round).await;
             self.crowd.flowing().await;
-            let wait = self.crowd.longest_since(since);
-            println!("{}: round {round}, {faults} faults, longest wait {wait:?}", fault.name);
+            let longest = self.crowd.longest_since(since);
+            let (wait, sent, what) = (longest.wait(), longest.sent, &longest.what);
+            let after = longest.begun.saturating_duration_since(since);
+            println!(
+                "{}: round {round}, {faults} faults; {wait:?} for {what:?}, begun {after:?} after, sent {sent}×",
+                fault.name
+            );
             self.row.add_round(faults, wait);
         }
         let troubles = self.crowd.troubles();
