@@ -194,7 +194,7 @@ pub async fn create_concert(
     security(()),
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("after" = Option<String>, Query, format = "uuid", description = "`next` of the page before"),
     ),
     responses(
         (status = 200, description = "One page", body = ConcertList),

@@ -153,7 +153,8 @@ fn build() -> Value {
             "description": "Development mode on a loopback address: the user's name; `admin` is an admin" },
     });
     document["components"]["parameters"] = json!({
-        "IdempotencyKey": { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 64 },
+        "IdempotencyKey": { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "minLength": 1, "maxLength": 64,
+            "pattern": "^[!-~]+$" },
             "description": "Names the command: a repeat with the same key and body gets the first outcome again, \
                 also after a crash; the same key with another body is `idempotency_key_reused`" },
         "Prefer": { "name": "Prefer", "in": "header", "schema": { "type": "string" }, "example": "wait=10",

@@ -124,7 +124,7 @@ pub fn next_of<T>(rows: &[T], limit: u32, id: impl Fn(&T) -> String) -> Option<S
     tag = "reservations",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("after" = Option<String>, Query, format = "uuid", description = "`next` of the page before"),
     ),
     responses((status = 200, description = "One page", body = ReservationList))
 )]
@@ -218,7 +218,7 @@ pub async fn pay_reservation(
     tag = "reservations",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("after" = Option<String>, Query, format = "uuid", description = "`next` of the page before"),
     ),
     responses((status = 200, description = "One page", body = PaymentList))
 )]

@@ -127,7 +127,7 @@ pub struct MovementRequest {
     #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 5000)]
     amount: i64,
     /// Kept with the entry.
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     reason: Option<String>,
 }
 
@@ -154,6 +154,7 @@ pub struct ScheduleRequest {
     #[schema(format = "date-time")]
     starts_at: String,
     /// In seconds.
+    #[schema(minimum = 1, maximum = 2_592_000)]
     duration: Option<i64>,
     #[schema(min_items = 1, max_items = 200)]
     sections: Vec<SectionRequest>,
@@ -196,6 +197,7 @@ pub struct QueueRequest {
     #[schema(minimum = 1)]
     admit_per_minute: Option<u32>,
     /// What becomes of who did not pay in time: `requeue` (the default) or `expire`.
+    #[schema(pattern = "^(requeue|expire)$")]
     on_timeout: Option<String>,
     /// A waiting user not seen for so long is dropped.
     #[schema(default = 180, minimum = 60)]
@@ -216,6 +218,7 @@ pub struct QueuePatch {
     #[schema(minimum = 1, maximum = 1_000_000)]
     admit_per_minute: Option<u32>,
     /// `requeue` or `expire`.
+    #[schema(pattern = "^(requeue|expire)$")]
     on_timeout: Option<String>,
     #[schema(minimum = 60, maximum = 86_400)]
     abandon_after_seconds: Option<i64>,

@@ -37,7 +37,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
     params(
         ("id" = String, Path, format = "uuid", description = "The date"),
         ("section" = Option<String>, Query, description = "Only this section's"),
-        ("status" = Option<String>, Query, description = "Only AVAILABLE, HELD or SOLD ones"),
+        ("status" = Option<String>, Query, pattern = "^(AVAILABLE|HELD|SOLD)$", description = "Only AVAILABLE, HELD or SOLD ones"),
     ),
     responses(
         (status = 200, description = "The seat map", body = SeatList),

@@ -152,7 +152,7 @@ pub async fn get_wallet(State(state): State<Arc<AppState>>, caller: Caller) -> R
     tag = "wallet",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("after" = Option<String>, Query, pattern = "^[0-9]{1,18}$", description = "`next` of the page before"),
     ),
     responses((status = 200, description = "One page", body = EntryList))
 )]
