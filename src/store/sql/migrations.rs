@@ -1,5 +1,5 @@
 //! The scripts in `migrations/`, embedded. By hand and not by `sqlx::migrate!`: the macro brings a second build of
-//! sqlx and SQLite, for the compiler, which made a clean release build a good minute longer.
+//! sqlx and SQLite, for the compiler, into every clean build.
 
 use std::borrow::Cow;
 
