@@ -276,9 +276,10 @@ fn append_to_seats(directory: &TempDir, value: &'static [u8]) {
 
 /// Starts the server until the list of dead letters has so many lines, and stops it.
 fn run_until_dead_letters(directory: &TempDir, settings: &[(&str, &str)], lines: usize) -> String {
-    let server = Server::start(directory, &[]);
+    let mut server = Server::start(directory, &[]);
     let began = Instant::now();
     loop {
+        assert_eq!(server.child.try_wait().expect("it is ours"), None, "the server has ended");
         let listed = text(&run(&["dead-letters", "list"], settings));
         if listed.lines().filter(|line| line.contains("seats.0.")).count() == lines {
             server.stop();

@@ -8,6 +8,7 @@ mod plans;
 mod tests;
 mod writer;
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use self::bulk::{Statement, Statements};
@@ -34,6 +36,7 @@ const DOOR_READERS: u32 = 4;
 const READER_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait for a lock held by another process, a backup for instance.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// See the module.
 pub struct SqliteStore {
@@ -46,8 +49,10 @@ impl SqliteStore {
     /// Opens or creates the file and brings its tables up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let options = options(path);
+        let opening = alone(path).await?;
         let mut connection = options.connect().await.map_err(store_error)?;
         migrate(&mut connection).await?;
+        drop(opening);
         let readers = options.clone().create_if_missing(false).pragma("query_only", "on");
         let pool = |connections| {
             let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(READER_WAIT);
@@ -77,6 +82,23 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // After a burst the WAL shrinks to this again.
         .pragma("journal_size_limit", "67108864")
         .disable_statement_logging()
+}
+
+/// One process at a time makes or changes the tables: SQLite has no lock that spans several migrations, and two that
+/// found a new file together would both create it. The lock goes with the returned file.
+async fn alone(path: &Path) -> Result<File, StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-opening");
+    let file = File::options().create(true).truncate(false).write(true).open(&beside);
+    let file = file.map_err(|error| StoreError::Unavailable(format!("{}: {error}", beside.display())))?;
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_WAIT => sleep(LOCK_RETRY).await,
+            Err(error) => return Err(StoreError::Unavailable(format!("{}: {error}", beside.display()))),
+        }
+    }
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {

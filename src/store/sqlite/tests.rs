@@ -53,6 +53,16 @@ fn batch(of: LanePartition, progress: &Progress, outcome_bytes: usize) -> Commit
 }
 
 #[tokio::test]
+async fn many_may_open_a_new_store_at_the_same_time() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("store.db");
+    // Each has a thread of its own, as processes would.
+    for opened in join_all((0..8).map(|_| SqliteStore::open(&path))).await {
+        assert_eq!(opened.map(drop), Ok(()));
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_unavailable_loses_nothing_and_passes() {
     let (store, _directory) = open().await;
     let of = partition(0);
