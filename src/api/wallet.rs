@@ -20,6 +20,7 @@ use super::submit::{Ask, submit};
 use crate::domain::Body;
 use crate::domain::command::{ChargeWallet, DebitWallet};
 use crate::domain::wallet::{Entry, REASON_MAX};
+use crate::wire::check_reason;
 use crate::wire::time::rfc3339;
 
 /// A charge or a debit as asked for.
@@ -83,9 +84,18 @@ impl From<Entry> for EntryObject {
 fn movement(body: &Value) -> Result<Movement, Problem> {
     let mut fields = Fields::of(body)?;
     let amount = fields.amount("amount");
-    let reason = fields.optional("reason", |fields, name| fields.text(name, REASON_MAX).map(str::to_owned));
+    let reason = fields.optional("reason", reason);
     let movement = amount.zip(reason).map(|(amount, reason)| Movement { amount, reason });
     fields.finish(movement)
+}
+
+/// What the owner's reader takes and nothing else: a command it cannot read would never be decided.
+fn reason(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+    let text = fields.text(name, REASON_MAX)?;
+    match check_reason(text) {
+        Ok(()) => Some(text.to_owned()),
+        Err(why) => fields.reject(name, why),
+    }
 }
 
 /// Puts money into the caller's wallet; the first charge makes it.
@@ -188,6 +198,7 @@ mod tests {
             (json!({"amount": 1, "reason": ""}), "invalid_fields", "/reason"),
             (json!({"amount": 1, "reason": "x".repeat(201)}), "invalid_fields", "/reason"),
             (json!({"amount": 1, "reason": "a\u{0}"}), "invalid_fields", "/reason"),
+            (json!({"amount": 1, "reason": "two\nlines"}), "invalid_fields", "/reason"),
             (json!(null), "invalid_fields", ""),
         ] {
             let problem = movement(&body).err().unwrap();

@@ -28,6 +28,16 @@ impl DecodeError {
     }
 }
 
+/// What parsers say is for people to read; the reason of a dead letter travels in a header.
+fn cut(mut said: String) -> String {
+    const SAID_MAX: usize = 200;
+    if let Some((end, _)) = said.char_indices().nth(SAID_MAX) {
+        said.truncate(end);
+        said.push('…');
+    }
+    said
+}
+
 /// A stranger's text for an error message: escaped, so that it cannot break a log line or a database, and cut short.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN_MAX: usize = 64;
@@ -47,7 +57,8 @@ impl<'a> Fields<'a> {
     /// The object in `bytes`, which must be UTF-8 and hold nothing else.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::new("not UTF-8"))?;
-        serde_json::from_str(text).map_err(|error| DecodeError(format!("not a JSON object: {error}").into()))
+        // A text in place of an object is quoted in the error, however long it is.
+        serde_json::from_str(text).map_err(|error| DecodeError(cut(format!("not a JSON object: {error}")).into()))
     }
 
     fn find(&self, name: &str) -> Result<Option<&'a RawValue>, DecodeError> {
@@ -167,7 +178,17 @@ read_by_serde! {
     bool: "not true or false";
     Vec<u32>: "not a list of integers of 0 to 4294967295";
     Vec<u64>: "not a list of integers of 0 or more";
-    String: "not a text";
+}
+
+/// Without U+0000, which PostgreSQL cannot hold in a text: two stores must not differ in what a log gives.
+impl Field for String {
+    fn read(json: &str) -> Result<Self, Cow<'static, str>> {
+        match serde_json::from_str::<String>(json) {
+            Ok(text) if text.contains('\0') => Err("holds U+0000".into()),
+            Ok(text) => Ok(text),
+            Err(_) => Err("not a text".into()),
+        }
+    }
 }
 
 /// A text that mostly needs no copy.

@@ -102,3 +102,44 @@ async fn f33_wrong_holds_and_payments_say_which_field() {
 async fn post(door: &Door, path: &str, body: impl Into<reqwest::Body>) -> Answer {
     send(door.request(Method::POST, path).header("content-type", "application/json").body(body)).await
 }
+
+/// Wherever text comes in. Query and headers are none of them: what is read from there has a form of its own.
+#[tokio::test]
+async fn no_text_may_hold_nul() {
+    let door = Door::open().await;
+    let id = Uuid::now_v7();
+    let section = json!({"name": "A\0", "seats": 5, "price": 100});
+    let schedule = |member: &str, value: Value| {
+        let mut body =
+            json!({"starts_at": "2099-01-01T00:00:00Z", "sections": [{"name": "A", "seats": 5, "price": 100}]});
+        body[member] = value;
+        body
+    };
+    for (path, body, pointer) in [
+        ("/v1/wallet/charges".to_owned(), json!({"amount": 1, "reason": "a\0b"}), "/reason"),
+        ("/v1/wallet/debits".to_owned(), json!({"amount": 1, "reason": "\0"}), "/reason"),
+        ("/v1/concerts".to_owned(), json!({"title": "a\0"}), "/title"),
+        ("/v1/concerts".to_owned(), json!({"title": "a", "description": "\0b"}), "/description"),
+        (format!("/v1/concerts/{id}/schedules"), schedule("sections", json!([section])), "/sections/0/name"),
+        (format!("/v1/concerts/{id}/schedules"), schedule("starts_at", json!("2099-01-01T00:00:00Z\0")), "/starts_at"),
+        (
+            format!("/v1/concerts/{id}/schedules"),
+            schedule(
+                "queue",
+                json!({"max_active": 1, "active_ttl_seconds": 60, "max_waiting": 1, "on_timeout": "expire\0"}),
+            ),
+            "/queue/on_timeout",
+        ),
+        (format!("/v1/schedules/{id}/holds"), json!({"seats": ["A-1\0"]}), "/seats/0"),
+        (format!("/v1/schedules/{id}/holds"), json!({"section": "A\0", "best_available": 1}), "/section"),
+    ] {
+        let request = door.bare(Method::POST, &path).header("x-user-id", "admin").json(&body);
+        let answer = send(request).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (422, "invalid_fields"), "{path} {body}");
+        assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{path} {body}");
+    }
+    assert_eq!(door.wallet_commands().await, 0);
+    for path in ["/v1/wallet/entries?after=1%00", "/v1/requests/%00", "/v1/requests/%00?position=seats.0.1%00"] {
+        assert_eq!(door.get(path).await.status, 400, "{path}");
+    }
+}

@@ -63,7 +63,8 @@ fn a_refusal_says_what_is_wrong() {
         ("{}".into(), "field type: missing"),
         (r#"{"type":7}"#.into(), "field type: not a text"),
         (r#"{"type":"steal_seats","version":1}"#.into(), r#"unknown type "steal_seats""#),
-        (r#"{"type":"a\u0000b"}"#.into(), r#"unknown type "a\0b""#),
+        (r#"{"type":"a\u0000b"}"#.into(), "field type: holds U+0000"),
+        (r#"{"type":"a\u0001b"}"#.into(), r#"unknown type "a\u{1}b""#),
         (r#"{"type":"tick"}"#.into(), "field version: missing"),
         (r#"{"type":"tick","version":2}"#.into(), "unknown version 2 of tick"),
         (r#"{"type":"tick","version":1}"#.into(), "field request_id: missing"),
@@ -84,6 +85,34 @@ fn a_refusal_says_what_is_wrong() {
     }
 }
 
+/// Each text of each command, ids and all.
+#[test]
+fn no_text_of_a_command_may_hold_nul() {
+    for (name, command) in samples::commands() {
+        let json: serde_json::Value = serde_json::from_slice(&encode(&command)).unwrap();
+        let mut texts = Vec::new();
+        collect_texts(&json, String::new(), &mut texts);
+        assert!(texts.len() >= 2, "{name} has a type and an id at least");
+        for pointer in texts {
+            let mut spoilt = json.clone();
+            let text = spoilt.pointer_mut(&pointer).unwrap();
+            *text = format!("{}\0", text.as_str().unwrap()).into();
+            let spoilt = spoilt.to_string();
+            assert!(refused(&spoilt).contains("holds U+0000"), "{pointer} of {spoilt}");
+        }
+    }
+}
+
+fn collect_texts(value: &serde_json::Value, pointer: String, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| collect_texts(value, format!("{pointer}/{name}"), found));
+        }
+        serde_json::Value::String(_) => found.push(pointer),
+        _ => {}
+    }
+}
+
 #[test]
 fn other_encodings_and_large_records_are_refused() {
     assert_eq!(decode(b"{\"type\":\"\xff\"}").unwrap_err().to_string(), "not UTF-8");
@@ -91,6 +120,8 @@ fn other_encodings_and_large_records_are_refused() {
     assert_eq!(decode(&large).unwrap_err().to_string(), "65537 bytes, at most 65536 are allowed");
     let long_type = format!(r#"{{"type":"{}"}}"#, "x".repeat(60_000));
     assert!(refused(&long_type).len() < 100);
+    let text_for_object = refused(&format!("{:?}", "x".repeat(60_000)));
+    assert!(text_for_object.starts_with("not a JSON object: invalid type: string") && text_for_object.len() < 300);
 }
 
 #[test]
@@ -103,7 +134,8 @@ fn limits_of_each_command_are_checked() {
         refused(&wallet(&format!(r#""amount":1,"reason":"{long}""#))),
         "field reason: longer than 200 characters"
     );
-    assert_eq!(refused(&wallet(r#""amount":1,"reason":"a\u0000""#)), "field reason: holds a control character");
+    assert_eq!(refused(&wallet(r#""amount":1,"reason":"a\u0000""#)), "field reason: holds U+0000");
+    assert_eq!(refused(&wallet(r#""amount":1,"reason":"a\n""#)), "field reason: holds a control character");
     assert!(decode(wallet(r#""amount":-1,"reason":null"#).as_bytes()).is_ok());
 
     let open = |seats: &str, ttl: &str| {
