@@ -9,6 +9,9 @@ mod expected;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::domain::{LogTime, Position};
 use crate::log::{LanePartition, Log, ReadError, Record, Timestamp, Topic};
@@ -24,6 +27,9 @@ use expected::{Expected, Match};
 const READ_RECORDS_MAX: usize = 5_000;
 const READ_BYTES_MAX: usize = 8 << 20;
 const PAGE_ROWS: u32 = 5_000;
+/// A log that is away so long will not come back for this audit.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+const AWAY_RETRY: Duration = Duration::from_millis(200);
 
 /// How the audit goes on, for whoever watches.
 #[derive(Debug, Clone, Copy)]
@@ -165,13 +171,18 @@ impl Audit<'_> {
     ) -> Result<(), AuditError> {
         let mut replay = Replay::new(partition, self.log.partitions());
         let mut stamped = true;
+        let mut heard_at = Instant::now();
         let mut reader = self.log.read(Topic::Lane(partition.lane), partition.partition, 0).await?;
         while replay.progress().next_offset < stored.next_offset {
             let mut records = match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
                 Ok(records) => records,
-                Err(ReadError::Unavailable(_)) => continue,
+                Err(ReadError::Unavailable(_)) if heard_at.elapsed() < AWAY_MAX => {
+                    sleep(AWAY_RETRY).await;
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
+            heard_at = Instant::now();
             // What lies beyond is not decided yet.
             records.retain(|record| record.offset < stored.next_offset);
             if records.is_empty() {

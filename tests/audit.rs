@@ -1,8 +1,11 @@
 //! The audit on the embedded pair: a store that is what its log says, and one in which a byte was changed.
 
-use std::path::Path;
+#[path = "audit/crowd.rs"]
+mod crowd;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -14,7 +17,7 @@ use turnstile::domain::command::{
 use turnstile::domain::queue::{Limits, OnTimeout};
 use turnstile::domain::{LogTime, RequestId, ScheduleId};
 use turnstile::log::embedded::EmbeddedLog;
-use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
+use turnstile::log::{AppendFuture, Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps};
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
@@ -23,22 +26,30 @@ use turnstile::store::sqlite::SqliteStore;
 use turnstile::{store, wire};
 use uuid::Uuid;
 
-const COUNTS: PartitionCounts = PartitionCounts { seats: 2, wallets: 2, queues: 1, outcomes: 1, dead_letters: 1 };
+/// As the program has them by default, so that it can be asked about a directory that a test has left.
+const COUNTS: PartitionCounts = PartitionCounts { seats: 4, wallets: 4, queues: 2, outcomes: 4, dead_letters: 1 };
 
 struct House {
-    _directory: tempfile::TempDir,
     log: EmbeddedLog,
     store: Arc<SqliteStore>,
-    path: std::path::PathBuf,
+    path: PathBuf,
+    /// Removed with the house.
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl House {
     async fn open() -> House {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store.db");
-        let log = EmbeddedLog::open(&directory.path().join("log.db"), COUNTS, Clock::System).await.unwrap();
+        let house = House::at(directory.path()).await;
+        House { _directory: Some(directory), ..house }
+    }
+
+    /// What is kept there stays.
+    async fn at(directory: &Path) -> House {
+        let path = directory.join("store.db");
+        let log = EmbeddedLog::open(&directory.join("log.db"), COUNTS, Clock::System).await.unwrap();
         let store = Arc::new(SqliteStore::open(&path).await.unwrap());
-        House { _directory: directory, log, store, path }
+        House { log, store, path, _directory: None }
     }
 
     async fn append(&self, topic: Topic, partition: u32, value: Vec<u8>) {
@@ -46,16 +57,22 @@ impl House {
         self.log.append(topic, partition, record).await.unwrap();
     }
 
-    async fn send(&self, body: Body) {
+    fn append_command(&self, body: Body) -> AppendFuture {
         let key = body.routing_key();
         let topic = Topic::Lane(key.lane());
-        let partition = wire::partition_for(&key.to_string(), COUNTS.of(topic));
+        let key = key.to_string();
+        let partition = wire::partition_for(&key, COUNTS.of(topic));
         let command = Command { request_id: RequestId(Uuid::now_v7()), body };
-        self.append(topic, partition, wire::command::encode(&command)).await;
+        let record = NewRecord { key: key.into(), value: wire::encode(&command).into(), headers: Vec::new() };
+        self.log.append(topic, partition, record)
     }
 
-    /// Runs a worker until everything is decided and published.
-    async fn decide(&self) {
+    async fn send(&self, body: Body) {
+        self.append_command(body).await.unwrap();
+    }
+
+    /// Runs a worker until everything is decided and published, so long at most.
+    async fn decide(&self, within: Duration) {
         let shutdown = CancellationToken::new();
         let deps = Deps {
             log: Arc::new(self.log.clone()),
@@ -66,10 +83,10 @@ impl House {
         let worker = tokio::spawn(processor::run(deps, processor::Settings::default(), shutdown.clone()));
         let waiting = async {
             while !self.is_decided().await {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("everything is decided in time");
+        tokio::time::timeout(within, waiting).await.expect("everything is decided in time");
         shutdown.cancel();
         worker.await.unwrap().unwrap();
     }
@@ -134,7 +151,7 @@ async fn a_small_sale(house: &House) {
         house.send(Body::HoldSeats(HoldSeats { schedule_id, section: section(), user_id: user_id(), choice })).await;
     }
     house.append(Topic::Lane(turnstile::domain::Lane::Wallets), 0, b"rubbish".to_vec()).await;
-    house.decide().await;
+    house.decide(Duration::from_secs(60)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,4 +206,27 @@ async fn f45_audit_finds_the_first_difference_between_log_and_store() {
     house.tamper("delete from wallet_entry where user_id = 'user-3' and number = 1").await;
     let first = house.audit().await.first.expect("a row is missing");
     assert!(first.to_string().starts_with("at wallets.") && first.what.contains("wallet_entry"), "{first}");
+}
+
+/// `TURNSTILE_AUDIT_COMMANDS` says how many (default 1,000,000), `TURNSTILE_AUDIT_DIR` where they stay for
+/// `turnstile audit` to be asked about them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures: a million commands take minutes"]
+async fn a_million_commands_are_decided_again() {
+    let of = std::env::var("TURNSTILE_AUDIT_COMMANDS").map_or(1_000_000, |count| count.parse().unwrap());
+    let house = match std::env::var_os("TURNSTILE_AUDIT_DIR") {
+        Some(directory) => {
+            std::fs::create_dir_all(&directory).unwrap();
+            House::at(Path::new(&directory)).await
+        }
+        None => House::open().await,
+    };
+    crowd::sell(&house, of).await;
+    let began = Instant::now();
+    let report = house.audit().await;
+    let rate = report.records as f64 / began.elapsed().as_secs_f64();
+    println!("{} records, {} rows, {rate:.0} records a second", report.records, report.rows);
+    assert!(report.is_clean(), "{:?}", report.first);
+    assert!(report.records >= u64::from(of) * 9 / 10, "{report:?}");
+    house.log.close().await;
 }
