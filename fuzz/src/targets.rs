@@ -3,23 +3,13 @@
 
 #![allow(dead_code)]
 
-use std::cell::RefCell;
-use std::sync::Arc;
+mod http;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Request};
-use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use turnstile::api::queue::token::{Claim, Signer};
-use turnstile::api::{self, AppState};
 use turnstile::domain::{Position, ScheduleId, SectionName, UserId};
-use turnstile::log::PartitionCounts;
-use turnstile::log::memory::MemoryLog;
-use turnstile::runtime::clock::Clock;
-use turnstile::runtime::health::Health;
-use turnstile::store::memory::MemoryStore;
 use turnstile::wire;
+
+pub use http::http;
 
 /// Record values of command and outcome topics. What is understood reads back equal from its own bytes.
 pub fn record(bytes: &[u8]) {
@@ -69,78 +59,4 @@ pub fn token(bytes: &[u8]) {
     let sequence = u64::from_be_bytes(*sequence);
     let claim = Claim { schedule_id: ScheduleId(uuid::Uuid::from_u128(u128::from(sequence))), user_id, sequence };
     assert_eq!(signer.verify(&signer.sign(&claim)), Some(claim));
-}
-
-const ID: &str = "0192e4b0-0000-7000-8000-00000000005c";
-/// Requests to one front door before it is made anew: its log in memory grows.
-const REQUESTS_MAX: u32 = 10_000;
-
-struct Door {
-    runtime: tokio::runtime::Runtime,
-    service: TowerToHyperService<Router>,
-    requests: u32,
-}
-
-thread_local! {
-    static DOOR: RefCell<Option<Door>> = const { RefCell::new(None) };
-}
-
-fn open() -> Door {
-    let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, outcomes: 1, dead_letters: 1 };
-    let log = Arc::new(MemoryLog::new(counts, Clock::System));
-    let settings = api::Settings { user_per_second: 1_000_000, user_burst: 1_000_000, ..api::Settings::default() };
-    let state = AppState::new(log, Arc::new(MemoryStore::new()), Clock::System, Health::default(), settings);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let service = TowerToHyperService::new(api::router(state.unwrap_or_else(|_| panic!("dev mode needs no keys"))));
-    Door { runtime, service, requests: 0 }
-}
-
-/// `{route byte}{header value}\n{body}` to every kind of path: the answer is never a 5xx but for "not now".
-pub fn http(bytes: &[u8]) {
-    let Some((route, rest)) = bytes.split_first() else { return };
-    let split = rest.iter().position(|byte| *byte == b'\n').unwrap_or(0);
-    let (header, body) = rest.split_at(split);
-    let paths = [
-        ("POST", "/v1/wallet/charges".to_owned()),
-        ("POST", "/v1/wallet/debits".to_owned()),
-        ("POST", format!("/v1/schedules/{ID}/holds")),
-        ("POST", "/v1/concerts".to_owned()),
-        ("PATCH", format!("/v1/schedules/{ID}/queue")),
-        ("POST", format!("/v1/reservations/{ID}/payment")),
-        ("GET", format!("/v1/requests/{ID}?position={}", plain(header))),
-        ("GET", format!("/v1/reservations?limit=2&after={}", plain(header))),
-        ("GET", format!("/v1/{}", plain(header))),
-        ("POST", format!("/v1/concerts/{ID}/schedules")),
-    ];
-    let headers = ["idempotency-key", "prefer", "queue-token", "x-user-id", "content-type", "traceparent"];
-    let (method, path) = &paths[usize::from(*route) % paths.len()];
-    let name = headers[usize::from(*route) / paths.len() % headers.len()];
-    let mut request = Request::builder().method(*method).uri(path);
-    for (name, value) in [("x-user-id", "admin"), ("content-type", "application/json")] {
-        request = request.header(name, value);
-    }
-    let Ok(mut request) = request.body(Body::from(body.to_vec())) else { return };
-    if let Ok(value) = HeaderValue::from_bytes(header)
-        && name != "prefer"
-    {
-        request.headers_mut().insert(HeaderName::from_static(name), value);
-    }
-    DOOR.with_borrow_mut(|slot| {
-        let door = slot.take().filter(|door| door.requests < REQUESTS_MAX);
-        let mut door = door.unwrap_or_else(open);
-        door.requests += 1;
-        let answer = door.runtime.block_on(door.service.call(request));
-        let status = answer.unwrap_or_else(|never| match never {}).status().as_u16();
-        assert!(status < 500 || status == 503, "{method} {path} was answered {status}");
-        *slot = Some(door);
-    });
-}
-
-/// What can stand in a URL.
-fn plain(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .filter(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(byte))
-        .map(|b| char::from(*b))
-        .collect()
 }
