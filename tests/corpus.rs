@@ -37,6 +37,11 @@ fn records_are_understood_or_refused() {
 }
 
 #[test]
+fn no_record_stops_its_owner() {
+    run("owner", 8, targets::owner);
+}
+
+#[test]
 fn every_key_has_a_partition_and_what_prints_reads_back() {
     run("routing", 100, targets::routing);
 }

@@ -4,12 +4,15 @@
 #![allow(dead_code)]
 
 mod http;
+mod owner;
 
 use turnstile::api::queue::token::{Claim, Signer};
 use turnstile::domain::{Position, ScheduleId, SectionName, UserId};
 use turnstile::wire;
 
-pub use http::http;
+// Each binary uses one of the targets.
+#[allow(unused_imports)]
+pub use {http::http, owner::owner};
 
 /// Record values of command and outcome topics. What is understood reads back equal from its own bytes.
 pub fn record(bytes: &[u8]) {
