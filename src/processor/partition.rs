@@ -163,16 +163,8 @@ impl Owner {
         let progress =
             retried("acquire", partition, || context.deps.store.acquire(partition, &context.settings.owner)).await?;
         let topic = Topic::Lane(partition.lane);
-        let end = loop {
-            match context.deps.log.end_offset(topic, partition.partition).await {
-                Ok(end) => break end,
-                Err(ReadError::Unavailable(reason)) => {
-                    warn!(%partition, reason, "the log's end cannot be read");
-                    Backoff::new().wait().await;
-                }
-                Err(error) => return Err(error.to_string()),
-            }
-        };
+        let log = &context.deps.log;
+        let end = readable(partition, || log.end_offset(topic, partition.partition)).await?;
         if progress.next_offset > end {
             return Err(format!(
                 "the store is ahead of the log: it has decided everything before offset {}, the log ends at {end}. \
@@ -180,7 +172,7 @@ impl Owner {
                 progress.next_offset
             ));
         }
-        let reader = membership.open(partition, progress.next_offset).await.map_err(|error| error.to_string())?;
+        let reader = readable(partition, || membership.open(partition, progress.next_offset)).await?;
         let timers = due_timers(&context, partition).await?;
         let (publish, relay) = match context.settings.relay {
             RelayMode::External => (None, None),
@@ -195,6 +187,24 @@ impl Owner {
         #[cfg(feature = "planted-faults")]
         let memory = super::planted::kept_memory(partition).unwrap_or(memory);
         Ok(Owner { context, membership, partition, reader, progress, memory, timers, committing: None, publish, relay })
+    }
+}
+
+/// Asks the log until it answers: a broker that is away for a moment is no reason to park the partition.
+async fn readable<T, F>(partition: LanePartition, ask: impl Fn() -> F) -> Result<T, String>
+where
+    F: Future<Output = Result<T, ReadError>>,
+{
+    let mut backoff = Backoff::new();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(ReadError::Unavailable(reason)) => {
+                warn!(%partition, reason, "the log cannot be read");
+                backoff.wait().await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
     }
 }
 

@@ -148,8 +148,8 @@ impl KafkaSettings {
             .set("group.id", &self.group)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", session_ms.to_string())
-            // Four chances to be heard.
-            .set("heartbeat.interval.ms", (session_ms / 4).clamp(1, 3000).to_string())
+            // Members hear of a rebalance by the answer to a heartbeat, and partitions that move have no owner meanwhile.
+            .set("heartbeat.interval.ms", (session_ms / 12).clamp(1, 500).to_string())
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false");
         if let Some(instance_id) = &self.instance_id {

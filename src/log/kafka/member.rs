@@ -30,9 +30,10 @@ use crate::domain::Lane;
 use crate::log::news::News;
 use crate::log::{GroupEvent, LanePartition, Membership, PartitionReader, ReadError, Topic};
 
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 /// Offsets go to Kafka this often. They are for dashboards only, the store's are the truth.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+const WAKE_EVERY: Duration = Duration::from_millis(100);
 const LEAVE_MAX: Duration = Duration::from_secs(10);
 
 /// What the thread, its callbacks and the owner share.
@@ -193,6 +194,7 @@ struct Work {
     lanes: Lanes,
     shared: Arc<Shared>,
     next_report: Instant,
+    next_wake: Instant,
 }
 
 impl Work {
@@ -211,6 +213,7 @@ impl Work {
             let now = Instant::now();
             self.answer_revocation(now);
             self.send_reports(now);
+            self.wake_client(now);
             let before = self.shared.lock().rebalances;
             match self.consumer.poll(Duration::ZERO) {
                 Some(Err(_)) => {
@@ -268,6 +271,15 @@ impl Work {
     fn answer(&self, revoking: &Revoking) {
         let all = revoking.all.iter().map(|partition| (*partition, Offset::Invalid));
         unassign(&self.consumer, &self.lanes.list(all));
+    }
+
+    /// librdkafka looks at the state of its membership when an event arrives and otherwise once a second: heartbeats and
+    /// joins that are due would wait for that. Any question to its main thread is such an event, and this one is cheap.
+    fn wake_client(&mut self, now: Instant) {
+        if now >= self.next_wake {
+            self.next_wake = now + WAKE_EVERY;
+            let _ = self.consumer.assignment();
+        }
     }
 
     /// Not while a revocation is open: librdkafka would wait for the commit before it goes on.
@@ -334,7 +346,13 @@ impl KafkaMember {
         consumer.set_nonempty_callback(move || wake.unpark());
         let topics: Vec<&str> = lanes.0.iter().map(|(_, name)| name.as_str()).collect();
         let subscribed = consumer.subscribe(&topics);
-        let work = Work { consumer, lanes: lanes.clone(), shared: Arc::clone(&shared), next_report: Instant::now() };
+        let work = Work {
+            consumer,
+            lanes: lanes.clone(),
+            shared: Arc::clone(&shared),
+            next_report: Instant::now(),
+            next_wake: Instant::now(),
+        };
         give.send(work).map_err(|_| unavailable("the membership's thread has ended".to_owned()))?;
         let member = KafkaMember { shared, leave: Some(leave), thread, readers, settings: settings.clone() };
         // If it failed, dropping the member ends the thread.
