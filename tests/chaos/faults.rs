@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{interval, sleep};
 
+use crate::flood::Flood;
 use crate::proxy::Cut;
-use crate::stage::{Fault, Stage, run};
+use crate::stage::{Fault, Stage, number, run};
 
 const PLAIN: Fault =
     Fault { order: 0, name: "", workers: 2, proxied: false, restarts_services: false, unnoticed: false };
@@ -160,6 +161,28 @@ async fn worker_added() {
         let victim = stage.dice.pick(stage.fleet.workers.len());
         stage.fleet.stop_worker(victim).await;
         2
+    })
+    .await;
+}
+
+/// Thousands of commands a second go on while partitions move: none of them may fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scaled_and_restarted_in_a_flood() {
+    let rate = number("TURNSTILE_CHAOS_RATE").unwrap_or(5_000);
+    let fault = Fault { order: 11, name: "a worker added and all restarted in a flood", unnoticed: true, ..PLAIN };
+    run(fault, async |stage: &mut Stage, _| {
+        let flood = Flood::start(&stage.fleet.doors[0].base, rate).await;
+        stage.fleet.start_worker().await;
+        stage.crowd.flowing().await;
+        let workers = stage.fleet.workers.len();
+        for _ in 0..workers {
+            stage.fleet.stop_worker(0).await;
+            stage.fleet.start_worker().await;
+            stage.crowd.flowing().await;
+        }
+        println!("{}", flood.ended().await);
+        stage.fleet.stop_worker(0).await;
+        workers as u64 + 1
     })
     .await;
 }

@@ -5,6 +5,7 @@
 //! faults ── what is done to whom ──> stage ── rounds, waits, checks ──> report (docs/chaos.md)
 //!                                      ├── crowd: users at work, who repeat what was not answered
 //!                                      ├── fleet: the processes          pair: Kafka and PostgreSQL
+//!                                      ├── flood: thousands of commands a second besides
 //!                                      └── proxy: cuts and holds commits on their way to PostgreSQL
 //! ```
 //!
@@ -15,6 +16,7 @@ mod crowd;
 mod dice;
 mod faults;
 mod fleet;
+mod flood;
 mod pair;
 mod proxy;
 mod report;

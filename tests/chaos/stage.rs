@@ -24,7 +24,7 @@ const BETWEEN_ROUNDS: usize = 200;
 
 static SEED: LazyLock<u64> = LazyLock::new(|| number("TURNSTILE_CHAOS_SEED").unwrap_or_else(from_the_clock));
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }

@@ -11,6 +11,7 @@ mod payment;
 mod queue;
 mod queue_crash;
 mod queue_order;
+mod queue_polls;
 mod readme;
 mod seat_stream;
 mod seats;

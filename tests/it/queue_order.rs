@@ -35,12 +35,15 @@ async fn f05_f09_places_are_the_order_of_the_log(system: &System) {
     let began = Instant::now();
     system.start().await;
     let store = system.open_store().await;
-    until("all joins to be decided", async || {
-        let progress = store.progress(partition).await.map_err(|error| error.to_string())?;
-        let decided = progress.map_or(0, |progress| progress.next_offset);
-        if decided >= end { Ok(()) } else { Err(format!("{decided} of {end}")) }
-    })
-    .await;
+    let mut decided = 0;
+    while decided < end {
+        decided = until("more joins to be decided", async || {
+            let progress = store.progress(partition).await.map_err(|error| error.to_string())?;
+            let now = progress.map_or(0, |progress| progress.next_offset);
+            if now > decided { Ok(now) } else { Err(format!("{now} of {end}")) }
+        })
+        .await;
+    }
     let took = began.elapsed();
     let rate = f64::from(joins()) / took.as_secs_f64();
     println!("{:?}: {} joins decided in {took:?}, the start included: {rate:.0} a second", system.pair, joins());
