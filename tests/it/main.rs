@@ -3,6 +3,7 @@
 //! Every scenario is a module of two tests: `embedded`, which needs nothing, and `real` on Apache Kafka and PostgreSQL,
 //! which runs when `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name them.
 
+mod audit;
 mod crash;
 mod foreign;
 mod harness;

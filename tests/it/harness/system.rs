@@ -22,7 +22,7 @@ pub struct System {
     pub name: String,
     pub client: Client,
     /// Removed with the system.
-    _data_dir: TempDir,
+    data_dir: TempDir,
     env: Vec<(String, String)>,
     pub services: Option<Services>,
     servers: Mutex<Vec<Server>>,
@@ -51,7 +51,7 @@ impl System {
             pair: if services.is_some() { Pair::Real } else { Pair::Embedded },
             name: name.to_owned(),
             client: Client::new(),
-            _data_dir: directory,
+            data_dir: directory,
             env,
             services,
             servers: Mutex::default(),
@@ -60,6 +60,10 @@ impl System {
 
     pub fn env(&self) -> &[(String, String)] {
         &self.env
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.path()
     }
 
     /// The configuration as the program reads it.
