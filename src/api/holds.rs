@@ -15,10 +15,10 @@ use super::extract::{JsonBody, PathId};
 use super::fields::Fields;
 use super::problem::Problem;
 use super::schema::{HoldRequest, RequestObject};
-use super::submit::{Ask, submit};
+use super::submit::{Ask, is_repeat, submit};
 use crate::domain::command::{Choice, HoldSeats};
 use crate::domain::section::{SEATS_MAX, SEATS_PER_HOLD_MAX};
-use crate::domain::{Body, ScheduleId, SectionName};
+use crate::domain::{Body, Code, ScheduleId, SectionName};
 
 /// What a hold asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,9 +50,15 @@ pub async fn hold_seats(
 ) -> Result<Response, Problem> {
     let Wanted { section, choice } = wanted(&body)?;
     let schedule_id = ScheduleId(id);
-    admission::check(&state, &caller, schedule_id, admission::queue_token(&headers)?).await?;
     let hold = HoldSeats { schedule_id, section, user_id: caller.user.clone(), choice };
-    submit(&state, &caller, &ask, Body::HoldSeats(hold)).await
+    let body = Body::HoldSeats(hold);
+    if let Err(problem) = admission::check(&state, &caller, schedule_id, admission::queue_token(&headers)?).await {
+        // A hold that was let in once gets its outcome again, whatever became of the place since.
+        if problem.code != Code::NotAdmitted.as_str() || !is_repeat(&state, &caller.user, &ask, &body).await? {
+            return Err(problem);
+        }
+    }
+    submit(&state, &caller, &ask, body).await
 }
 
 fn wanted(body: &Value) -> Result<Wanted, Problem> {

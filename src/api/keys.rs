@@ -149,6 +149,13 @@ impl RecentKeys {
         }
     }
 
+    /// Whether the log is known to have this very command.
+    pub fn has_appended(&self, request_id: RequestId, fingerprint: u64) -> bool {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = table.entries.get(&request_id);
+        entry.is_some_and(|entry| entry.position.is_some() && entry.fingerprint == fingerprint)
+    }
+
     /// One append certainly did not happen: the key is free again, unless another repeat is or may be on the log.
     pub fn release(&self, request_id: RequestId) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

@@ -105,6 +105,18 @@ pub async fn publish(state: &AppState, user: &UserId, ask: &Ask, body: Body) -> 
     Ok(Answer::Pending { request_id, position })
 }
 
+/// Whether this very command is known to have been published under this key before.
+pub async fn is_repeat(state: &AppState, user: &UserId, ask: &Ask, body: &Body) -> Result<bool, Problem> {
+    let Some(key) = &ask.key else { return Ok(false) };
+    let (request_id, fingerprint) = (key.request_id(user), command::fingerprint(body));
+    if state.keys.has_appended(request_id, fingerprint) {
+        return Ok(true);
+    }
+    // A read of one's own: it counts as a command would.
+    state.users.take(user)?;
+    Ok(state.store.request(request_id).await?.is_some_and(|row| row.fingerprint == fingerprint))
+}
+
 /// The stored request of a repeat, or 422 when it was another command.
 fn repeated(request_id: RequestId, fingerprint: u64, row: RequestRow) -> Result<RequestView, Problem> {
     if row.fingerprint != fingerprint && !planted(Fault::KeyForAnyBody) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::memory::{Memory, Seen};
 use super::outbox::Outbox;
 use crate::domain::decision::RowKey;
-use crate::domain::{Arrival, Change, Code, Command, Decision, LogTime, Refusal, RoutingKey, Verdict};
+use crate::domain::{Arrival, Body, Change, Code, Command, Decision, LogTime, Refusal, RoutingKey, Verdict};
 use crate::log::{Headers, LanePartition, PartitionCounts, Record, Timestamp, Topic};
 use crate::runtime::planted::{Fault, planted};
 use crate::store::{CommitBatch, DeadLetter, Progress, RequestCompletion, RequestRow, RequestStatus};
@@ -136,6 +136,8 @@ pub(super) fn decide(
         let at = Arrival { position: here.at(record.offset), time: progress.last_time };
         match item {
             Item::Command { command, key, fingerprint } => {
+                let wrong = planted(Fault::GoneByWallClock) && matches!(command.body, Body::Tick(_));
+                let at = if wrong { Arrival { time: bounds.now, ..at } } else { at };
                 fold.command(memory, &command, key, fingerprint, &record.headers, &at);
             }
             Item::Stray { topic, key, kind, hops } => fold.stray(record, topic, &key, kind, hops, &at),
@@ -228,6 +230,9 @@ impl Fold {
             self.completions.push(RequestCompletion { request_id, status, outcome });
         }
         for (index, body) in follow_ups.into_iter().enumerate() {
+            if planted(Fault::TokenNotCompleted) && matches!(body, Body::CompleteToken(_)) {
+                continue;
+            }
             if planted(Fault::FollowUpTwice) {
                 self.outbox.follow_up(body.clone(), index + 100, at, headers);
             }

@@ -131,7 +131,10 @@ impl Memory {
             }
         }
         for schedule in queues {
-            let state = store.load_queue(schedule).await?.map(|(row, live)| QueueState::load(row, live));
+            let loaded = store.load_queue(schedule).await?;
+            #[cfg(feature = "planted-faults")]
+            let loaded = loaded.map(super::planted::loaded_queue);
+            let state = loaded.map(|(row, live)| QueueState::load(row, live));
             self.insert(RoutingKey::Queue(schedule), Aggregate::Queue(state));
         }
         Ok(())
@@ -216,6 +219,8 @@ impl Memory {
             }
             Aggregate::Queue(state) => {
                 let decision = queue::decide(state.as_ref(), command, at);
+                #[cfg(feature = "planted-faults")]
+                let decision = super::planted::decide_queue(decision, state.as_ref(), command, at);
                 apply_all(&decision, &mut |change| queue::apply(state, change));
                 decision
             }

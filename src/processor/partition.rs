@@ -303,7 +303,9 @@ impl Owner {
         let partition = self.partition.partition.to_string();
         let next_offset = i64::try_from(batch.next_offset).unwrap_or(i64::MAX);
         NEXT_OFFSET.with_label_values(&[self.partition.lane.as_str(), &partition]).set(next_offset);
-        self.hand_over(batch.outbox).await;
+        if !planted(Fault::PublishedBeforeCommit) {
+            self.hand_over(batch.outbox).await;
+        }
     }
 
     /// Gives committed rows to the relay.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::Deps;
 use super::commit::Stopped;
 use super::memory::Memory;
+use crate::domain::queue::{self, Queue, QueueState, Token};
 use crate::domain::section::{self, Section};
-use crate::domain::{Arrival, Body, Code, Command, Decision, LogTime, RequestId, Success, Verdict};
+use crate::domain::{Arrival, Body, Change, Code, Command, Decision, LogTime, RequestId, Success, Verdict};
 use crate::log::LanePartition;
 use crate::runtime::planted::{Fault, keep, kept, planted};
 use crate::store::{CommitBatch, Committed, OutboxRow};
@@ -59,6 +60,39 @@ pub(super) fn distort(decision: Decision, section: Option<&Section>, command: &C
         }
         _ => decision,
     }
+}
+
+/// The decision of a queue that counts one too few, or gives free places to nobody.
+pub(super) fn decide_queue(
+    decision: Decision,
+    state: Option<&QueueState>,
+    command: &Command,
+    at: &Arrival,
+) -> Decision {
+    let Some(right) = state else { return decision };
+    let mut wrong = right.clone();
+    match &command.body {
+        Body::JoinQueue(_) | Body::Tick(_) if planted(Fault::QueueOverfilled) => {
+            wrong.row.limits.max_active += 1;
+            wrong.row.limits.max_waiting += 1;
+        }
+        Body::LeaveQueue(_) | Body::CompleteToken(_) if planted(Fault::NextNotAdmitted) => wrong.row.paused = true,
+        _ => return decision,
+    }
+    let mut decision = queue::decide(Some(&wrong), command, at);
+    for change in &mut decision.changes {
+        if let Change::Queue(row) = change {
+            (row.limits, row.paused) = (right.row.limits.clone(), right.row.paused);
+        }
+    }
+    decision
+}
+
+/// A queue whose next place follows on those that are live.
+pub(super) fn loaded_queue((row, live): (Queue, Vec<Token>)) -> (Queue, Vec<Token>) {
+    let next_sequence = live.iter().map(|token| token.sequence + 1).max().unwrap_or(1);
+    let row = if planted(Fault::PlaceReused) { Queue { next_sequence, ..row } } else { row };
+    (row, live)
 }
 
 /// A refund under a new id.

@@ -70,6 +70,24 @@ faults! {
     KeyForAnyBody,
     /// The refusal of a reused key reaches the one who used it first.
     RefusalForEverybody,
+    /// A queue lets in one more than it may, and lets one more wait.
+    QueueOverfilled,
+    /// A new owner gives places of the queue again that have ended.
+    PlaceReused,
+    /// Who leaves the queue or is done gives their place to nobody.
+    NextNotAdmitted,
+    /// Whether a place is over or its holder gone is judged by the owner's clock.
+    GoneByWallClock,
+    /// A payment does not end the place in the queue.
+    TokenNotCompleted,
+    /// A waiting place lets to the seats as an active one does.
+    TokenNotChecked,
+    /// Somebody else's active place lets to the seats.
+    TokenOfAnybody,
+    /// Who left is still counted among those ahead.
+    LeaversCounted,
+    /// Nobody tells the rules who was seen.
+    SeenNotReported,
 }
 
 /// Whether the product has this fault now.

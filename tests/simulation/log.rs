@@ -25,6 +25,8 @@ const COPY_MS_MAX: u64 = 3_000;
 struct Slot {
     record: Record,
     visible_at: Instant,
+    /// Since the run began.
+    stored_ms: u64,
 }
 
 #[derive(Default)]
@@ -61,11 +63,15 @@ impl SimLog {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All records of a partition, those on their way included.
+    /// All records of a partition, those on their way included, with the times they were stored, ms since the run began.
+    pub fn all_timed(&self, topic: Topic, partition: u32) -> Vec<(Record, u64)> {
+        let partitions = self.lock();
+        let slots = partitions.get(&(topic, partition)).map_or(&[][..], |partition| &partition.slots);
+        slots.iter().map(|slot| (slot.record.clone(), slot.stored_ms)).collect()
+    }
+
     pub fn all(&self, topic: Topic, partition: u32) -> Vec<Record> {
-        self.lock()
-            .get(&(topic, partition))
-            .map_or(Vec::new(), |partition| partition.slots.iter().map(|slot| slot.record.clone()).collect())
+        self.all_timed(topic, partition).into_iter().map(|(record, _)| record).collect()
     }
 
     /// Whether every record of every lane can be read by now.
@@ -101,7 +107,8 @@ impl SimLog {
         let slots = &mut partitions.get_mut(&place).expect("a place of this log").slots;
         let visible_at = slots.last().map_or(Instant::now(), |last| last.visible_at).max(Instant::now() + delay);
         let offset = slots.len() as u64;
-        slots.push(Slot { record: Record { offset, timestamp, key, value, headers }, visible_at });
+        let record = Record { offset, timestamp, key, value, headers };
+        slots.push(Slot { record, visible_at, stored_ms: self.sim.now_ms() });
         drop(partitions);
         self.arrivals[&place].notify_waiters();
         (offset, visible_at)

@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use turnstile::domain::command::{Body, Command, Settlement};
-use turnstile::domain::queue::TokenStatus;
 use turnstile::domain::section::SeatStatus;
 use turnstile::domain::{Change, Lane, LogTime, Position, RequestId};
 use turnstile::log::{LanePartition, Log, Record, Timestamp, Topic};
 use turnstile::store::{RequestRow, RequestStatus, StateTable, Store, lane_partitions};
 use turnstile::wire;
 
+use crate::clients;
+use crate::gate::{self, Gate};
 use crate::halls::Halls;
+use crate::line::Line;
 use crate::strangers::PRICE;
 use crate::world::World;
 
-type Judged = Result<(), String>;
+pub type Judged = Result<(), String>;
 
 /// One request with the command it came from.
 pub struct Case {
@@ -25,6 +27,8 @@ pub struct Case {
     pub outcome: Value,
     /// Decided by its own record; else by a settlement.
     pub at_once: bool,
+    /// When its record came to the log, ms since the run began.
+    pub stored_ms: u64,
 }
 
 macro_rules! must {
@@ -41,14 +45,21 @@ pub async fn judge(world: &World) -> Judged {
     let rows = all_requests(world).await?;
     let state = all_state(world).await?;
     let cases = lanes(world, &rows)?;
-    accepted(world, &rows)?;
-    outcomes(world, &rows)?;
+    clients::accepted(world, &rows)?;
+    let published = outcomes(world, &rows)?;
     seats(&cases, &state)?;
     wallets(&cases, &state)?;
     across_lanes(&cases)?;
-    queues(&cases, &state)?;
+    let mut line = Line::default();
+    for case in cases.iter().filter(|case| case.row.position.lane == Lane::Queues) {
+        line.follow(case).map_err(|why| format!("{} at {}: {why}", case.row.command, case.row.position))?;
+    }
+    line.compare(&state)?;
     dead_letters(world).await?;
-    clients(world, &cases)
+    clients::told(world, &cases)?;
+    clients::sent_once(world)?;
+    let published = gate::published(&line, &published);
+    Gate { world, line: &line, published }.judge(&cases)
 }
 
 async fn all_requests(world: &World) -> Result<Vec<RequestRow>, String> {
@@ -83,7 +94,7 @@ fn lanes(world: &World, rows: &[RequestRow]) -> Result<Vec<Case>, String> {
     let mut cases = Vec::new();
     for here in lane_partitions(world.log.partitions()) {
         let mut last = LogTime(0);
-        for record in world.log.all(Topic::Lane(here.lane), here.partition) {
+        for (record, stored_ms) in world.log.all_timed(Topic::Lane(here.lane), here.partition) {
             let Some(command) = understood(&record) else {
                 must!(by_place.remove(&here.at(record.offset)).is_none(), "rubbish at {here} became a request");
                 last = last.max(LogTime(stamp(&record, last)));
@@ -110,7 +121,7 @@ fn lanes(world: &World, rows: &[RequestRow]) -> Result<Vec<Case>, String> {
                     "the row of {} is another command's",
                     row.position
                 );
-                cases.push(case(row, command)?);
+                cases.push(case(row, command, stored_ms)?);
             }
         }
     }
@@ -127,39 +138,29 @@ fn stamp(record: &Record, last: LogTime) -> i64 {
     }
 }
 
-fn understood(record: &Record) -> Option<Command> {
+pub fn understood(record: &Record) -> Option<Command> {
     wire::command::decode(record.value.as_ref()?).ok()
 }
 
-fn case(row: &RequestRow, command: Command) -> Result<Case, String> {
+fn case(row: &RequestRow, command: Command, stored_ms: u64) -> Result<Case, String> {
     let text = row.outcome.as_deref().ok_or_else(|| format!("{} is decided without an outcome", row.position))?;
     let outcome: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let at_once =
         outcome["decided"]["offset"] == row.position.offset && outcome["decided"]["lane"] == row.position.lane.as_str();
-    Ok(Case { row: row.clone(), command, outcome, at_once })
+    Ok(Case { row: row.clone(), command, outcome, at_once, stored_ms })
 }
 
-/// What was answered 202, and what the log acknowledged, is decided.
-fn accepted(world: &World, rows: &[RequestRow]) -> Judged {
-    let decided: BTreeSet<RequestId> = rows.iter().map(|row| row.request_id).collect();
-    for asked in world.history.all() {
-        let known = decided.contains(&asked.request_id);
-        must!(known || !asked.accepted, "{} {} was accepted and never decided", asked.method, asked.path);
-        must!(known || asked.answers.is_empty(), "{} {} was answered and is not there", asked.method, asked.path);
-    }
-    for id in world.history.all_sent() {
-        must!(decided.contains(&id), "{id} was acknowledged by the log and never decided");
-    }
-    Ok(())
-}
+/// When the outcome of what lies at this lane and offset was first published, ms since the run began.
+type Published = BTreeMap<(LanePartition, u64), u64>;
 
 /// Each request has exactly one outcome on the topic, the stored one; first appearances are in the order of decisions.
-fn outcomes(world: &World, rows: &[RequestRow]) -> Judged {
+fn outcomes(world: &World, rows: &[RequestRow]) -> Result<Published, String> {
+    let mut first: Published = BTreeMap::new();
     let mut by_event: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut published: BTreeMap<(RequestId, String), BTreeSet<Vec<u8>>> = BTreeMap::new();
     for partition in 0..world.log.partitions().of(Topic::Outcomes) {
         let mut last: BTreeMap<LanePartition, u64> = BTreeMap::new();
-        for record in world.log.all(Topic::Outcomes, partition) {
+        for (record, stored_ms) in world.log.all_timed(Topic::Outcomes, partition) {
             let value = record.value.as_ref().map(|value| value.to_vec()).unwrap_or_default();
             let event = record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.clone());
             let event = event.ok_or("an outcome has no ce_id")?;
@@ -169,7 +170,10 @@ fn outcomes(world: &World, rows: &[RequestRow]) -> Judged {
             }
             let view = wire::outcome::decode_value(&value).map_err(|error| error.to_string())?;
             let Position { lane, partition, offset } = view.decided.0.position;
-            let last = last.entry(LanePartition { lane, partition }).or_default();
+            let from = LanePartition { lane, partition };
+            let known_ms = first.entry((from, offset)).or_insert(stored_ms);
+            *known_ms = stored_ms.min(*known_ms);
+            let last = last.entry(from).or_default();
             must!(
                 !world.sim.plan.gapless || *last <= offset,
                 "the outcome of {lane}.{partition}.{offset} comes after that of {last}"
@@ -196,7 +200,7 @@ fn outcomes(world: &World, rows: &[RequestRow]) -> Judged {
         );
     }
     match published.into_keys().next() {
-        None => Ok(()),
+        None => Ok(first),
         Some((id, place)) => Err(format!("an outcome of {id} at {place} was published that the store does not know")),
     }
 }
@@ -310,41 +314,6 @@ fn across_lanes(cases: &[Case]) -> Judged {
     Ok(())
 }
 
-/// Sequences without gap or repeat, one live token a user.
-fn queues(cases: &[Case], state: &[Change]) -> Judged {
-    let mut sequences = BTreeSet::new();
-    let mut live = BTreeSet::new();
-    let mut next = None;
-    for change in state {
-        match change {
-            Change::Token(token) => {
-                sequences.insert(token.sequence);
-                if token.status.is_live() {
-                    must!(live.insert(token.user_id.clone()), "{} has two live tokens", token.user_id);
-                }
-                let active_only = token.status == TokenStatus::Active;
-                must!(!active_only || token.active_until.is_some(), "an active token has no end");
-            }
-            Change::Queue(queue) => next = Some(queue.next_sequence),
-            _ => {}
-        }
-    }
-    let given: Vec<u64> = sequences.into_iter().collect();
-    let last = given.len() as u64;
-    must!(given == (1..=last).collect::<Vec<_>>(), "the sequences are {given:?}");
-    must!(next.unwrap_or(1) == last + 1, "the next sequence is {next:?} after {last}");
-    let mut joined = 0;
-    for case in cases {
-        if let (Body::JoinQueue(_), RequestStatus::Succeeded) = (&case.command.body, case.row.status) {
-            let sequence = case.outcome["result"]["sequence"].as_u64().unwrap_or(0);
-            must!(sequence >= 1 && sequence <= last, "{} was given place {sequence}", case.row.position);
-            joined = joined.max(sequence);
-        }
-    }
-    must!(joined <= last, "place {joined} was given and is not there");
-    Ok(())
-}
-
 /// Each record that nobody can understand is kept and published with its reason, and nothing else is.
 async fn dead_letters(world: &World) -> Judged {
     let mut expected = BTreeSet::new();
@@ -366,48 +335,5 @@ async fn dead_letters(world: &World) -> Judged {
     let kept: BTreeSet<String> = kept.iter().map(|view| view.letter.position.to_string()).collect();
     must!(kept == expected, "dead letters are kept for {kept:?}, rubbish lies at {expected:?}");
     must!(published == expected, "dead letters are published for {published:?}, rubbish lies at {expected:?}");
-    Ok(())
-}
-
-/// What clients were told is what is so, and the same each time.
-fn clients(world: &World, cases: &[Case]) -> Judged {
-    let by_id: BTreeMap<RequestId, &Case> = cases.iter().map(|case| (case.row.request_id, case)).collect();
-    for asked in world.history.all() {
-        let Some(case) = by_id.get(&asked.request_id) else { continue };
-        let own = match &case.command.body {
-            Body::ChargeWallet(c) => asked.body["amount"] == c.amount,
-            Body::DebitWallet(c) => asked.body["amount"] == c.amount,
-            _ => true,
-        };
-        // Whose holds were taken over is nobody else's business.
-        let mut result = case.outcome["result"].clone();
-        if let Some(members) = result.as_object_mut() {
-            members.remove("expired");
-        }
-        let told = |answer: &crate::history::Answer| {
-            answer.status == case.row.status.as_str()
-                && answer.code.as_deref() == case.outcome["problem"]["code"].as_str()
-                && answer.result == result
-                && answer.decided == case.outcome["decided"]
-        };
-        for answer in &asked.followed {
-            must!(told(answer), "{} was told {answer:?}, it is {}", asked.path, case.outcome);
-        }
-        for answer in &asked.answers {
-            let reused = answer.code.as_deref() == Some("idempotency_key_reused");
-            must!(
-                if own { told(answer) } else { reused },
-                "{} with {} was answered {answer:?}, it is {}",
-                asked.path,
-                asked.body,
-                case.outcome
-            );
-        }
-        must!(
-            own || asked.rival || world.history.all().iter().any(|a| a.rival && a.request_id == asked.request_id),
-            "{} has another body on the log",
-            asked.path
-        );
-    }
     Ok(())
 }

@@ -13,7 +13,7 @@ use turnstile::domain::LogTime;
 use crate::sim::Sim;
 use crate::users::{self, USERS};
 use crate::world::World;
-use crate::{chaos, referee, strangers};
+use crate::{asking, chaos, referee, strangers};
 
 /// A sale takes no longer, even if everything is away all the time.
 const SALE_MAX: Duration = Duration::from_secs(240);
@@ -33,6 +33,8 @@ pub struct Ran {
     pub calls: u64,
     /// What does not hold, with the last events.
     pub violation: Option<String>,
+    /// Something panicked: an assertion or an overflow, not an invariant, may be what was noticed.
+    pub panicked: bool,
 }
 
 thread_local! {
@@ -71,10 +73,11 @@ pub fn run(seed: u64) -> Ran {
     });
     drop(runtime);
     RUNNING.set(false);
-    let panicked = PANIC.with_borrow_mut(Option::take).map(|text| format!("a panic: {text}"));
-    let violation = sim.broken().or(panicked).or(result.err());
+    let panic = PANIC.with_borrow_mut(Option::take).map(|text| format!("a panic: {text}"));
+    let panicked = panic.is_some();
+    let violation = sim.broken().or(panic).or(result.err());
     let violation = violation.map(|what| format!("seed {seed}: {what}\n{:?}\n{}", sim.plan, sim.trace_text(60)));
-    Ran { seed, trace_hash: sim.trace_hash(), records, calls: sim.calls(), violation }
+    Ran { seed, trace_hash: sim.trace_hash(), records, calls: sim.calls(), violation, panicked }
 }
 
 async fn simulate(world: &Arc<World>) -> Result<(), String> {
@@ -83,13 +86,14 @@ async fn simulate(world: &Arc<World>) -> Result<(), String> {
     let mut background = JoinSet::new();
     background.spawn(Arc::clone(&world.log.group).coordinate());
     background.spawn(chaos::watch(Arc::clone(world)));
+    world.announce().await?;
+    sim.set_faults(true);
     for door in 0..2 {
         world.open_door(door);
     }
     for _ in 0..sim.plan.workers {
         world.start_worker();
     }
-    sim.set_faults(true);
     background.spawn(chaos::reign(Arc::clone(world)));
     for body in strangers::openings(world) {
         let command = world.command(body);
@@ -100,6 +104,10 @@ async fn simulate(world: &Arc<World>) -> Result<(), String> {
         crowd.spawn(users::live(Arc::clone(world), user, deeds));
     }
     crowd.spawn(strangers::meddle(Arc::clone(world), sim.plan.strangers));
+    crowd.spawn(users::operate(Arc::clone(world), sim.plan.operator));
+    if sim.plan.patient {
+        crowd.spawn(users::wait_patiently(Arc::clone(world)));
+    }
     let sale = async { while crowd.join_next().await.is_some() {} };
     // Whoever is still there then has given up.
     let _ = timeout(SALE_MAX, sale).await;
@@ -123,19 +131,25 @@ async fn simulate(world: &Arc<World>) -> Result<(), String> {
 async fn heal(world: &Arc<World>) -> Result<(), String> {
     let sim = &world.sim;
     sim.set_faults(false);
+    world.set_clocks();
     world.start_worker();
     sleep(AFTERMATH).await;
     quiet(world).await?;
     for at in 0..world.history.all().len() {
         let asked = world.history.get(at);
-        if asked.refused || !(asked.accepted || sim.below(2) == 0) {
+        let again = asked.accepted || (asked.key.is_some() && sim.below(2) == 0);
+        if asked.refused || !again {
             continue;
         }
-        let answer = timeout(HEALING_MAX, users::insist(world, at, 20)).await.ok().flatten();
+        let answer = timeout(HEALING_MAX, asking::insist(world, at, 20)).await.ok().flatten();
         if answer.is_none() && !world.history.get(at).refused {
-            return Err(format!("{} {} has no answer after the faults are over", asked.method, asked.path));
+            return Err(format!("{asked:?} has no answer after the faults are over"));
         }
     }
+    for user in 0..USERS.len() {
+        asking::poll(world, user, &world.queue_path(), None).await;
+    }
+    world.close_doors();
     sleep(HOLDS_MAX).await;
     quiet(world).await?;
     let parked = world.parked();

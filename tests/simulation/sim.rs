@@ -14,6 +14,7 @@ use crate::rng::Rng;
 
 /// Wall time at the beginning of every run, ms since 1970.
 pub const BEGINNING_MS: i64 = 1_795_000_000_000;
+pub const DAY_MS: i64 = 86_400_000;
 /// More port calls than this is a loop that never ends.
 const CALLS_MAX: u64 = 3_000_000;
 const TRACE_KEPT: usize = 400;
@@ -52,13 +53,17 @@ pub struct Plan {
     pub jumps: u64,
     pub door_crashes: u64,
     pub strangers: u64,
+    pub operator: u64,
+    /// Somebody waits in the queue and polls as they are told to, all the time.
+    pub patient: bool,
+    pub abandon_after_ms: i64,
 }
 
 impl Plan {
     fn draw(rng: &mut Rng) -> Plan {
         let wild = rng.permille(250);
         let mut some = |often: u64, max: u64| if wild || rng.permille(often) { 1 + rng.below(max) } else { 0 };
-        Plan {
+        let plan = Plan {
             delay_ms_max: 1 + some(700, 60),
             append_lost: some(350, 60),
             append_unacknowledged: some(350, 80),
@@ -85,7 +90,18 @@ impl Plan {
             jumps: some(300, 6),
             door_crashes: some(300, 6),
             strangers: some(600, 12),
-        }
+            operator: some(500, 6),
+            patient: some(150, 1) > 0,
+            abandon_after_ms: 5_000 + some(800, 60_000) as i64,
+        };
+        if plan.patient && rng.permille(600) { plan.made_calm() } else { plan }
+    }
+
+    /// Without what may keep a front door's reports from the log, and with clocks that can be relied on: then whoever
+    /// polls as they are told to must not be taken for gone.
+    fn made_calm(self) -> Plan {
+        let (append_lost, append_backlog, outages, door_crashes, jumps) = (0, 0, 0, 0, 0);
+        Plan { append_lost, append_backlog, outages, door_crashes, jumps, producers_stamp: false, operator: 0, ..self }
     }
 }
 
@@ -174,6 +190,13 @@ impl Sim {
         self.note(if on { "faults begin" } else { "faults end" }, [0; 3]);
     }
 
+    /// Whether what front doors report is always taken, and by a clock that can be relied on.
+    pub fn is_calm(&self) -> bool {
+        let plan = &self.plan;
+        let lost = plan.append_lost + plan.append_backlog + plan.outages + plan.door_crashes;
+        lost + plan.jumps == 0 && !plan.producers_stamp
+    }
+
     /// A random short time.
     pub fn delay(&self) -> Duration {
         let max = if self.faulty() { self.plan.delay_ms_max } else { 2 };
@@ -189,9 +212,9 @@ impl Sim {
 
     /// A clock that is off by at most what the plan says.
     pub fn skewed_clock(&self) -> (Clock, Arc<AtomicI64>) {
-        let max = self.plan.skew_ms_max;
+        let max = if self.faulty() { self.plan.skew_ms_max } else { 0 };
         let skew = self.below(2 * max + 1) as i64 - max as i64;
-        let ms = Arc::new(AtomicI64::new(BEGINNING_MS + skew));
+        let ms = Arc::new(AtomicI64::new(self.broker_ms.load(Ordering::SeqCst) + skew));
         (self.clock(&ms), ms)
     }
 
@@ -214,7 +237,11 @@ impl Sim {
 
     /// Kills a task so many port calls from now.
     pub fn kill_after(&self, calls: u64, task: AbortHandle) {
-        *lock(&self.kill) = Some((self.calls.load(Ordering::Relaxed) + calls, task));
+        let at = self.calls.load(Ordering::Relaxed) + calls;
+        // Whoever was to be killed and still lives is no longer counted among the workers.
+        if let Some((_, before)) = lock(&self.kill).replace((at, task)) {
+            before.abort();
+        }
     }
 
     /// Counts a call of a port; says whether somebody is being killed right now, so that the call does not finish.
@@ -235,13 +262,18 @@ impl Sim {
         false
     }
 
+    /// Time since the run began.
+    pub fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
+
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
     /// Notes an event. Numbers only: ids differ between runs, the trace must not.
     pub fn note(&self, what: &'static str, numbers: [u64; 3]) {
-        let entry = Entry { ms: self.began.elapsed().as_millis() as u64, what, numbers };
+        let entry = Entry { ms: self.now_ms(), what, numbers };
         let mut trace = lock(&self.trace);
         let mut hash = trace.hash ^ entry.ms.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for part in what.bytes().map(u64::from).chain(numbers) {

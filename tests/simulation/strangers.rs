@@ -5,20 +5,19 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use turnstile::domain::command::{
-    Body, ChargeWallet, ConfigureQueue, ExpireHolds, JoinQueue, LeaveQueue, OpenQueue, OpenSection, Seen,
+    Body, ChargeWallet, ExpireHolds, JoinQueue, LeaveQueue, OpenQueue, OpenSection, Seen,
 };
-use turnstile::domain::queue::{Limits, LimitsPatch, OnTimeout};
+use turnstile::domain::queue::{Limits, OnTimeout};
 use turnstile::domain::{Lane, LogTime, SectionName, UserId};
 use turnstile::log::{Log, Topic};
 
-use crate::sim::BEGINNING_MS;
+use crate::sim::{BEGINNING_MS, DAY_MS};
 use crate::users::{SEATS, USERS};
 use crate::world::World;
 
 pub const PRICE: i64 = 100;
 /// How every piece of rubbish begins.
 pub const RUBBISH: &str = "rubbish ";
-const DAY_MS: i64 = 86_400_000;
 
 fn user(at: usize) -> UserId {
     USERS[at].parse().expect("a user id")
@@ -49,16 +48,18 @@ pub fn openings(world: &World) -> Vec<Body> {
             }));
         }
     }
+    // Whoever is patient is to wait for long.
+    let patient = sim.plan.patient;
     bodies.push(Body::OpenQueue(OpenQueue {
         schedule_id: world.schedules[0],
         user_id: "admin".parse().expect("a user id"),
         limits: Limits {
-            max_active: 2,
+            max_active: if patient { 1 } else { 1 + sim.below(3) as u32 },
             active_ttl_ms: 8_000 + sim.below(60_000) as i64,
-            max_waiting: 4,
+            max_waiting: if patient { 5 } else { 1 + sim.below(5) as u32 },
             admit_per_minute: if sim.below(2) == 0 { None } else { Some(30) },
             on_timeout: if sim.below(2) == 0 { OnTimeout::Requeue } else { OnTimeout::Expire },
-            abandon_after_ms: 5_000 + sim.below(60_000) as i64,
+            abandon_after_ms: if patient { 30_000 } else { sim.plan.abandon_after_ms },
         },
     }));
     bodies
@@ -81,18 +82,11 @@ async fn queue_command(world: &World) {
     let sim = &world.sim;
     let schedule_id = world.schedules[0];
     let user_id = user(sim.below(USERS.len() as u64) as usize);
-    let body = match sim.below(10) {
-        0..=5 => Body::JoinQueue(JoinQueue { schedule_id, user_id }),
-        6 => Body::LeaveQueue(LeaveQueue { schedule_id, user_id }),
-        7 => Body::Seen(Seen { schedule_id, sequences: (1..=1 + sim.below(8)).collect() }),
-        8 => Body::ExpireHolds(ExpireHolds { schedule_id, section: section("A") }),
-        _ => Body::ConfigureQueue(ConfigureQueue {
-            schedule_id,
-            user_id: "admin".parse().expect("a user id"),
-            patch: LimitsPatch { max_active: Some(1 + sim.below(3) as u32), ..LimitsPatch::default() },
-            paused: Some(sim.below(4) == 0),
-            admit: (sim.below(2) == 0).then_some(1),
-        }),
+    let body = match sim.below(6) {
+        0..=1 => Body::JoinQueue(JoinQueue { schedule_id, user_id }),
+        2 => Body::LeaveQueue(LeaveQueue { schedule_id, user_id }),
+        3 => Body::Seen(Seen { schedule_id, sequences: (1..=1 + sim.below(8)).collect() }),
+        _ => Body::ExpireHolds(ExpireHolds { schedule_id, section: section("A") }),
     };
     let command = world.command(body);
     world.send(world.place(&command.body), &command).await;

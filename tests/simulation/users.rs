@@ -1,230 +1,219 @@
-//! Users at the front door: they charge, hold, pay, cancel, repeat themselves, lose patience and give up.
+//! Users at the front door: they charge, queue, hold, pay, cancel, give up and come back; and an operator of the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, Request};
 use serde_json::{Value, json};
-use tokio::time::sleep;
-use turnstile::api::keys::IdempotencyKey;
+use tokio::time::{Instant, sleep};
 
-use crate::history::{Answer, Asked};
-use crate::sim::Sim;
+use crate::asking::{Wish, insist, poll, rival, sees_own_entry};
 use crate::world::World;
 
 pub const USERS: [&str; 6] = ["ann", "bob", "cat", "dan", "eve", "fay"];
+/// Somebody who only waits, in place of a user's number.
+pub const PATIENT: usize = USERS.len();
+pub const ADMIN: usize = USERS.len() + 1;
 pub const SEATS: u64 = 10;
 /// Tries before a user gives up; none gives up once the faults are over.
 const TRIES: u64 = 6;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub fn name(user: usize) -> &'static str {
+    match user {
+        PATIENT => "gil",
+        ADMIN => "admin",
+        user => USERS[user],
+    }
+}
 
 /// One user's session.
+struct Session {
+    world: Arc<World>,
+    user: usize,
+    reservations: Vec<String>,
+    /// Of the place in the queue.
+    token: Option<String>,
+    /// As last told.
+    active: bool,
+    /// Requests nobody answered.
+    open: Vec<usize>,
+}
+
+/// Lives through so many deeds.
 pub async fn live(world: Arc<World>, user: usize, deeds: u64) {
-    let mut reservations: Vec<String> = Vec::new();
+    let (reservations, open) = (Vec::new(), Vec::new());
+    let mut session = Session { world, user, reservations, token: None, active: false, open };
     for deed in 0..deeds {
-        sleep(Duration::from_millis(world.sim.below(1_500))).await;
-        let key = format!("{user}-{deed}");
-        let (method, path, body) = choose(&world, &reservations);
-        let at = world.history.begin(asked(user, method, path, key, body, false));
-        let tries = 1 + world.sim.below(TRIES);
-        let answer = if world.sim.below(6) == 0 {
+        sleep(Duration::from_millis(session.world.sim.below(1_500))).await;
+        session.deed(deed).await;
+    }
+}
+
+impl Session {
+    async fn deed(&mut self, deed: u64) {
+        let world = Arc::clone(&self.world);
+        let sim = &world.sim;
+        if self.token.is_some() && !self.active && sim.below(3) > 0 {
+            return self.stand_in_line().await;
+        }
+        if !self.open.is_empty() && sim.below(4) == 0 {
+            // What was given up before, under the same key.
+            let at = self.open.remove(sim.below(self.open.len() as u64) as usize);
+            return self.insist(at, TRIES).await;
+        }
+        let wish = self.choose();
+        let key = (sim.below(8) > 0).then(|| format!("{}-{deed}", self.user));
+        let keyed = key.is_some();
+        let at = world.history.begin(wish.under(self.user, key));
+        let tries = 1 + sim.below(TRIES);
+        if keyed && sim.below(6) == 0 {
             // Both at once: either body may win.
-            tokio::join!(insist(&world, at, tries), rival(&world, at)).0
+            let rival = rival(&world, at);
+            tokio::join!(self.insist(at, tries), rival);
         } else {
-            insist(&world, at, tries).await
+            self.insist(at, tries).await;
+        }
+        match sim.below(10) {
+            0 => drop(insist(&world, at, 2).await),
+            1 if keyed => rival(&world, at).await,
+            _ => {}
+        }
+    }
+
+    /// Asks, and learns from the answer.
+    async fn insist(&mut self, at: usize, tries: u64) {
+        let world = Arc::clone(&self.world);
+        let Some(answer) = insist(&world, at, tries).await else {
+            let asked = world.history.get(at);
+            if asked.path.ends_with("/holds") && asked.refused {
+                self.active = false;
+            }
+            if asked.key.is_some() && !asked.refused {
+                self.open.push(at);
+            }
+            return;
         };
-        let result = answer.map_or(Value::Null, |answer| answer.result);
+        let result = &answer.result;
         if let Some(id) = result["reservation_id"].as_str()
-            && !reservations.iter().any(|known| known == id)
+            && !self.reservations.iter().any(|known| known == id)
         {
-            reservations.push(id.to_owned());
+            self.reservations.push(id.to_owned());
+        }
+        if let Some(token) = result["token"].as_str() {
+            world.history.token_given(self.user, token);
+            self.token = Some(token.to_owned());
+            self.active = result["status"] == "ACTIVE";
         }
         if let Some(entry) = result["entry_id"].as_str()
             && world.sim.below(4) == 0
         {
-            sees_own_entry(&world, user, entry).await;
-        }
-        match world.sim.below(10) {
-            0 => drop(insist(&world, at, 2).await),
-            1 => rival(&world, at).await,
-            _ => {}
+            sees_own_entry(&world, self.user, entry).await;
         }
     }
-}
 
-fn asked(user: usize, method: &'static str, path: String, key: String, body: Value, rival: bool) -> Asked {
-    let mut headers = HeaderMap::new();
-    headers.insert("idempotency-key", key.parse().expect("a header"));
-    let id = IdempotencyKey::from_headers(&headers).ok().flatten().expect("a key");
-    let request_id = id.request_id(&USERS[user].parse().expect("a user id"));
-    let (answers, followed) = (Vec::new(), Vec::new());
-    Asked { request_id, user, method, path, key, body, accepted: false, rival, answers, followed, refused: false }
-}
-
-fn choose(world: &World, reservations: &[String]) -> (&'static str, String, Value) {
-    let sim = &world.sim;
-    let schedule = world.schedules[sim.below(world.schedules.len() as u64) as usize];
-    let holds = format!("/v1/schedules/{schedule}/holds");
-    let section = if sim.below(3) == 0 { "B" } else { "A" };
-    let reservation = reservations.len().checked_sub(1).map(|last| {
-        // Mostly the latest one.
-        let back = if sim.below(3) == 0 { sim.below(reservations.len() as u64) as usize } else { 0 };
-        &reservations[last - back]
-    });
-    match (sim.below(20), reservation) {
-        (0..=3, _) => ("POST", "/v1/wallet/charges".into(), json!({"amount": 1 + sim.below(300)})),
-        (4, _) => ("POST", "/v1/wallet/debits".into(), json!({"amount": 1 + sim.below(150), "reason": "snack"})),
-        (5..=6, _) => ("POST", holds, json!({"section": section, "best_available": 1 + sim.below(3)})),
-        (7..=15, Some(id)) if sim.below(3) > 0 => {
-            let amount = if sim.below(8) == 0 { json!({"amount": 100}) } else { json!({}) };
-            ("POST", format!("/v1/reservations/{id}/payment"), amount)
+    /// Polls for a while, until it is this user's turn.
+    async fn stand_in_line(&mut self) {
+        let world = Arc::clone(&self.world);
+        for _ in 0..1 + world.sim.below(4) {
+            let shown = self.token.clone().filter(|_| world.sim.below(5) > 0);
+            match poll(&world, self.user, &world.queue_path(), shown.as_deref()).await {
+                Some(true) => {
+                    self.active = true;
+                    return;
+                }
+                _ => sleep(Duration::from_millis(300 + world.sim.below(1_200))).await,
+            }
         }
-        (16..=18, Some(id)) => ("DELETE", format!("/v1/reservations/{id}"), Value::Null),
-        _ => {
+    }
+
+    fn choose(&mut self) -> Wish {
+        let world = Arc::clone(&self.world);
+        let sim = &world.sim;
+        let reservation = self.reservations.len().checked_sub(1).map(|last| {
+            // Mostly the latest one.
+            let back = if sim.below(3) == 0 { sim.below(last as u64 + 1) as usize } else { 0 };
+            &self.reservations[last - back]
+        });
+        match (sim.below(24), reservation) {
+            (0..=3, _) => Wish::new("POST", "/v1/wallet/charges", json!({"amount": 1 + sim.below(300)})),
+            (4, _) => Wish::new("POST", "/v1/wallet/debits", json!({"amount": 1 + sim.below(150), "reason": "snack"})),
+            (5..=13, Some(id)) if sim.below(3) > 0 => {
+                let amount = if sim.below(8) == 0 { json!({"amount": 100}) } else { json!({}) };
+                Wish::new("POST", format!("/v1/reservations/{id}/payment"), amount)
+            }
+            (14..=16, Some(id)) => Wish::new("DELETE", format!("/v1/reservations/{id}"), Value::Null),
+            (17..=20, _) if !self.active => Wish::new("POST", world.queue_path(), Value::Null),
+            (21, _) => Wish::new("DELETE", world.queue_path(), Value::Null),
+            _ => self.hold(),
+        }
+    }
+
+    fn hold(&self) -> Wish {
+        let sim = &self.world.sim;
+        // Who is let in goes where they had to queue for.
+        let queued = sim.below(5) < if self.active { 4 } else { 1 };
+        let schedule = self.world.schedules[usize::from(!queued)];
+        let section = if sim.below(3) == 0 { "B" } else { "A" };
+        let body = if sim.below(3) == 0 {
+            json!({"section": section, "best_available": 1 + sim.below(3)})
+        } else {
             let first = 1 + sim.below(SEATS);
             let last = (first + sim.below(2)).min(SEATS);
             let seats: Vec<String> = (first..=last).map(|number| format!("{section}-{number}")).collect();
-            ("POST", holds, json!({ "seats": seats }))
-        }
+            json!({ "seats": seats })
+        };
+        let token = if queued { self.some_token() } else { None };
+        Wish { token, ..Wish::new("POST", format!("/v1/schedules/{schedule}/holds"), body) }
     }
-}
 
-/// Asks until there is an answer, at most so many times.
-pub async fn insist(world: &World, at: usize, tries: u64) -> Option<Answer> {
-    for turn in 0..tries {
-        if turn > 0 {
-            sleep(Duration::from_millis(50 + world.sim.below(800))).await;
-        }
-        match ask(world, at).await {
-            Said::Decided(answer) => {
-                world.sim.note("answered", [at as u64, turn, u64::from(answer.code.is_some())]);
-                world.history.update(at, |asked| asked.answers.push(answer.clone()));
-                return Some(answer);
+    /// Mostly the own one.
+    fn some_token(&self) -> Option<String> {
+        let sim = &self.world.sim;
+        match sim.below(10) {
+            0 => None,
+            1 => sim.rng().pick(&self.world.history.tokens()).cloned(),
+            2 => {
+                let mut forged = self.token.clone()?;
+                forged.replace_range(4..5, if forged[4..5] == *"A" { "B" } else { "A" });
+                Some(forged)
             }
-            Said::Refused => {
-                world.history.update(at, |asked| asked.refused = true);
-                return None;
-            }
-            Said::Pending { location } => {
-                world.history.update(at, |asked| asked.accepted = true);
-                if let Some(answer) = follow(world, at, &location).await {
-                    world.sim.note("followed", [at as u64, turn, u64::from(answer.code.is_some())]);
-                    world.history.update(at, |asked| asked.followed.push(answer.clone()));
-                    return Some(answer);
-                }
-            }
-            Said::Nothing => {}
-        }
-    }
-    None
-}
-
-enum Said {
-    Decided(Answer),
-    Pending {
-        location: String,
-    },
-    /// By the front door, before anything was published.
-    Refused,
-    Nothing,
-}
-
-async fn ask(world: &World, at: usize) -> Said {
-    let asked = world.history.get(at);
-    let wait = world.sim.below(6);
-    let request = Request::builder()
-        .method(asked.method)
-        .uri(&asked.path)
-        .header("x-user-id", USERS[asked.user])
-        .header("idempotency-key", &asked.key)
-        .header("prefer", format!("wait={wait}"))
-        .header("traceparent", format!("00-{:032x}-{:016x}-01", at + 1, at + 1))
-        .header("content-type", "application/json");
-    let body = if asked.body.is_null() { Body::empty() } else { Body::from(asked.body.to_string()) };
-    let Some((status, said)) = world.call(request.body(body).expect("a request")).await else { return Said::Nothing };
-    match status {
-        200 => decided(&world.sim, &said).map_or(Said::Nothing, Said::Decided),
-        202 => {
-            let id = said["request_id"].as_str().unwrap_or_default();
-            Said::Pending { location: format!("/v1/requests/{id}") }
-        }
-        503 | 429 => Said::Nothing,
-        400..500 if said.get("decided").is_some_and(|decided| !decided.is_null()) => {
-            decided_problem(&said).map_or(Said::Nothing, Said::Decided)
-        }
-        // The key is known to be used already: the rival's refusal, before anything was published.
-        400..500 => {
-            let code = said["code"].as_str().unwrap_or_default();
-            if code != "idempotency_key_reused" {
-                world.sim.broke(|| format!("{} {} was answered {status} {said}", asked.method, asked.path));
-            }
-            Said::Refused
-        }
-        _ => {
-            world.sim.broke(|| format!("{} {} was answered {status} {said}", asked.method, asked.path));
-            Said::Nothing
+            _ => self.token.clone(),
         }
     }
 }
 
-/// Follows a 202 for a while.
-async fn follow(world: &World, at: usize, location: &str) -> Option<Answer> {
-    let asked = world.history.get(at);
-    for _ in 0..1 + world.sim.below(3) {
-        let request = Request::builder()
-            .uri(location)
-            .header("x-user-id", USERS[asked.user])
-            .header("prefer", format!("wait={}", world.sim.below(8)));
-        let said = world.call(request.body(Body::empty()).expect("a request")).await;
-        // 404 is right as long as the store does not know it: the client could have said where it lies.
-        if let Some((200, said)) = said
-            && said["status"] != "PENDING"
-        {
-            return decided(&world.sim, &said);
+/// Polls as it is told to for as long as the sale lasts: such a user is never taken for gone.
+pub async fn wait_patiently(world: Arc<World>) {
+    let join = Wish::new("POST", world.queue_path(), Value::Null).under(PATIENT, Some("patience".to_owned()));
+    let at = world.history.begin(join);
+    drop(insist(&world, at, 10 * TRIES).await);
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        poll(&world, PATIENT, &world.queue_path(), None).await;
+        sleep(Duration::from_millis(1_000)).await;
+    }
+}
+
+/// An operator changes the queue now and then.
+pub async fn operate(world: Arc<World>, deeds: u64) {
+    for deed in 0..deeds {
+        sleep(Duration::from_millis(world.sim.below(8_000))).await;
+        let sim = &world.sim;
+        let mut patch = json!({"max_active": 1 + sim.below(3)});
+        if sim.below(3) == 0 {
+            patch["paused"] = json!(sim.below(3) == 0);
         }
-        sleep(Duration::from_millis(100 + world.sim.below(500))).await;
-    }
-    None
-}
-
-/// A request object that is decided.
-fn decided(sim: &Sim, said: &Value) -> Option<Answer> {
-    let status = said["status"].as_str()?.to_owned();
-    if status == "PENDING" {
-        sim.broke(|| format!("200 and undecided: {said}"));
-        return None;
-    }
-    let code = said["problem"]["code"].as_str().map(str::to_owned);
-    Some(Answer { status, code, result: said["result"].clone(), decided: said["decided"].clone() })
-}
-
-/// A refusal under its own status.
-fn decided_problem(said: &Value) -> Option<Answer> {
-    let code = said["code"].as_str()?.to_owned();
-    let decided = said["decided"].clone();
-    Some(Answer { status: "REJECTED".into(), code: Some(code), result: Value::Null, decided })
-}
-
-/// Whoever was told of a change sees it from then on, through any door.
-async fn sees_own_entry(world: &World, user: usize, entry: &str) {
-    let request = Request::builder().uri("/v1/wallet/entries?limit=200").header("x-user-id", USERS[user]);
-    let said = world.call(request.body(Body::empty()).expect("a request")).await;
-    if let Some((200, said)) = said {
-        let entries = said["entries"].as_array().cloned().unwrap_or_default();
-        if !entries.iter().any(|known| known["entry_id"] == entry) {
-            world.sim.broke(|| format!("{} was told of entry {entry} and does not find it", USERS[user]));
+        if sim.below(3) == 0 {
+            patch["admit"] = json!(1);
         }
+        if sim.below(4) == 0 {
+            patch["max_waiting"] = json!(sim.below(5));
+        }
+        let wish = Wish::new("PATCH", world.queue_path(), patch);
+        let at = world.history.begin(wish.under(ADMIN, Some(format!("operator-{deed}"))));
+        drop(insist(&world, at, TRIES).await);
     }
-}
-
-/// Sends another body under a key that is in use.
-async fn rival(world: &World, at: usize) {
-    let first = world.history.get(at);
-    if !first.path.starts_with("/v1/wallet/") {
-        return;
-    }
-    let amount = first.body["amount"].as_u64().unwrap_or(0) + 1_000;
-    let other = asked(first.user, first.method, first.path, first.key, json!({ "amount": amount }), true);
-    let at = world.history.begin(other);
-    drop(insist(world, at, 2).await);
+    let wish = Wish::new("PATCH", world.queue_path(), json!({"paused": false}));
+    let at = world.history.begin(wish.under(ADMIN, Some("operator-last".to_owned())));
+    drop(insist(&world, at, TRIES).await);
 }

@@ -13,17 +13,18 @@ use serde_json::Value;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use turnstile::api::{self, AppState, feed};
-use turnstile::domain::{Body as CommandBody, Command, RequestId, ScheduleId};
+use turnstile::domain::{Body as CommandBody, Command, ConcertId, LogTime, RequestId, ScheduleId};
 use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps, RelayMode};
 use turnstile::runtime::health::Health;
 use turnstile::store::Store;
 use turnstile::store::memory::MemoryStore;
+use turnstile::store::reads::{Reads, Schedule};
 use turnstile::wire;
 
 use crate::history::History;
 use crate::log::SimLog;
-use crate::sim::Sim;
+use crate::sim::{BEGINNING_MS, DAY_MS, Sim};
 use crate::store::faulty_store;
 
 /// Why a partition may rest: another owner, or a reader that could not be opened.
@@ -172,6 +173,14 @@ impl World {
         }
     }
 
+    /// Sets all workers' clocks by the log's.
+    pub fn set_clocks(&self) {
+        let log_ms = self.sim.broker_ms.load(std::sync::atomic::Ordering::SeqCst);
+        lock(&self.workers)
+            .iter()
+            .for_each(|worker| worker.clock_ms.store(log_ms, std::sync::atomic::Ordering::SeqCst));
+    }
+
     /// What is parked for a reason that no fault of ours explains.
     pub fn look_at_health(&self) {
         for worker in lock(&self.workers).iter() {
@@ -213,6 +222,11 @@ impl World {
         doors[at] = Some(Arc::new(door));
     }
 
+    /// Nobody asks any more.
+    pub fn close_doors(&self) {
+        lock(&self.doors).clear();
+    }
+
     /// One process of the front door dies, with all it has under way, and is started again.
     pub fn crash_door(&self) {
         let count = lock(&self.doors).len();
@@ -246,6 +260,29 @@ impl World {
             () = door.crashed.cancelled() => None,
             answer = tokio::time::timeout(patience, answer) => answer.ok()?,
         }
+    }
+
+    /// Puts the dates where the front door looks them up. The first has a waiting queue.
+    pub async fn announce(&self) -> Result<(), String> {
+        for (at, id) in self.schedules.iter().enumerate() {
+            let schedule = Schedule {
+                id: *id,
+                concert_id: ConcertId(uuid(&self.sim)),
+                starts_at: LogTime(BEGINNING_MS + DAY_MS),
+                duration_ms: None,
+                hold_ttl_ms: 1_000,
+                max_seats_per_user: 4,
+                sales_open_at: None,
+                queue: at == 0,
+                created_at: LogTime(BEGINNING_MS),
+            };
+            self.store.insert_schedule(&schedule).await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    pub fn queue_path(&self) -> String {
+        format!("/v1/schedules/{}/queue", self.schedules[0])
     }
 
     pub fn place(&self, body: &CommandBody) -> (Topic, u32) {

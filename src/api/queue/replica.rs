@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use super::pace::{POLL_MS_SETTLED, Pace, poll_after_ms};
 use crate::domain::queue::{Queue, Token, TokenStatus, WaitingOrder};
 use crate::domain::{LogTime, UserId};
+use crate::runtime::planted::{Fault, planted};
 
 /// Ended tokens remembered, so that the last polls of who left cost no read; the lowest sequences go first.
 const ENDED_MAX: usize = 100_000;
@@ -146,7 +147,11 @@ impl Replica {
         let sequence = *self.by_user.get(user)?;
         let live = self.live.get(&sequence)?;
         let waits = live.status == TokenStatus::Waiting;
-        let ahead = if waits { self.waiting.before(sequence) } else { 0 };
+        let ahead = match waits {
+            true if planted(Fault::LeaversCounted) => sequence.saturating_sub(1 + self.row.admitted),
+            true => self.waiting.before(sequence),
+            false => 0,
+        };
         Some(Place {
             status: live.status,
             position: sequence,

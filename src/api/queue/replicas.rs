@@ -68,8 +68,10 @@ struct Core {
     state: RwLock<State>,
     /// Refreshes begun.
     begun: AtomicU64,
-    /// Grows with every refresh that came to an end, good or bad.
-    refreshed: watch::Sender<u64>,
+    /// Refreshes that came to an end, good or bad.
+    ended: AtomicU64,
+    /// Signals each end. Not a watch, which wakes in random order: a run in simulated time repeats itself exactly.
+    refreshed: Notify,
     /// Grows when something changed.
     changed: watch::Sender<u64>,
     wake: Notify,
@@ -133,7 +135,8 @@ impl Slot {
             sources,
             state: RwLock::new(State { replica: None, read_at: None }),
             begun: AtomicU64::new(0),
-            refreshed: watch::Sender::new(0),
+            ended: AtomicU64::new(0),
+            refreshed: Notify::new(),
             changed: watch::Sender::new(0),
             wake: Notify::new(),
             asked: Mutex::new(Instant::now()),
@@ -170,7 +173,7 @@ impl Slot {
         if self.age() <= AGE_MAX {
             return Ok(());
         }
-        let ended = *self.core.refreshed.borrow();
+        let ended = self.core.ended.load(Ordering::SeqCst);
         self.wait_for(ended + 1).await;
         if self.age() <= AGE_MAX_WITHOUT_STORE {
             return Ok(());
@@ -187,8 +190,16 @@ impl Slot {
     }
 
     async fn wait_for(&self, refreshes: u64) {
-        let mut refreshed = self.core.refreshed.subscribe();
-        let _ = timeout(WAIT_MAX, refreshed.wait_for(|count| *count >= refreshes)).await;
+        let refreshed = async {
+            loop {
+                let ended = self.core.refreshed.notified();
+                if self.core.ended.load(Ordering::SeqCst) >= refreshes {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        let _ = timeout(WAIT_MAX, refreshed).await;
     }
 
     /// The holder of this token is there.
@@ -247,7 +258,8 @@ impl Core {
             }
             Err(error) => tracing::warn!(schedule_id = %self.schedule, %error, "a queue could not be read"),
         }
-        self.refreshed.send_modify(|count| *count += 1);
+        self.ended.fetch_add(1, Ordering::SeqCst);
+        self.refreshed.notify_waiters();
         metrics::QUEUE_REFRESHES.with_label_values::<&str>(&[]).inc();
     }
 
@@ -353,6 +365,8 @@ async fn drive(core: Arc<Core>, shared: Weak<Shared>) {
             report_at = Instant::now() + REPORT_EVERY;
         }
         tokio::select! {
+            // No branch starves another: each leads back to the top. And a run in simulated time repeats itself exactly.
+            biased;
             () = core.sources.shutdown.cancelled() => return core.report().await,
             () = sleep(REFRESH_EVERY), if wanted => {}
             () = core.wake.notified(), if !wanted => {}

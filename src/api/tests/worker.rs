@@ -7,7 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::wallet::{Entry, EntryKind};
-use crate::domain::{Arrival, Body, Code, Command, DerivedId, EntryId, LogTime, Refusal, Success, Verdict};
+use crate::domain::{Arrival, Body, Code, Command, DerivedId, EntryId, Lane, LogTime, Refusal, Success, Verdict};
 use crate::log::memory::MemoryLog;
 use crate::log::{LanePartition, Log, NewRecord, PartitionReader, Topic};
 use crate::store::memory::MemoryStore;
@@ -37,7 +37,12 @@ impl Worker {
 
     /// From now on, and from the beginning of the log.
     pub fn start(&self) {
-        for partition in lane_partitions(self.log.partitions()) {
+        Lane::ALL.into_iter().for_each(|lane| self.start_lane(lane));
+    }
+
+    /// Leaves the other lanes to somebody else.
+    pub fn start_lane(&self, lane: Lane) {
+        for partition in lane_partitions(self.log.partitions()).filter(|partition| partition.lane == lane) {
             let worker = Worker {
                 log: self.log.clone(),
                 store: self.store.clone(),

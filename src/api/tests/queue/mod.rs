@@ -217,6 +217,24 @@ async fn q6_seats_are_held_with_an_active_token_only() {
 }
 
 #[tokio::test]
+async fn f24_a_hold_is_answered_again_when_the_place_it_was_let_in_with_is_over() {
+    let queue = Queue::open(1).await;
+    queue.door.worker.start_lane(crate::domain::Lane::Seats);
+    let alice = queue.join("alice").await;
+    let hold = |seat: &str| {
+        let ask = queue.ask("alice", Method::POST, "/holds").json(&json!({ "seats": [seat] }));
+        send(waiting(keyed(ask.header("queue-token", token(&alice)), "k"), 10))
+    };
+    let first = hold("A-1").await;
+    assert!(!first.json()["decided"].is_null(), "{first:?}");
+    queue.pay("alice").await;
+    assert_eq!(queue.hold("alice", Some(token(&alice))).await.problem(), "not_admitted", "another hold");
+    assert_eq!(hold("A-2").await.problem(), "not_admitted", "another hold under the key");
+    let again = hold("A-1").await;
+    assert_eq!((again.status, again.json()), (first.status, first.json()));
+}
+
+#[tokio::test]
 async fn f06_an_operator_pauses_changes_and_admits() {
     let queue = Queue::open(1).await;
     for name in ["alice", "bob", "carol", "dave"] {
