@@ -1,6 +1,7 @@
 //! Kafka and PostgreSQL: those of the environment, or a pair of a test's own that it may stop and kill.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -120,19 +121,21 @@ fn share_jars(directory: &Path) {
     }
 }
 
+/// Ports for the services, below those that the system gives to outgoing connections: while a service is down, one of
+/// these would sooner or later be a client's that tries to reach it.
+const PORTS: Range<u16> = 20_000..30_000;
+
 /// A port that was free when this directory was made, and the one after it. Kept, so that a pair that a killed test
 /// left behind is found again.
 fn port(directory: &Path, service: &str) -> u16 {
     let path = directory.join(format!("{service}-port"));
-    if let Some(kept) = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()) {
+    let kept = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(kept) = kept.filter(|port| PORTS.contains(port)) {
         return kept;
     }
-    let found = (0..100).find_map(|_| {
-        let first = TcpListener::bind("127.0.0.1:0").ok()?;
-        let port = first.local_addr().ok()?.port();
-        TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok()?;
-        Some(port)
-    });
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let from = PORTS.start + u16::try_from(std::process::id() % 9_000).unwrap_or(0);
+    let found = (from..PORTS.end).step_by(2).find(|port| free(*port) && free(port + 1));
     let found = found.expect("two free ports in a row");
     std::fs::write(path, found.to_string()).expect("the port can be written down");
     found

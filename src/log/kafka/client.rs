@@ -188,6 +188,8 @@ impl ClientContext for Telling {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let client = self.client;
         match level {
+            // Offsets that came in a rebalance; the member sends them again.
+            _ if facility == "COMMITFAIL" => tracing::debug!(client, facility, "{message}"),
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(client, facility, "{message}");
             }

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -25,14 +25,17 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::client::{KafkaSettings, Telling};
+use super::lanes::Lanes;
 use super::reader::Readers;
-use crate::domain::Lane;
 use crate::log::news::News;
 use crate::log::{GroupEvent, LanePartition, Membership, PartitionReader, ReadError, Topic};
 
 const LOOK: Duration = Duration::from_millis(100);
 /// Offsets go to Kafka this often. They are for dashboards only, the store's are the truth.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Also those that are the same: in a rebalance the group refuses offsets, the client tells nobody, and an idle
+/// partition would show no lag from then on.
+const REPORT_ALL_EVERY: Duration = Duration::from_secs(5);
 const WAKE_EVERY: Duration = Duration::from_millis(100);
 const LEAVE_MAX: Duration = Duration::from_secs(10);
 
@@ -49,8 +52,10 @@ struct State {
     /// Without those on their way out.
     owned: BTreeSet<LanePartition>,
     revoking: Option<Revoking>,
-    /// Reported by owners, not yet sent.
+    /// Reported by owners.
     reports: BTreeMap<LanePartition, u64>,
+    /// Whose report has changed since it was sent.
+    unsent: BTreeSet<LanePartition>,
     leaving: bool,
     rebalances: u64,
 }
@@ -70,34 +75,6 @@ impl Shared {
     fn change(&self, act: impl FnOnce(&mut State)) {
         act(&mut self.lock());
         self.changed.notify_one();
-    }
-}
-
-/// The names of the lanes' topics.
-#[derive(Clone)]
-struct Lanes(Vec<(Lane, String)>);
-
-impl Lanes {
-    fn name(&self, lane: Lane) -> &str {
-        self.0.iter().find(|(known, _)| *known == lane).map_or("", |(_, name)| name)
-    }
-
-    fn partitions(&self, list: &TopicPartitionList) -> Vec<LanePartition> {
-        let known = |name: &str| self.0.iter().find(|(_, known)| known == name).map(|(lane, _)| *lane);
-        let partition = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-            Some(LanePartition { lane: known(element.topic())?, partition: u32::try_from(element.partition()).ok()? })
-        };
-        list.elements().iter().filter_map(partition).collect()
-    }
-
-    fn list(&self, partitions: impl IntoIterator<Item = (LanePartition, Offset)>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for (LanePartition { lane, partition }, offset) in partitions {
-            // Fails only for an offset that Kafka cannot have, or a partition beyond what it can.
-            let number = i32::try_from(partition).unwrap_or(i32::MAX);
-            let _ = list.add_partition_offset(self.name(lane), number, offset);
-        }
-        list
     }
 }
 
@@ -130,12 +107,6 @@ impl ConsumerContext for Callbacks {
         match kind {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(consumer, list, partitions),
             _ => self.revoked(consumer, list, partitions),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::debug!(%error, "offsets for lag dashboards were not taken");
         }
     }
 }
@@ -194,6 +165,7 @@ struct Work {
     lanes: Lanes,
     shared: Arc<Shared>,
     next_report: Instant,
+    next_report_of_all: Instant,
     next_wake: Instant,
 }
 
@@ -292,15 +264,20 @@ impl Work {
         if state.revoking.is_some() {
             return;
         }
-        let mut reports = std::mem::take(&mut state.reports);
-        reports.retain(|partition, _| state.owned.contains(partition));
-        drop(state);
-        if reports.is_empty() {
-            return;
+        let State { owned, reports, unsent, .. } = &mut *state;
+        let unsent = std::mem::take(unsent);
+        reports.retain(|partition, _| owned.contains(partition));
+        let all = now >= self.next_report_of_all;
+        if all {
+            self.next_report_of_all = now + REPORT_ALL_EVERY;
         }
         let offset = |next: u64| Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
-        let list = self.lanes.list(reports.into_iter().map(|(partition, next)| (partition, offset(next))));
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+        let due = reports.iter().filter(|(partition, _)| all || unsent.contains(partition));
+        let list = self.lanes.list(due.map(|(partition, next)| (*partition, offset(*next))));
+        drop(state);
+        if list.count() > 0
+            && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
+        {
             tracing::debug!(%error, "offsets for lag dashboards were not sent");
         }
     }
@@ -316,7 +293,7 @@ pub(super) struct KafkaMember {
 
 impl KafkaMember {
     pub(super) fn join(settings: &KafkaSettings, name: &str, readers: Arc<Readers>) -> Result<Self, ReadError> {
-        let lanes = Lanes(Lane::ALL.map(|lane| (lane, settings.topic_name(Topic::Lane(lane)))).to_vec());
+        let lanes = Lanes::of(settings);
         let shared = Arc::new(Shared::default());
         let unavailable = |error: String| ReadError::Unavailable(error);
         let callbacks = Callbacks {
@@ -344,13 +321,13 @@ impl KafkaMember {
             .clone();
         let wake = thread.clone();
         consumer.set_nonempty_callback(move || wake.unpark());
-        let topics: Vec<&str> = lanes.0.iter().map(|(_, name)| name.as_str()).collect();
-        let subscribed = consumer.subscribe(&topics);
+        let subscribed = consumer.subscribe(&lanes.topics());
         let work = Work {
             consumer,
             lanes: lanes.clone(),
             shared: Arc::clone(&shared),
             next_report: Instant::now(),
+            next_report_of_all: Instant::now() + REPORT_ALL_EVERY,
             next_wake: Instant::now(),
         };
         give.send(work).map_err(|_| unavailable("the membership's thread has ended".to_owned()))?;
@@ -407,7 +384,9 @@ impl Membership for KafkaMember {
     }
 
     fn report(&self, partition: LanePartition, next_offset: u64) {
-        self.shared.lock().reports.insert(partition, next_offset);
+        let mut state = self.shared.lock();
+        state.reports.insert(partition, next_offset);
+        state.unsent.insert(partition);
     }
 
     async fn leave(&self) {

@@ -8,6 +8,7 @@
 //! librdkafka's calls that wait for a broker run on blocking threads; clients end on threads of their own.
 
 mod client;
+mod lanes;
 mod member;
 mod producer;
 mod reader;

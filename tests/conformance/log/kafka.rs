@@ -308,13 +308,15 @@ async fn a_dropped_member_leaves() {
 /// What `kafka-consumer-groups --describe` takes the lag from.
 #[tokio::test(flavor = "multi_thread")]
 async fn lag_is_true_from_the_moment_an_owner_opens() {
-    let (_cluster, settings) = mock();
+    let (cluster, settings) = mock();
     let log = KafkaLog::connect(settings.clone()).await.unwrap();
     let member = log.join("member").await.unwrap();
     settle(&[&*member], 9).await;
     for i in 0..10 {
         log.append(SEATS, 3, record(&i.to_string())).await.unwrap();
     }
+    // As in a rebalance that begins now: the offset is refused, and nothing more will happen in this partition.
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS]);
     let partition = LanePartition { lane: Lane::Seats, partition: 3 };
     let _reader = member.open(partition, 4).await.unwrap();
     let asking: BaseConsumer = ClientConfig::new()

@@ -1,0 +1,45 @@
+//! Between the program's lanes and partitions and Kafka's topics and lists.
+
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client::KafkaSettings;
+use crate::domain::Lane;
+use crate::log::{LanePartition, Topic};
+
+/// The names of the lanes' topics.
+#[derive(Clone)]
+pub(super) struct Lanes(Vec<(Lane, String)>);
+
+impl Lanes {
+    pub fn of(settings: &KafkaSettings) -> Self {
+        Lanes(Lane::ALL.map(|lane| (lane, settings.topic_name(Topic::Lane(lane)))).to_vec())
+    }
+
+    pub fn topics(&self) -> Vec<&str> {
+        self.0.iter().map(|(_, name)| name.as_str()).collect()
+    }
+
+    fn name(&self, lane: Lane) -> &str {
+        self.0.iter().find(|(known, _)| *known == lane).map_or("", |(_, name)| name)
+    }
+
+    fn partition(&self, element: &TopicPartitionListElem<'_>) -> Option<LanePartition> {
+        let (lane, _) = self.0.iter().find(|(_, name)| name == element.topic())?;
+        Some(LanePartition { lane: *lane, partition: u32::try_from(element.partition()).ok()? })
+    }
+
+    pub fn partitions(&self, list: &TopicPartitionList) -> Vec<LanePartition> {
+        list.elements().iter().filter_map(|element| self.partition(element)).collect()
+    }
+
+    pub fn list(&self, partitions: impl IntoIterator<Item = (LanePartition, Offset)>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for (LanePartition { lane, partition }, offset) in partitions {
+            // Fails only for an offset that Kafka cannot have, or a partition beyond what it can.
+            let number = i32::try_from(partition).unwrap_or(i32::MAX);
+            let _ = list.add_partition_offset(self.name(lane), number, offset);
+        }
+        list
+    }
+}
