@@ -123,19 +123,21 @@ fn share_jars(directory: &Path) {
 
 /// Ports for the services, below those that the system gives to outgoing connections: while a service is down, one of
 /// these would sooner or later be a client's that tries to reach it.
-const PORTS: Range<u16> = 20_000..30_000;
+const KAFKA_PORTS: Range<u16> = 20_000..25_000;
+const POSTGRES_PORTS: Range<u16> = 25_000..30_000;
 
 /// A port that was free when this directory was made, and the one after it. Kept, so that a pair that a killed test
 /// left behind is found again.
 fn port(directory: &Path, service: &str) -> u16 {
     let path = directory.join(format!("{service}-port"));
+    let ports = if service == "kafka" { KAFKA_PORTS } else { POSTGRES_PORTS };
     let kept = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
-    if let Some(kept) = kept.filter(|port| PORTS.contains(port)) {
+    if let Some(kept) = kept.filter(|port| ports.contains(port)) {
         return kept;
     }
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let from = PORTS.start + u16::try_from(std::process::id() % 9_000).unwrap_or(0);
-    let found = (from..PORTS.end).step_by(2).find(|port| free(*port) && free(port + 1));
+    let from = ports.start + u16::try_from(std::process::id() % 4_000).unwrap_or(0);
+    let found = (from..ports.end).step_by(2).find(|port| free(*port) && free(port + 1));
     let found = found.expect("two free ports in a row");
     std::fs::write(path, found.to_string()).expect("the port can be written down");
     found
