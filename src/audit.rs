@@ -11,13 +11,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::future::join;
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{LogTime, Position};
-use crate::log::{LanePartition, Log, ReadError, Record, Timestamp, Topic};
+use crate::log::{LanePartition, Log, PartitionReader, ReadError, Record, Timestamp, Topic};
 use crate::processor::Replay;
 use crate::store::reads::Page;
-use crate::store::{Progress, RequestRow, StateTable, Store, StoreError, lane_partitions};
+use crate::store::{Progress, StateTable, Store, StoreError, lane_partitions};
 use crate::wire;
 
 use conservation::Conservation;
@@ -126,6 +127,17 @@ pub async fn run(
     Ok(audit.report)
 }
 
+/// The next records. A log that is away is asked again for a while.
+async fn read(reader: &mut dyn PartitionReader) -> Result<Vec<Record>, ReadError> {
+    let began = Instant::now();
+    loop {
+        match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
+            Err(ReadError::Unavailable(_)) if began.elapsed() < AWAY_MAX => sleep(AWAY_RETRY).await,
+            read => return read,
+        }
+    }
+}
+
 struct Audit<'a> {
     log: &'a dyn Log,
     store: &'a dyn Store,
@@ -171,26 +183,24 @@ impl Audit<'_> {
     ) -> Result<(), AuditError> {
         let mut replay = Replay::new(partition, self.log.partitions());
         let mut stamped = true;
-        let mut heard_at = Instant::now();
         let mut reader = self.log.read(Topic::Lane(partition.lane), partition.partition, 0).await?;
-        while replay.progress().next_offset < stored.next_offset {
-            let mut records = match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
-                Ok(records) => records,
-                Err(ReadError::Unavailable(_)) if heard_at.elapsed() < AWAY_MAX => {
-                    sleep(AWAY_RETRY).await;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            heard_at = Instant::now();
+        let mut ahead = if stored.next_offset > 0 { read(&mut *reader).await? } else { Vec::new() };
+        while !ahead.is_empty() {
+            let mut records = std::mem::take(&mut ahead);
             // What lies beyond is not decided yet.
             records.retain(|record| record.offset < stored.next_offset);
-            if records.is_empty() {
-                break;
-            }
+            let Some(last) = records.last().map(|record| record.offset) else { break };
             stamped &= self.stamp(partition, &mut records).await?;
             self.report.records += records.len() as u64;
-            self.expected.take(replay.decide(records).await?);
+            let expected = &mut self.expected;
+            let decide = async { replay.decide(records).await.map(|batch| expected.take(batch)) };
+            // The log looks for the next records while these are decided.
+            if last + 1 < stored.next_offset {
+                let (next, decided) = join(read(&mut *reader), decide).await;
+                (ahead, _) = (next?, decided?);
+            } else {
+                decide.await?;
+            }
             (self.watch)(Step::Replayed { records: self.report.records, of });
         }
         self.compare_progress(partition, stored, replay.progress(), stamped);
@@ -253,19 +263,22 @@ impl Audit<'_> {
     async fn compare_state(&mut self) -> Result<(), AuditError> {
         let mut conservation = Conservation::default();
         for table in StateTable::ALL {
-            let mut after = None;
-            loop {
-                let rows = self.store.state_page(table, after.as_ref(), PAGE_ROWS).await?;
-                for row in &rows {
-                    conservation.row(row);
-                    let found = self.expected.state(row);
-                    self.judge(found, expected::arrival(row).position, || format!("{row:?}"));
-                }
-                self.compared(rows.len());
-                if rows.len() < PAGE_ROWS as usize {
-                    break;
-                }
-                after = rows.into_iter().next_back();
+            let mut page = self.store.state_page(table, None, PAGE_ROWS).await?;
+            while !page.is_empty() {
+                let (store, rows) = (self.store, std::mem::take(&mut page));
+                let compare = async {
+                    for row in &rows {
+                        conservation.row(row);
+                        let found = self.expected.state(row);
+                        self.judge(found, expected::arrival(row).position, || format!("{row:?}"));
+                    }
+                    self.compared(rows.len());
+                };
+                let is_last = rows.len() < PAGE_ROWS as usize;
+                let next = async {
+                    if is_last { Ok(Vec::new()) } else { store.state_page(table, rows.last(), PAGE_ROWS).await }
+                };
+                page = join(next, compare).await.0?;
             }
         }
         for complaint in conservation.complaints() {
@@ -275,19 +288,22 @@ impl Audit<'_> {
     }
 
     async fn compare_requests(&mut self) -> Result<(), AuditError> {
-        let mut after: Option<RequestRow> = None;
-        loop {
-            let rows = self.store.requests_page(after.as_ref(), PAGE_ROWS).await?;
-            for row in &rows {
-                let found = self.expected.request(row);
-                self.judge(found, row.position, || format!("{row:?}"));
-            }
-            self.compared(rows.len());
-            if rows.len() < PAGE_ROWS as usize {
-                return Ok(());
-            }
-            after = rows.into_iter().next_back();
+        let mut page = self.store.requests_page(None, PAGE_ROWS).await?;
+        while !page.is_empty() {
+            let (store, rows) = (self.store, std::mem::take(&mut page));
+            let compare = async {
+                for row in &rows {
+                    let found = self.expected.request(row);
+                    self.judge(found, row.position, || format!("{row:?}"));
+                }
+                self.compared(rows.len());
+            };
+            let is_last = rows.len() < PAGE_ROWS as usize;
+            let next =
+                async { if is_last { Ok(Vec::new()) } else { store.requests_page(rows.last(), PAGE_ROWS).await } };
+            page = join(next, compare).await.0?;
         }
+        Ok(())
     }
 
     async fn compare_dead_letters(&mut self) -> Result<(), AuditError> {

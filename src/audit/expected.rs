@@ -1,6 +1,7 @@
 //! What the store must hold, as the replay of the log says: a digest a row, so that a million commands fit in memory.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -54,21 +55,55 @@ impl Kind {
     }
 }
 
-/// One row as the log has it.
+/// One row as the log has it, in 32 bytes: there are two of them for a command.
 struct Row {
-    kind: Kind,
-    /// Of what never changes of a request; of everything else the whole row.
+    /// Of a request the XOR of two: of what never changes, and of its status and outcome.
     digest: u64,
-    /// Of a request's status and outcome.
-    outcome: u64,
+    /// With lane, partition and time: the command that last changed the row.
+    offset: u64,
+    time: LogTime,
+    partition: u32,
+    lane: Lane,
+    kind: Kind,
     pending: bool,
-    at: Arrival,
 }
+
+impl Row {
+    fn new(kind: Kind, digest: u64, at: Arrival) -> Row {
+        let Position { lane, partition, offset } = at.position;
+        Row { digest, offset, time: at.time, partition, lane, kind, pending: false }
+    }
+
+    fn position(&self) -> Position {
+        Position { lane: self.lane, partition: self.partition, offset: self.offset }
+    }
+}
+
+/// Keys are hashes already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Rows = HashMap<u128, Row, BuildHasherDefault<Hashed>>;
 
 /// All rows the replays so far gave, by the hash of their key. Matched rows are taken out; what is left is missing.
 #[derive(Default)]
 pub struct Expected {
-    rows: HashMap<u128, Row>,
+    /// By the partition that wrote them: one map of all would have to be copied as a whole when it grows.
+    rows: HashMap<LanePartition, Rows>,
     /// XOR of the digests of each partition's rows of state.
     hashes: HashMap<LanePartition, u64>,
 }
@@ -84,40 +119,37 @@ pub enum Match {
 
 impl Expected {
     pub fn new(counts: &PartitionCounts) -> Self {
-        Expected { rows: HashMap::new(), hashes: lane_partitions(counts).map(|partition| (partition, 0)).collect() }
+        Expected { rows: HashMap::default(), hashes: lane_partitions(counts).map(|partition| (partition, 0)).collect() }
     }
 
     /// Takes in what one batch of a replay would have committed.
     pub fn take(&mut self, batch: CommitBatch) {
+        let rows = self.rows.entry(batch.partition).or_default();
         let mut hash = 0;
         for change in &batch.changes {
             let digest = change.digest();
-            let row = Row { kind: Kind::of(change), digest, outcome: 0, pending: false, at: arrival(change) };
-            let before = self.rows.insert(key_of(change), row).map_or(0, |row| row.digest);
+            let row = Row::new(Kind::of(change), digest, arrival(change));
+            let before = rows.insert(key_of(change), row).map_or(0, |row| row.digest);
             hash ^= before ^ digest;
         }
         *self.hashes.entry(batch.partition).or_default() ^= hash;
         for request in &batch.requests {
-            let row = Row {
-                kind: Kind::Request,
-                digest: request_digest(request),
-                outcome: outcome_digest(request.status, request.outcome.as_deref()),
-                pending: request.status == RequestStatus::Pending,
-                at: Arrival { position: request.position, time: request.at },
-            };
-            self.rows.insert(request_key(request.request_id, batch.partition), row);
+            let at = Arrival { position: request.position, time: request.at };
+            let mut row = Row::new(Kind::Request, whole_digest(request), at);
+            row.pending = request.status == RequestStatus::Pending;
+            rows.insert(request_key(request.request_id, batch.partition), row);
         }
         for completion in &batch.completions {
-            let row = self.rows.get_mut(&request_key(completion.request_id, batch.partition));
+            let row = rows.get_mut(&request_key(completion.request_id, batch.partition));
             if let Some(row) = row.filter(|row| row.pending) {
                 row.pending = false;
-                row.outcome = outcome_digest(completion.status, Some(&completion.outcome));
+                row.digest ^= outcome_digest(RequestStatus::Pending, None);
+                row.digest ^= outcome_digest(completion.status, Some(&completion.outcome));
             }
         }
         for letter in &batch.dead_letters {
             let at = Arrival { position: letter.position, time: letter.at };
-            let row = Row { kind: Kind::DeadLetter, digest: letter_digest(letter), outcome: 0, pending: false, at };
-            self.rows.insert(letter_key(letter.position), row);
+            rows.insert(letter_key(letter.position), Row::new(Kind::DeadLetter, letter_digest(letter), at));
         }
     }
 
@@ -127,30 +159,33 @@ impl Expected {
     }
 
     pub fn state(&mut self, change: &Change) -> Match {
-        self.compare(key_of(change), change.digest(), 0)
+        self.compare(arrival(change).position, key_of(change), change.digest())
     }
 
     pub fn request(&mut self, row: &RequestRow) -> Match {
         let Position { lane, partition, .. } = row.position;
         let key = request_key(row.request_id, LanePartition { lane, partition });
-        self.compare(key, request_digest(row), outcome_digest(row.status, row.outcome.as_deref()))
+        self.compare(row.position, key, whole_digest(row))
     }
 
     pub fn dead_letter(&mut self, letter: &DeadLetter) -> Match {
-        self.compare(letter_key(letter.position), letter_digest(letter), 0)
+        self.compare(letter.position, letter_key(letter.position), letter_digest(letter))
     }
 
-    fn compare(&mut self, key: u128, digest: u64, outcome: u64) -> Match {
-        match self.rows.remove(&key) {
+    fn compare(&mut self, at: Position, key: u128, digest: u64) -> Match {
+        let here = LanePartition { lane: at.lane, partition: at.partition };
+        let row = self.rows.get_mut(&here).and_then(|rows| rows.remove(&key));
+        // The store may be wrong about that as well.
+        match row.or_else(|| self.rows.values_mut().find_map(|rows| rows.remove(&key))) {
             None => Match::Unknown,
-            Some(row) if (row.digest, row.outcome) == (digest, outcome) => Match::Equal,
+            Some(row) if row.digest == digest => Match::Equal,
             Some(_) => Match::Differs,
         }
     }
 
     /// Rows that no row of the store matched.
     pub fn missing(&self) -> impl Iterator<Item = (Kind, Position, LogTime)> + '_ {
-        self.rows.values().map(|row| (row.kind, row.at.position, row.at.time))
+        self.rows.values().flat_map(HashMap::values).map(|row| (row.kind, row.position(), row.time))
     }
 }
 
@@ -219,6 +254,10 @@ fn request_key(id: RequestId, of: LanePartition) -> u128 {
 
 fn letter_key(at: Position) -> u128 {
     Key::of(Kind::DeadLetter).place(at.lane, at.partition).number(at.offset).hash()
+}
+
+fn whole_digest(row: &RequestRow) -> u64 {
+    request_digest(row) ^ outcome_digest(row.status, row.outcome.as_deref())
 }
 
 fn request_digest(row: &RequestRow) -> u64 {
