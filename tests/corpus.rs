@@ -33,12 +33,12 @@ fn records_are_understood_or_refused() {
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")).unwrap() {
         targets::record(&std::fs::read(entry.unwrap().path()).unwrap());
     }
-    run("record", 100, targets::record);
+    run("record", 20, targets::record);
 }
 
 #[test]
 fn no_record_stops_its_owner() {
-    run("owner", 8, targets::owner);
+    run("owner", 5, targets::owner);
 }
 
 #[test]
@@ -53,5 +53,5 @@ fn tokens_cannot_be_guessed() {
 
 #[test]
 fn no_request_is_answered_with_a_fault_of_ours() {
-    run("http", 30, targets::http);
+    run("http", 6, targets::http);
 }
