@@ -136,7 +136,11 @@ pub(super) fn decide(
         let at = Arrival { position: here.at(record.offset), time: progress.last_time };
         match item {
             Item::Command { command, key, fingerprint } => {
-                let wrong = planted(Fault::GoneByWallClock) && matches!(command.body, Body::Tick(_));
+                let wrong = match &command.body {
+                    Body::Tick(_) => planted(Fault::GoneByWallClock),
+                    Body::ExpireHolds(_) => planted(Fault::ExpiryByWallClock),
+                    _ => false,
+                };
                 let at = if wrong { Arrival { time: bounds.now, ..at } } else { at };
                 fold.command(memory, &command, key, fingerprint, &record.headers, &at);
             }

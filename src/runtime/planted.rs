@@ -40,6 +40,8 @@ faults! {
     PayIgnoresExpiry,
     /// Time is the owner's clock, not the record's.
     WallClock,
+    /// Whether a hold has run out is judged by the owner's clock when a timer looks.
+    ExpiryByWallClock,
     /// Log time may run back.
     TimeRunsBack,
     /// A stray on the right lane is applied where it lies.

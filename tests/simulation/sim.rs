@@ -80,7 +80,8 @@ impl Plan {
             workers: 1 + some(700, 3),
             cache_rows: if some(400, 1) > 0 { 8 } else { 100_000 },
             relay_in_flight: 1 + some(800, 200) as usize,
-            batch_records: 1 + some(900, 60) as usize,
+            // Often one by one: then the next is decided while the one before commits.
+            batch_records: 1 + some(600, 60) as usize,
             blow_every_ms: 500 + some(900, 4_000),
             kills: some(500, 10),
             kills_at_call: some(500, 10),
