@@ -31,8 +31,8 @@ pub(super) fn uuid(id: Uuid) -> Value<'static> {
     Value::Uuid(Some(id))
 }
 
-/// PostgreSQL cannot hold U+0000 in a text. Nothing that reaches a rule contains it, but a reason or a title might,
-/// and a partition must not stop for it: it is stored as U+FFFD.
+/// PostgreSQL cannot hold U+0000 in a text. Front door and wire refuse it; should one come this far nevertheless, a
+/// partition must not stop for it: it is stored as U+FFFD.
 pub(super) fn text(text: &str) -> Value<'_> {
     Value::Text(Some(if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }))
 }
