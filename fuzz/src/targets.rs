@@ -7,7 +7,7 @@ mod http;
 mod owner;
 
 use turnstile::api::queue::token::{Claim, Signer};
-use turnstile::domain::{Position, ScheduleId, SectionName, UserId};
+use turnstile::domain::{Command, Position, ScheduleId, SectionName, UserId};
 use turnstile::wire;
 
 // Each binary uses one of the targets.
@@ -16,11 +16,12 @@ pub use {http::http, owner::owner};
 
 /// Record values of command and outcome topics. What is understood reads back equal from its own bytes.
 pub fn record(bytes: &[u8]) {
-    if let Ok(command) = wire::command::decode(bytes) {
-        let again = wire::command::decode(&wire::command::encode(&command)).expect("what was written can be read");
-        assert_eq!(command, again);
-        assert_eq!(wire::fingerprint(&command.body), wire::fingerprint(&again.body));
-        assert!(!command.body.routing_key().to_string().is_empty());
+    match wire::command::decode(bytes) {
+        Ok(command) => reads_back(&command),
+        Err(error) => {
+            let reason = error.to_string();
+            assert!(reason.len() < 1000 && !reason.contains('\0'), "a reason that a store or a header cannot keep");
+        }
     }
     let _ = wire::outcome::decode_value(bytes);
     let headers = vec![
@@ -31,6 +32,13 @@ pub fn record(bytes: &[u8]) {
     let hops = wire::hops(&headers);
     assert_eq!(wire::hops(&wire::with_hops(headers.clone(), hops)), hops);
     let _ = (wire::fingerprint_of(&headers), wire::traceparent(&headers));
+}
+
+fn reads_back(command: &Command) {
+    let again = wire::command::decode(&wire::command::encode(command)).expect("what was written can be read");
+    assert_eq!(*command, again);
+    assert_eq!(wire::fingerprint(&command.body), wire::fingerprint(&again.body));
+    assert!(!command.body.routing_key().to_string().is_empty());
 }
 
 /// Keys, ids, positions and times. Every key has one partition, and what prints reads back.
