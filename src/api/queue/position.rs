@@ -17,7 +17,7 @@ use crate::api::AppState;
 use crate::api::admission::queue_token;
 use crate::api::auth::Caller;
 use crate::api::extract::PathId;
-use crate::api::problem::Problem;
+use crate::api::problem::{Problem, UNAVAILABLE};
 use crate::api::schema::Problem as ProblemSchema;
 use crate::domain::{Code, ScheduleId, UserId};
 use crate::telemetry::metrics;
@@ -163,11 +163,12 @@ impl Holder {
         let wanted = tokens.iter().find(|token| self.sequence.is_none_or(|sequence| token.sequence == sequence));
         let Some(token) = wanted else { return Err(not_found()) };
         if token.status.is_live() {
-            // Just given: the replica is about to know it.
+            // Just given: the replica is about to know it, unless it cannot be read anew.
             slot.next_refresh().await;
-            let now = state.clock.now();
-            let place = slot.look(|replica| replica.place_of(&self.user_id, now)).flatten();
-            return place.ok_or_else(not_found);
+            return match self.find(state, slot) {
+                Some(Found::Here(place)) => Ok(place),
+                _ => Err(Problem::new(UNAVAILABLE, "the queue cannot be read now")),
+            };
         }
         slot.change(|replica| replica.remember_ended(token.sequence, token.status));
         Ok(Place::of_ended(token.sequence, token.status))

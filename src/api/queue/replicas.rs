@@ -355,19 +355,24 @@ impl Drop for Core {
 /// Refreshes while somebody wants it, reports who was seen, and gives the slot up when nobody came for long.
 async fn drive(core: Arc<Core>, shared: Weak<Shared>) {
     let mut report_at = Instant::now() + REPORT_EVERY;
+    // Beside the refreshes: places must not grow old because the log is slow to take a report.
+    let mut reporting: Option<AbortOnDropHandle<()>> = None;
     loop {
         let wanted = core.is_wanted();
         if wanted {
             core.refresh().await;
         }
         if Instant::now() >= report_at {
-            core.report().await;
+            if reporting.as_ref().is_none_or(|report| report.is_finished()) {
+                let core = core.clone();
+                reporting = Some(AbortOnDropHandle::new(tokio::spawn(async move { core.report().await })));
+            }
             report_at = Instant::now() + REPORT_EVERY;
         }
         tokio::select! {
             // No branch starves another: each leads back to the top. And a run in simulated time repeats itself exactly.
             biased;
-            () = core.sources.shutdown.cancelled() => return core.report().await,
+            () = core.sources.shutdown.cancelled() => break,
             () = sleep(REFRESH_EVERY), if wanted => {}
             () = core.wake.notified(), if !wanted => {}
             () = sleep_until(report_at), if !core.presence.is_empty() => {}
@@ -379,4 +384,9 @@ async fn drive(core: Arc<Core>, shared: Weak<Shared>) {
             }
         }
     }
+    if let Some(report) = reporting {
+        // What it has not told is lost, as a report that the log does not take.
+        let _ = report.await;
+    }
+    core.report().await;
 }

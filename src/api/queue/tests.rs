@@ -7,15 +7,19 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
+use super::position::Holder;
 use super::presence::Presence;
 use super::replica::{Found, Place, Replica};
 use super::replicas::Replicas;
+use crate::api::auth::Caller;
+use crate::api::{AppState, Settings};
 use crate::domain::command::{CompleteToken, ConfigureQueue, JoinQueue, LeaveQueue, OpenQueue, Seen, Tick};
 use crate::domain::queue::{Limits, LimitsPatch, OnTimeout, QueueState, Token, TokenStatus, apply, decide};
 use crate::domain::{Arrival, Body, Change, Command, Lane, LogTime, RequestId, ScheduleId, UserId};
 use crate::log::memory::MemoryLog;
 use crate::log::{LanePartition, Log, PartitionCounts, Topic};
 use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
 use crate::store::memory::{Call, Fault, MemoryStore};
 use crate::store::{CommitBatch, Store};
 use crate::wire;
@@ -392,6 +396,47 @@ async fn f08_who_polls_is_reported_once_a_third_of_the_time_it_matters() {
     kept.shutdown.cancel();
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(seen_on_log(&kept.log).await.last().unwrap(), &[2], "what is known is not lost at shutdown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_does_not_take_a_report_does_not_make_places_old() {
+    let kept = kept();
+    let mut owner = Owner { now: 1_000_000, ..Owner::default() };
+    commit(&kept.store, &mut owner, open(limits(1))).await;
+    for n in 1..=2 {
+        commit(&kept.store, &mut owner, join(n)).await;
+    }
+    kept.clock.store(1_100_000, Ordering::SeqCst);
+    kept.log.hold_appends();
+    for _ in 0..100 {
+        let slot = kept.replicas.current(SCHEDULE).await.unwrap();
+        assert!(slot.age() <= Duration::from_millis(400), "{:?}", slot.age());
+        slot.saw(2);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    kept.log.release_appends();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(!seen_on_log(&kept.log).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_just_given_is_not_denied_because_the_store_went_away() {
+    let kept = kept();
+    let mut owner = Owner { now: 1_000_000, ..Owner::default() };
+    commit(&kept.store, &mut owner, open(limits(1))).await;
+    let (log, store) = (Arc::new(kept.log.clone()), Arc::new(kept.store.clone()));
+    let state = AppState::new(log, store, Clock::System, Health::default(), Settings::default()).unwrap();
+    let slot = state.queues.current(SCHEDULE).await.unwrap();
+    commit(&kept.store, &mut owner, join(1)).await;
+    let reads = AtomicU64::new(0);
+    kept.store.set_hook(Some(Arc::new(move |_| {
+        let first = reads.fetch_add(1, Ordering::SeqCst) == 0;
+        Box::pin(async move { if first { Fault::None } else { Fault::Unavailable } })
+    })));
+    let holder = Holder::of(&state, SCHEDULE, Some(&Caller { user: user(1), admin: false }), None).unwrap();
+    assert_eq!(holder.place(&state, &slot).await.unwrap_err().code, "unavailable");
+    kept.store.set_hook(None);
+    assert_eq!(holder.place(&state, &slot).await.unwrap().status, TokenStatus::Active);
 }
 
 #[tokio::test]
