@@ -1,6 +1,6 @@
 //! The faults, one test each.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{interval, sleep};
 
@@ -165,22 +165,27 @@ async fn worker_added() {
     .await;
 }
 
-/// Thousands of commands a second go on while partitions move: none of them may fail.
+/// Thousands of commands a second flow in from another service while partitions move: none may be lost or doubled, and
+/// no request of the users may fail.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scaled_and_restarted_in_a_flood() {
     let rate = number("TURNSTILE_CHAOS_RATE").unwrap_or(5_000);
     let fault = Fault { order: 11, name: "a worker added and all restarted in a flood", unnoticed: true, ..PLAIN };
     run(fault, async |stage: &mut Stage, _| {
-        let flood = Flood::start(&stage.fleet.doors[0].base, rate).await;
+        let began = Instant::now();
+        let flood = Flood::start(&stage.system, rate).await;
         stage.fleet.start_worker().await;
         stage.crowd.flowing().await;
         let workers = stage.fleet.workers.len();
         for _ in 0..workers {
             stage.fleet.stop_worker(0).await;
+            stage.crowd.flowing().await;
             stage.fleet.start_worker().await;
             stage.crowd.flowing().await;
         }
-        println!("{}", flood.ended().await);
+        let flowed = began.elapsed().as_secs_f64();
+        let charges = flood.end().await;
+        println!("{charges} charges flowed in {flowed:.1} s: {:.0} a second", charges as f64 / flowed);
         stage.fleet.stop_worker(0).await;
         workers as u64 + 1
     })

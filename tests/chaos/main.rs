@@ -5,7 +5,7 @@
 //! faults ── what is done to whom ──> stage ── rounds, waits, checks ──> report (docs/chaos.md)
 //!                                      ├── crowd: users at work, who repeat what was not answered
 //!                                      ├── fleet: the processes          pair: Kafka and PostgreSQL
-//!                                      ├── flood: thousands of commands a second besides
+//!                                      ├── flood: another service, thousands of commands a second
 //!                                      └── proxy: cuts and holds commits on their way to PostgreSQL
 //! ```
 //!

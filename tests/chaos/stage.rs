@@ -1,7 +1,7 @@
 //! One test's course: services, processes and users, rounds of a fault, the checks, the row of the report.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
@@ -56,6 +56,7 @@ pub struct Fault {
 }
 
 pub struct Stage {
+    pub system: Arc<System>,
     pub pair: Pair,
     pub fleet: Fleet,
     pub crowd: Crowd,
@@ -77,7 +78,7 @@ pub async fn run(fault: Fault, act: impl AsyncFnMut(&mut Stage, u64) -> u64) {
         if fault.restarts_services { Pair::restartable(fault.name).await } else { Pair::of_environment(fault.name) };
     let Some(pair) = chosen else { return };
     let services = Services::at(pair.brokers.clone(), pair.database_url.clone(), "chaos");
-    let system = System::prepare_on(Some(services), fault.name, further_settings());
+    let system = Arc::new(System::prepare_on(Some(services), fault.name, further_settings()));
     let seed = SEED.wrapping_add(u64::from(fault.order));
     let row = Row { order: fault.order, fault: fault.name.to_owned(), seed, ..Row::default() };
     println!("{}: seed {seed}", fault.name);
@@ -93,7 +94,7 @@ pub async fn run(fault: Fault, act: impl AsyncFnMut(&mut Stage, u64) -> u64) {
             resume_unwind(panic)
         }
     };
-    let mut stage = Stage { pair, fleet, crowd, dice, proxy, row };
+    let mut stage = Stage { system: Arc::clone(&system), pair, fleet, crowd, dice, proxy, row };
     let played = AssertUnwindSafe(stage.play(&fault, rounds, act)).catch_unwind().await;
     let Stage { pair, mut fleet, crowd, mut row, .. } = stage;
     let checked = match played {

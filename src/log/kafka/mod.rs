@@ -95,10 +95,14 @@ impl KafkaLog {
             let mut attempts = 10;
             loop {
                 attempts -= 1;
-                match appender.client().client().fetch_watermarks(&name, number, REQUEST_MAX) {
-                    // A partition that is new or moves has no leader for a moment.
+                let producer = appender.client();
+                let client = producer.client();
+                match client.fetch_watermarks(&name, number, REQUEST_MAX) {
+                    // A partition that is new or moves has no leader for a moment. The client takes what it heard of it
+                    // for final and would not ask again for minutes, so it is made to.
                     Err(error) if attempts > 0 && leader_is_missing(&error) => {
                         std::thread::sleep(Duration::from_millis(100));
+                        let _ = client.fetch_metadata(Some(&name), REQUEST_MAX);
                     }
                     answer => return answer,
                 }
@@ -118,7 +122,12 @@ fn leader_is_missing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
-        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownTopicOrPartition)
+        Some(
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
+        )
     )
 }
 

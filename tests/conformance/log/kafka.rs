@@ -247,6 +247,21 @@ async fn a_foreign_record_may_lack_key_and_value() {
     assert_eq!((&read[1].key, &read[1].value), (&Some(Bytes::new()), &Some(Bytes::new())));
 }
 
+/// As in the moments after a broker has started: what the client heard then must not stay its last word.
+#[tokio::test]
+async fn a_partition_that_had_no_leader_is_asked_for_again() {
+    let (cluster, settings) = mock();
+    let topic = settings.topic_name(SEATS);
+    let log = KafkaLog::connect(settings).await.unwrap();
+    assert_eq!(log.end_offset(SEATS, 1).await, Ok(0));
+    cluster.partition_leader(&topic, 2, None).unwrap();
+    assert!(matches!(log.end_offset(SEATS, 2).await, Ok(0) | Err(ReadError::Unavailable(_))));
+    let _ = tokio::time::timeout(Duration::from_secs(3), log.append(SEATS, 2, record("1"))).await;
+    assert!(matches!(log.end_offset(SEATS, 2).await, Err(ReadError::Unavailable(_))));
+    cluster.partition_leader(&topic, 2, Some(1)).unwrap();
+    assert!(log.end_offset(SEATS, 2).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_member_the_group_has_forgotten_learns_of_its_loss_and_joins_again() {
     let (cluster, settings) = mock();
