@@ -99,10 +99,11 @@ impl KafkaLog {
                 let client = producer.client();
                 match client.fetch_watermarks(&name, number, REQUEST_MAX) {
                     // A partition that is new or moves has no leader for a moment. The client takes what it heard of it
-                    // for final and would not ask again for minutes, so it is made to.
+                    // for final and would not ask again for minutes, so it is made to. (Asked for one topic, it would tell
+                    // us and not learn from it.)
                     Err(error) if attempts > 0 && leader_is_missing(&error) => {
                         std::thread::sleep(Duration::from_millis(100));
-                        let _ = client.fetch_metadata(Some(&name), REQUEST_MAX);
+                        let _ = client.fetch_metadata(None, REQUEST_MAX);
                     }
                     answer => return answer,
                 }
