@@ -184,7 +184,7 @@ async fn scaled_and_restarted_in_a_flood() {
             stage.crowd.flowing().await;
         }
         let flowed = began.elapsed().as_secs_f64();
-        let charges = flood.end().await;
+        let charges = flood.end(&stage.system).await;
         println!("{charges} charges flowed in {flowed:.1} s: {:.0} a second", charges as f64 / flowed);
         stage.fleet.stop_worker(0).await;
         workers as u64 + 1

@@ -50,8 +50,8 @@ impl Flood {
     }
 
     /// Ends it and waits until each charge has been decided, once. Panics if an append failed or a charge was lost or
-    /// doubled. How many there were.
-    pub async fn end(self) -> u64 {
+    /// doubled. How many there were. The checks at the end know of its users from then on.
+    pub async fn end(self, system: &System) -> u64 {
         self.stop.cancel();
         let sent = self.flowing.await.expect("the log takes everything");
         let users: Vec<UserId> = (0..USERS.min(sent)).map(|number| self.crowd.user(number)).collect();
@@ -67,6 +67,7 @@ impl Flood {
             let charges = (sent - number).div_ceil(USERS);
             let (entries, balance) = (wallet.entries, u64::try_from(wallet.balance).expect("not negative"));
             assert_eq!((entries, balance), (charges, charges), "charges of {user}: lost or doubled");
+            let _ = system.client.user(user.to_string());
         }
         sent
     }
