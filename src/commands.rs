@@ -25,7 +25,7 @@ pub async fn run(command: Option<Command>, layers: &Layers, config: Config) -> R
         Command::DemoData(target) => demo_data(&target).await,
         Command::DeadLetters(command) => dead_letters(command, &config).await,
         Command::Load(args) => say(&load::run(args).await?),
-        Command::Openapi => say(openapi::text()),
+        Command::Openapi => say(openapi::document::text()),
         Command::Audit => audit_store(&config).await,
         Command::Config => say(&config::show(layers)),
     }

@@ -1,7 +1,7 @@
 //! Turnstile sells seats to a crowd: a partitioned sequential command processor behind an HTTP front door.
 //!
 //! ```text
-//! client ──POST──> api/submit ──log.append──> lane topic ──> processor/partition   (owner)
+//! client ─POST─> api/submission ─log.append─> lane topic ──> processor/partition   (owner)
 //!                     │ 202 + Location                          │ decode → prefetch → decide → commit
 //!                     │                                         ▼
 //!                     │                          one SQL transaction: fence + state + outcomes + outbox + offset

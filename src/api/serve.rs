@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::AppState;
 use super::router::router;
-use super::{AppState, feed};
+use super::submission::feed;
 use crate::log::Topic;
 
 /// Largest request head, and with it the buffer of a connection.

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, request};
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use turnstile::api::keys::IdempotencyKey;
+use turnstile::api::submission::keys::IdempotencyKey;
 use turnstile::domain::RequestId;
 
 use crate::history::{Answer, Asked, Saying, Span, Told};

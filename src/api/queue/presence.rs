@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::api::keys::fresh_request_id;
+use crate::api::submission::keys::fresh_request_id;
 use crate::domain::command::Seen;
 use crate::domain::{Body, Command, ScheduleId};
 use crate::log::{Log, NewRecord, Topic};

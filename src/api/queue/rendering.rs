@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::pace::{POLL_MS_SETTLED, poll_after_ms};
 use super::token::{Claim, Signer};
-use crate::api::auth::Caller;
-use crate::api::requests::RequestView;
+use crate::api::http::auth::Caller;
+use crate::api::submission::view::RequestView;
 use crate::domain::ScheduleId;
 
 /// Whom else a decision concerned: the feed of outcomes is for services, not for users.

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::presence::{Presence, REPORT_EVERY};
 use super::replica::Replica;
-use crate::api::problem::{OVERLOADED, Problem, UNAVAILABLE};
+use crate::api::http::problem::{OVERLOADED, Problem, UNAVAILABLE};
 use crate::domain::queue::Token;
 use crate::domain::{Code, ScheduleId};
 use crate::log::Log;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use super::position::Holder;
 use super::presence::Presence;
 use super::replica::{Found, Place, Replica};
 use super::replicas::Replicas;
-use crate::api::auth::Caller;
+use crate::api::http::auth::Caller;
+use crate::api::routes::queue_position::Holder;
 use crate::api::{AppState, Settings};
 use crate::domain::command::{CompleteToken, ConfigureQueue, JoinQueue, LeaveQueue, OpenQueue, Seen, Tick};
 use crate::domain::queue::{Limits, LimitsPatch, OnTimeout, QueueState, Token, TokenStatus, apply, decide};

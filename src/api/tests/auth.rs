@@ -149,7 +149,7 @@ async fn f32_the_role_admin_may_be_one_of_several() {
 #[test]
 fn settings_that_protect_nothing_are_refused() {
     let settings = |source| AuthSettings::Jwt(source);
-    let refused = |settings: &AuthSettings| crate::api::auth::Authenticator::new(settings).is_err();
+    let refused = |settings: &AuthSettings| crate::api::http::auth::Authenticator::new(settings).is_err();
     assert!(refused(&settings(JwtKeySource::Hs256Secret("short".into()))));
     assert!(refused(&settings(JwtKeySource::PublicKeyFile("/nowhere".into()))));
     let folder = tempfile::tempdir().unwrap();

@@ -146,7 +146,7 @@ async fn a_slow_or_broken_head_is_cut_off() {
 
 #[test]
 fn errors_of_the_ports_leak_nothing() {
-    let problem = crate::api::problem::Problem::from(ReadError::Unavailable("broker 10.0.0.1".into()));
+    let problem = crate::api::http::problem::Problem::from(ReadError::Unavailable("broker 10.0.0.1".into()));
     assert_eq!((problem.status.as_u16(), problem.to_value().to_string().contains("10.0.0.1")), (503, false));
     assert!(AppendError::Backlog.to_string().contains("full"));
 }

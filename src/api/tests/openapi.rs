@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::api::openapi::{COMMANDS, document, refusals_of, text};
-use crate::api::problem::KINDS;
+use crate::api::http::problem::KINDS;
+use crate::api::openapi::document::{COMMANDS, document, refusals_of, text};
 use crate::domain::Code;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/openapi.json");

@@ -3,8 +3,8 @@
 use reqwest::Method;
 
 use super::*;
-use crate::api::catalog::new_id;
-use crate::api::keys::IdempotencyKey;
+use crate::api::routes::concerts::new_id;
+use crate::api::submission::keys::IdempotencyKey;
 use crate::domain::command::OpenSection;
 use crate::domain::{Body, Command, LogTime, RequestId, ScheduleId};
 use crate::log::NewRecord;

@@ -1,0 +1,156 @@
+//! Concerts. Reading is open to everybody, adding is an admin's.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::api::AppState;
+use crate::api::http::auth::Admin;
+use crate::api::http::extract::{JsonBody, Params, PathId, next_of};
+use crate::api::http::fields::Fields;
+use crate::api::http::problem::{CONCERT_NOT_FOUND, Problem};
+use crate::api::http::schema::{ConcertRequest, Problem as ProblemSchema};
+use crate::api::submission::keys::IdempotencyKey;
+use crate::api::submission::submit::Ask;
+use crate::domain::{Code, ConcertId, UserId};
+use crate::store::reads::Concert;
+use crate::wire::time::rfc3339;
+
+const TITLE_CHARS_MAX: usize = 200;
+const DESCRIPTION_CHARS_MAX: usize = 5_000;
+
+/// A concert.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConcertObject {
+    #[schema(format = "uuid")]
+    pub id: String,
+    pub title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[schema(format = "date-time")]
+    pub created_at: String,
+}
+
+/// One page of concerts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConcertList {
+    pub concerts: Vec<ConcertObject>,
+    /// Give it as `?after=` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl From<&Concert> for ConcertObject {
+    fn from(row: &Concert) -> Self {
+        ConcertObject {
+            id: row.id.to_string(),
+            title: row.title.clone(),
+            description: row.description.clone(),
+            created_at: rfc3339(row.created_at),
+        }
+    }
+}
+
+/// The id of something new: with a key the one that this admin's key always gives, so that a repeat finds it.
+pub fn new_id(user: &UserId, key: Option<&IdempotencyKey>, what: &str) -> Uuid {
+    key.map_or_else(Uuid::now_v7, |key| key.part(what).request_id(user).0)
+}
+
+/// 201 with where it is.
+pub fn created(path: String, body: impl Serialize) -> Response {
+    (StatusCode::CREATED, [(LOCATION, path)], Json(body)).into_response()
+}
+
+pub fn key_reused() -> Problem {
+    Problem::refusal(Code::IdempotencyKeyReused, "this Idempotency-Key was used for another request")
+}
+
+pub fn no_concert() -> Problem {
+    Problem::new(CONCERT_NOT_FOUND, "there is no concert with this id")
+}
+
+/// Adds a concert.
+#[utoipa::path(
+    post,
+    path = "/v1/concerts",
+    tag = "catalog",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with it answers alike")),
+    request_body(content = ConcertRequest, example = json!({"title": "Requiem", "description": "Mozart"})),
+    responses(
+        (status = 201, description = "Added, at `Location`", body = ConcertObject),
+        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields`, `idempotency_key_reused`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub async fn create_concert(
+    State(state): State<Arc<AppState>>,
+    Admin(admin): Admin,
+    ask: Ask,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::of(&body)?;
+    let title = fields.text("title", TITLE_CHARS_MAX).map(str::to_owned);
+    let description = fields.optional("description", |fields, name| fields.text(name, DESCRIPTION_CHARS_MAX));
+    let (title, description) = fields.finish(title.zip(description))?;
+    let id = ConcertId(new_id(&admin, ask.key.as_ref(), "concert"));
+    let description = description.map(str::to_owned);
+    let concert = Concert { id, title, description, created_at: state.clock.now() };
+    state.store.insert_concert(&concert).await?;
+    // The row that is there counts: under a key it may be older than this request.
+    let stored = state.store.concert(id).await?.ok_or_else(no_concert)?;
+    if (&stored.title, &stored.description) != (&concert.title, &concert.description) {
+        return Err(key_reused());
+    }
+    state.views.catalog_changed();
+    Ok(created(format!("/v1/concerts/{id}"), ConcertObject::from(&stored)))
+}
+
+/// All concerts, newest first.
+///
+/// A concert made with an Idempotency-Key has no time in its id and stands anywhere.
+#[utoipa::path(
+    get,
+    path = "/v1/concerts",
+    tag = "catalog",
+    security(()),
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
+        ("after" = Option<String>, Query, format = "uuid", description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "One page", body = ConcertList),
+    )
+)]
+pub async fn list_concerts(State(state): State<Arc<AppState>>, params: Params) -> Result<Json<ConcertList>, Problem> {
+    let page = params.page(ConcertId)?;
+    let rows = state.views.concerts(page).await?;
+    let next = next_of(&rows, page.limit, |row| row.id.to_string());
+    Ok(Json(ConcertList { concerts: rows.iter().map(Into::into).collect(), next }))
+}
+
+/// One concert.
+#[utoipa::path(
+    get,
+    path = "/v1/concerts/{id}",
+    tag = "catalog",
+    security(()),
+    params(("id" = String, Path, format = "uuid", description = "The concert")),
+    responses(
+        (status = 200, description = "The concert", body = ConcertObject),
+        (status = 404, description = "`concert_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub async fn get_concert(
+    State(state): State<Arc<AppState>>,
+    PathId(id): PathId,
+) -> Result<Json<ConcertObject>, Problem> {
+    let row = state.views.concert(ConcertId(id)).await?;
+    Ok(Json(row.as_ref().as_ref().ok_or_else(no_concert)?.into()))
+}

@@ -1,0 +1,16 @@
+//! The handlers, a file a resource. The body of a new schedule is read in [`schedule_plan`].
+
+pub mod concerts;
+pub mod health;
+pub mod holds;
+pub mod payments;
+pub mod queue;
+pub mod queue_position;
+pub mod queue_stats;
+pub mod queue_streams;
+pub mod requests;
+pub mod reservations;
+pub mod schedule_plan;
+pub mod schedules;
+pub mod seats;
+pub mod wallet;

@@ -1,0 +1,197 @@
+//! Joining, leaving, and what an operator may change.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::queue_position::open;
+use crate::api::AppState;
+use crate::api::http::auth::{Admin, Caller};
+use crate::api::http::extract::{JsonBody, PathId};
+use crate::api::http::fields::Fields;
+use crate::api::http::problem::Problem;
+use crate::api::http::schema::{Problem as ProblemSchema, QueuePatch, RequestObject};
+use crate::api::submission::submit::{Ask, submit};
+use crate::domain::command::{ConfigureQueue, JoinQueue, LeaveQueue};
+use crate::domain::queue::{DURATION_MS_MAX, LimitsPatch, OnTimeout, TOKENS_MAX};
+use crate::domain::{Body, ScheduleId};
+
+/// Shortest `abandon_after_seconds`: who polls as told is reported as seen every 45 s at worst.
+pub const ABANDON_SECONDS_MIN: i64 = 60;
+const SECONDS_MAX: i64 = DURATION_MS_MAX / 1_000;
+
+/// Takes a place at the tail, or shows the one the caller has.
+///
+/// Result: `{schedule_id, token, position, status, ahead, poll_after_ms, active_until?}`. Joining again gives the same
+/// token and position. The token goes with every poll and hold as the header `Queue-Token`.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{id}/queue",
+    tag = "queue",
+    params(("id" = String, Path, format = "uuid", description = "The date")),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("join_queue")))
+)]
+pub async fn join_queue(
+    State(state): State<Arc<AppState>>,
+    caller: Caller,
+    ask: Ask,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let schedule_id = ScheduleId(id);
+    open(&state, schedule_id).await?;
+    let join = JoinQueue { schedule_id, user_id: caller.user.clone() };
+    submit(&state, &caller, &ask, Body::JoinQueue(join)).await
+}
+
+/// Gives the caller's place up.
+///
+/// Result: `{schedule_id, sequence, status}`.
+#[utoipa::path(
+    delete,
+    path = "/v1/schedules/{id}/queue",
+    tag = "queue",
+    params(("id" = String, Path, format = "uuid", description = "The date")),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("leave_queue")))
+)]
+pub async fn leave_queue(
+    State(state): State<Arc<AppState>>,
+    caller: Caller,
+    ask: Ask,
+    PathId(id): PathId,
+) -> Result<Response, Problem> {
+    let schedule_id = ScheduleId(id);
+    open(&state, schedule_id).await?;
+    let leave = LeaveQueue { schedule_id, user_id: caller.user.clone() };
+    submit(&state, &caller, &ask, Body::LeaveQueue(leave)).await
+}
+
+/// Changes limits, pauses, resumes, admits.
+///
+/// Result: the queue's settings in effect, `paused`, `waiting`, `active`, and whom it let in.
+#[utoipa::path(
+    patch,
+    path = "/v1/schedules/{id}/queue",
+    tag = "queue",
+    params(("id" = String, Path, format = "uuid", description = "The date")),
+    request_body(content = QueuePatch, example = json!({"admit_per_minute": 600, "paused": false})),
+    responses(
+        (status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject),
+        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    extensions(("x-command" = json!("configure_queue")))
+)]
+pub async fn configure_queue(
+    State(state): State<Arc<AppState>>,
+    Admin(user): Admin,
+    ask: Ask,
+    PathId(id): PathId,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let Changes { patch, paused, admit } = changes(&body)?;
+    let schedule_id = ScheduleId(id);
+    open(&state, schedule_id).await?;
+    let configure = ConfigureQueue { schedule_id, user_id: user.clone(), patch, paused, admit };
+    submit(&state, &Caller { user, admin: true }, &ask, Body::ConfigureQueue(configure)).await
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Changes {
+    patch: LimitsPatch,
+    paused: Option<bool>,
+    admit: Option<u32>,
+}
+
+fn changes(body: &Value) -> Result<Changes, Problem> {
+    let mut fields = Fields::of(body)?;
+    let count = |fields: &mut Fields<'_>, name: &str, min: i64| {
+        let read = |fields: &mut Fields<'_>, name: &str| fields.integer(name, min..=i64::from(TOKENS_MAX));
+        fields.optional(name, read).map(|count| count.and_then(|count| u32::try_from(count).ok()))
+    };
+    let seconds = |fields: &mut Fields<'_>, name: &str, min: i64| {
+        let read = |fields: &mut Fields<'_>, name: &str| fields.integer(name, min..=SECONDS_MAX);
+        fields.optional(name, read).map(|seconds| seconds.map(|seconds| seconds * 1_000))
+    };
+    let max_active = count(&mut fields, "max_active", 1);
+    let active_ttl_ms = seconds(&mut fields, "active_ttl_seconds", 1);
+    let max_waiting = count(&mut fields, "max_waiting", 0);
+    // Null takes the limit away; absent leaves it.
+    let unlimited = body.get("admit_per_minute").is_some_and(Value::is_null);
+    let per_minute = count(&mut fields, "admit_per_minute", 1);
+    let on_timeout = fields.optional("on_timeout", |fields, name| {
+        let choice = fields.text(name, 16)?;
+        OnTimeout::parse(choice).or_else(|| fields.reject(name, "must be requeue or expire"))
+    });
+    let abandon_after_ms = seconds(&mut fields, "abandon_after_seconds", ABANDON_SECONDS_MIN);
+    let paused = fields.optional("paused", Fields::boolean);
+    let admit = count(&mut fields, "admit", 1);
+    let changes = (|| {
+        let patch = LimitsPatch {
+            max_active: max_active?,
+            active_ttl_ms: active_ttl_ms?,
+            max_waiting: max_waiting?,
+            admit_per_minute: if unlimited { Some(None) } else { per_minute?.map(Some) },
+            on_timeout: on_timeout?,
+            abandon_after_ms: abandon_after_ms?,
+        };
+        Some(Changes { patch, paused: paused?, admit: admit? })
+    })();
+    let nothing = Changes { patch: LimitsPatch::default(), paused: None, admit: None };
+    let changes = match changes {
+        Some(changes) if changes == nothing => fields.reject("", "the body changes nothing"),
+        changes => changes,
+    };
+    fields.finish(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn f06_a_patch_says_what_to_change() {
+        let all = json!({
+            "max_active": 10, "active_ttl_seconds": 60, "max_waiting": 0, "admit_per_minute": 600,
+            "on_timeout": "expire", "abandon_after_seconds": 180, "paused": true, "admit": 5,
+        });
+        let patch = LimitsPatch {
+            max_active: Some(10),
+            active_ttl_ms: Some(60_000),
+            max_waiting: Some(0),
+            admit_per_minute: Some(Some(600)),
+            on_timeout: Some(OnTimeout::Expire),
+            abandon_after_ms: Some(180_000),
+        };
+        assert_eq!(changes(&all).unwrap(), Changes { patch, paused: Some(true), admit: Some(5) });
+        let unlimited = changes(&json!({"admit_per_minute": null})).unwrap();
+        assert_eq!(unlimited.patch, LimitsPatch { admit_per_minute: Some(None), ..LimitsPatch::default() });
+    }
+
+    #[test]
+    fn a_wrong_patch_is_refused_with_a_pointer() {
+        for (body, pointer) in [
+            (json!({}), "/"),
+            (json!({"other": 1}), "/"),
+            (json!([]), ""),
+            (json!({"max_active": 0}), "/max_active"),
+            (json!({"max_active": 1_000_001}), "/max_active"),
+            (json!({"max_active": "10"}), "/max_active"),
+            (json!({"active_ttl_seconds": 0}), "/active_ttl_seconds"),
+            (json!({"active_ttl_seconds": 86_401}), "/active_ttl_seconds"),
+            (json!({"max_waiting": -1}), "/max_waiting"),
+            (json!({"admit_per_minute": 0}), "/admit_per_minute"),
+            (json!({"on_timeout": "drop"}), "/on_timeout"),
+            (json!({"abandon_after_seconds": 59}), "/abandon_after_seconds"),
+            (json!({"paused": 1}), "/paused"),
+            (json!({"admit": 0}), "/admit"),
+        ] {
+            let problem = changes(&body).unwrap_err();
+            assert_eq!((problem.status.as_u16(), problem.code.as_str()), (422, "invalid_fields"), "{body}");
+            assert_eq!(problem.errors[0].pointer, pointer, "{body}");
+        }
+    }
+}

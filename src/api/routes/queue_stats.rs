@@ -1,0 +1,122 @@
+//! `GET /v1/schedules/{id}/queue/stats`: how a queue does, for its operator.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::queue_position::open;
+use crate::api::AppState;
+use crate::api::http::auth::Admin;
+use crate::api::http::extract::PathId;
+use crate::api::http::problem::Problem;
+use crate::api::http::schema::Problem as ProblemSchema;
+use crate::api::queue::replica::Replica;
+use crate::domain::{LogTime, ScheduleId};
+
+/// How a queue does. Counts are of all time, but for `waiting` and `active`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueueStats {
+    pub schedule_id: String,
+    pub paused: bool,
+    pub waiting: u64,
+    pub active: u64,
+    /// Tokens ever given.
+    pub joined: u64,
+    pub admitted: u64,
+    pub completed: u64,
+    /// Time was over, or the holder gone.
+    pub expired: u64,
+    pub left: u64,
+    /// Measured over the last minute; null while unknown.
+    pub admitted_per_minute: Option<f64>,
+    /// What who joins now would wait; null while unknown.
+    pub eta_seconds: Option<u64>,
+    /// From join to admission, of the latest admissions.
+    pub wait_seconds: WaitSeconds,
+    pub limits: LimitsObject,
+}
+
+/// Percentiles in seconds; null before the first admission.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaitSeconds {
+    /// Admissions these are taken from, at most 1,000.
+    pub samples: usize,
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+/// The settings in effect, as `PATCH` takes them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LimitsObject {
+    pub max_active: u32,
+    pub active_ttl_seconds: i64,
+    pub max_waiting: u32,
+    /// Null: occupancy alone counts.
+    pub admit_per_minute: Option<u32>,
+    pub on_timeout: &'static str,
+    pub abandon_after_seconds: i64,
+}
+
+/// Counts, pace and waiting times, for an operator.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{id}/queue/stats",
+    tag = "queue",
+    params(("id" = String, Path, format = "uuid", description = "The date")),
+    responses(
+        (status = 200, description = "At most 400 ms old", body = QueueStats),
+        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "`queue_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub async fn get_stats(
+    State(state): State<Arc<AppState>>,
+    _admin: Admin,
+    PathId(id): PathId,
+) -> Result<Json<QueueStats>, Problem> {
+    let slot = open(&state, ScheduleId(id)).await?;
+    let now = state.clock.now();
+    let stats = slot.look(|replica| stats(replica, now));
+    stats.map(Json).ok_or_else(|| Problem::refusal(crate::domain::Code::QueueNotFound, "there is no such queue"))
+}
+
+fn stats(replica: &Replica, now: LogTime) -> QueueStats {
+    let row = &replica.row;
+    let waits = replica.waits_ms();
+    // Nearest rank.
+    let percentile = |percent: usize| {
+        let rank = (waits.len() * percent).div_ceil(100).max(1);
+        waits.get(rank - 1).map(|ms| *ms as f64 / 1_000.0)
+    };
+    QueueStats {
+        schedule_id: row.schedule_id.to_string(),
+        paused: row.paused,
+        waiting: replica.waiting(),
+        active: replica.active(),
+        joined: row.next_sequence - 1,
+        admitted: row.admitted,
+        completed: row.completed,
+        expired: row.expired,
+        left: row.left,
+        admitted_per_minute: replica.per_minute(now),
+        eta_seconds: replica.eta_seconds(replica.waiting(), now),
+        wait_seconds: WaitSeconds {
+            samples: waits.len(),
+            p50: percentile(50),
+            p90: percentile(90),
+            p99: percentile(99),
+        },
+        limits: LimitsObject {
+            max_active: row.limits.max_active,
+            active_ttl_seconds: row.limits.active_ttl_ms / 1_000,
+            max_waiting: row.limits.max_waiting,
+            admit_per_minute: row.limits.admit_per_minute,
+            on_timeout: row.limits.on_timeout.as_str(),
+            abandon_after_seconds: row.limits.abandon_after_ms / 1_000,
+        },
+    }
+}

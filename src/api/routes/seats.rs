@@ -1,0 +1,244 @@
+//! The seat map: `GET /v1/schedules/{id}/seats`, and its changes as server-sent events. Open to everybody, as the seat
+//! map names nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::AppState;
+use crate::api::cache::seat_map::{Filter, Offsets, SeatMap};
+use crate::api::cache::seat_watch::Frame;
+use crate::api::cache::snapshots::AGE_MAX;
+use crate::api::http::extract::{Params, PathId, header};
+use crate::api::http::problem::{OVERLOADED, Problem, SCHEDULE_NOT_FOUND};
+use crate::api::http::schema::{Problem as ProblemSchema, SeatList};
+use crate::domain::ScheduleId;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// A comment after so long without an event tells proxies and clients that the stream lives.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// The seats of a schedule, at most 200 ms old.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{id}/seats",
+    tag = "catalog",
+    security(()),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The date"),
+        ("section" = Option<String>, Query, description = "Only this section's"),
+        ("status" = Option<String>, Query, pattern = "^(AVAILABLE|HELD|SOLD)$", description = "Only AVAILABLE, HELD or SOLD ones"),
+    ),
+    responses(
+        (status = 200, description = "The seat map", body = SeatList),
+        (status = 404, description = "`schedule_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub async fn get_seats(
+    State(state): State<Arc<AppState>>,
+    PathId(id): PathId,
+    params: Params,
+) -> Result<Response, Problem> {
+    let filter = Filter { section: params.parsed("section")?, status: params.parsed("status")? };
+    let map = state.views.seats(ScheduleId(id), AGE_MAX).await?;
+    let body = known(&map)?.body(filter);
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn known(map: &Option<SeatMap>) -> Result<&SeatMap, Problem> {
+    map.as_ref().ok_or_else(|| Problem::new(SCHEDULE_NOT_FOUND, "there is no schedule with this id"))
+}
+
+/// Seats as they change, as server-sent events.
+///
+/// First `snapshot` with all of them, or, after `Last-Event-ID`, `seats` with those that changed
+/// since; then `seats` with those that changed, at most five times a second.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{id}/seats/events",
+    tag = "catalog",
+    security(()),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The date"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Go on after this event"),
+    ),
+    responses(
+        (status = 200, description = "Events `snapshot` and `seats`", body = SeatList, content_type = "text/event-stream"),
+        (status = 404, description = "`schedule_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 503, description = "`overloaded`: too many streams", body = ProblemSchema, content_type = "application/problem+json"),
+    )
+)]
+pub async fn seat_events(
+    State(state): State<Arc<AppState>>,
+    PathId(id): PathId,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let permit = state.seat_watches.permit();
+    let permit = permit.ok_or_else(|| Problem::new(OVERLOADED, "too many streams are open").retry_after(5))?;
+    // An id that is not ours is as good as none.
+    let seen: Option<Offsets> = header(&headers, &LAST_EVENT_ID)?.and_then(|text| text.parse().ok());
+    let id = ScheduleId(id);
+    let mut shared = state.views.seats(id, AGE_MAX).await?;
+    if let Some(seen) = &seen
+        && !known(&shared)?.offsets().cover(seen)
+    {
+        // Another process may have shown the client more than this snapshot has.
+        shared = state.views.seats(id, Duration::ZERO).await?;
+    }
+    let map = known(&shared)?;
+    let first = match &seen {
+        Some(seen) if map.offsets().cover(seen) => map.changes_event(seen),
+        _ => Some(map.snapshot_event()),
+    };
+    let cursor = map.offsets().clone();
+    let mut frames = state.seat_watches.subscribe(&state, id, shared.clone());
+    // The watch may already be further along than this map.
+    frames.mark_changed();
+    let streaming = Streaming {
+        // Something is always sent at once, so that the client sees the stream begin.
+        first: Some(first.unwrap_or(Bytes::from_static(b": nothing new\n\n"))),
+        cursor,
+        frames,
+        sent_at: Instant::now(),
+        shutdown: state.shutdown.clone(),
+        _permit: permit,
+    };
+    let body = Body::from_stream(stream::unfold(streaming, |mut streaming| async move {
+        let chunk = streaming.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(chunk), streaming))
+    }));
+    Ok(([(CONTENT_TYPE, "text/event-stream"), (BUFFERING, "no")], body).into_response())
+}
+
+/// Asks proxies that know it not to collect events.
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// One client's stream. It keeps no events: what the client has not taken yet is found again by its offsets.
+struct Streaming {
+    first: Option<Bytes>,
+    /// What the client has been told.
+    cursor: Offsets,
+    frames: watch::Receiver<Arc<Frame>>,
+    sent_at: Instant,
+    shutdown: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Streaming {
+    async fn next(&mut self) -> Option<Bytes> {
+        let chunk = match self.first.take() {
+            Some(first) => first,
+            None => self.wait().await?,
+        };
+        self.sent_at = Instant::now();
+        Some(chunk)
+    }
+
+    /// The next event or heartbeat; `None` when the stream is to end.
+    async fn wait(&mut self) -> Option<Bytes> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return None,
+                changed = self.frames.changed() => {
+                    // The watch ends before its streams only when the process does.
+                    changed.ok()?;
+                    let frame = self.frames.borrow_and_update().clone();
+                    if let Some(event) = self.advance(&frame) {
+                        return Some(event);
+                    }
+                }
+                () = tokio::time::sleep_until(self.sent_at + HEARTBEAT) => return Some(Bytes::from_static(b":\n\n")),
+            }
+        }
+    }
+
+    fn advance(&mut self, frame: &Frame) -> Option<Bytes> {
+        let event = frame.event_since(&self.cursor)?;
+        self.cursor.merge(frame.map.as_ref().as_ref()?.offsets());
+        Some(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::cache::seat_map::tests::{seat, section};
+    use crate::domain::section::SeatStatus;
+
+    fn map(offset: u64) -> Arc<Option<SeatMap>> {
+        let seats = [seat("A", 1, SeatStatus::Available, (3, offset)), seat("A", 2, SeatStatus::Sold, (3, 1))];
+        Arc::new(Some(SeatMap::new(seats[0].schedule_id, &seats, &[section("A", 2, 1)])))
+    }
+
+    fn streaming() -> (watch::Sender<Arc<Frame>>, Streaming) {
+        let (sender, frames) = watch::channel(Arc::new(Frame::first(map(1))));
+        let permits = Arc::new(tokio::sync::Semaphore::new(1));
+        let streaming = Streaming {
+            first: None,
+            cursor: "3:1".parse().unwrap(),
+            frames,
+            sent_at: Instant::now(),
+            shutdown: CancellationToken::new(),
+            _permit: permits.try_acquire_owned().unwrap(),
+        };
+        (sender, streaming)
+    }
+
+    fn show(sender: &watch::Sender<Arc<Frame>>, offset: u64) {
+        let next = sender.borrow().next(map(offset));
+        sender.send_replace(Arc::new(next));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_sends_a_comment_every_fifteen_seconds() {
+        let (_sender, mut streaming) = streaming();
+        let began = Instant::now();
+        for beat in 1..=3 {
+            assert_eq!(streaming.next().await.unwrap(), ":\n\n");
+            assert_eq!(began.elapsed(), HEARTBEAT * beat);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_gets_the_latest_state_in_one_event_and_each_change_once() {
+        let (sender, mut streaming) = streaming();
+        for offset in 2..=100 {
+            show(&sender, offset);
+        }
+        let event = String::from_utf8(streaming.next().await.unwrap().to_vec()).unwrap();
+        assert!(event.starts_with("event: seats\nid: 3:100\n"), "{event}");
+        assert!(event.contains("A-1") && !event.contains("A-2"), "{event}");
+        assert_eq!(streaming.next().await.unwrap(), ":\n\n", "nothing twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_knows_more_is_not_set_back() {
+        let (sender, mut streaming) = streaming();
+        streaming.cursor = "3:50".parse().unwrap();
+        show(&sender, 40);
+        show(&sender, 60);
+        let event = String::from_utf8(streaming.next().await.unwrap().to_vec()).unwrap();
+        assert!(event.starts_with("event: seats\nid: 3:60\n"), "{event}");
+        show(&sender, 55);
+        assert_eq!(streaming.next().await.unwrap(), ":\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_at_shutdown_even_if_there_is_more_to_say() {
+        let (sender, mut streaming) = streaming();
+        show(&sender, 2);
+        streaming.shutdown.cancel();
+        assert_eq!(streaming.next().await, None);
+    }
+}

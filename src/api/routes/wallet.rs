@@ -1,0 +1,210 @@
+//! A user's money: charging, spending, the balance and its history.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::api::AppState;
+use crate::api::http::auth::Caller;
+use crate::api::http::extract::{JsonBody, Params, next_of};
+use crate::api::http::fields::Fields;
+use crate::api::http::problem::Problem;
+use crate::api::http::schema::{MovementRequest, RequestObject};
+use crate::api::submission::submit::{Ask, submit};
+use crate::domain::Body;
+use crate::domain::command::{ChargeWallet, DebitWallet};
+use crate::domain::wallet::{Entry, REASON_MAX};
+use crate::wire::check_reason;
+use crate::wire::time::rfc3339;
+
+/// A charge or a debit as asked for.
+struct Movement {
+    amount: i64,
+    reason: Option<String>,
+}
+
+/// What a user has.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WalletObject {
+    pub user_id: String,
+    /// Smallest currency unit; 0 before the first charge.
+    pub balance: i64,
+}
+
+/// One line of a wallet's history.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EntryObject {
+    #[schema(format = "uuid")]
+    pub entry_id: String,
+    /// 1, 2, 3, … within the wallet.
+    pub number: u64,
+    /// CHARGE, PAYMENT, DEBIT or REFUND.
+    pub kind: &'static str,
+    /// What moved, always positive; `kind` says the direction.
+    pub amount: i64,
+    pub balance_after: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[schema(format = "uuid")]
+    pub request_id: String,
+    #[schema(format = "date-time")]
+    pub at: String,
+}
+
+/// One page of a wallet's history.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EntryList {
+    pub entries: Vec<EntryObject>,
+    /// Give it as `?after=` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl From<Entry> for EntryObject {
+    fn from(row: Entry) -> Self {
+        EntryObject {
+            entry_id: row.id.to_string(),
+            number: row.number,
+            kind: row.kind.as_str(),
+            amount: row.amount,
+            balance_after: row.balance_after,
+            reason: row.reason,
+            request_id: row.request_id.to_string(),
+            at: rfc3339(row.at.time),
+        }
+    }
+}
+
+fn movement(body: &Value) -> Result<Movement, Problem> {
+    let mut fields = Fields::of(body)?;
+    let amount = fields.amount("amount");
+    let reason = fields.optional("reason", reason);
+    let movement = amount.zip(reason).map(|(amount, reason)| Movement { amount, reason });
+    fields.finish(movement)
+}
+
+/// What the owner's reader takes and nothing else: a command it cannot read would never be decided.
+fn reason(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+    let text = fields.text(name, REASON_MAX)?;
+    match check_reason(text) {
+        Ok(()) => Some(text.to_owned()),
+        Err(why) => fields.reject(name, why),
+    }
+}
+
+/// Puts money into the caller's wallet; the first charge makes it.
+///
+/// Result: `{entry_id, balance}`.
+#[utoipa::path(
+    post,
+    path = "/v1/wallet/charges",
+    tag = "wallet",
+    request_body(content = MovementRequest, example = json!({"amount": 5000})),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("charge_wallet")))
+)]
+pub async fn charge_wallet(
+    State(state): State<Arc<AppState>>,
+    caller: Caller,
+    ask: Ask,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let Movement { amount, reason } = movement(&body)?;
+    let charge = ChargeWallet { user_id: caller.user.clone(), amount, reason };
+    submit(&state, &caller, &ask, Body::ChargeWallet(charge)).await
+}
+
+/// Spends from the caller's wallet.
+///
+/// Result: `{entry_id, balance}`.
+#[utoipa::path(
+    post,
+    path = "/v1/wallet/debits",
+    tag = "wallet",
+    request_body(content = MovementRequest, example = json!({"amount": 700, "reason": "poster"})),
+    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
+    extensions(("x-command" = json!("debit_wallet")))
+)]
+pub async fn debit_wallet(
+    State(state): State<Arc<AppState>>,
+    caller: Caller,
+    ask: Ask,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let Movement { amount, reason } = movement(&body)?;
+    let debit = DebitWallet { user_id: caller.user.clone(), amount, reason, origin: None };
+    submit(&state, &caller, &ask, Body::DebitWallet(debit)).await
+}
+
+/// The caller's balance.
+#[utoipa::path(
+    get,
+    path = "/v1/wallet",
+    tag = "wallet",
+    responses((status = 200, description = "The balance", body = WalletObject))
+)]
+pub async fn get_wallet(State(state): State<Arc<AppState>>, caller: Caller) -> Result<Json<WalletObject>, Problem> {
+    let wallet = state.store.wallet(&caller.user).await?;
+    let balance = wallet.map_or(0, |wallet| wallet.balance);
+    Ok(Json(WalletObject { user_id: caller.user.to_string(), balance }))
+}
+
+/// The history of the caller's wallet, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/wallet/entries",
+    tag = "wallet",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
+        ("after" = Option<String>, Query, pattern = "^[0-9]{1,18}$", description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "One page", body = EntryList))
+)]
+pub async fn list_entries(
+    State(state): State<Arc<AppState>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<EntryList>, Problem> {
+    let page = params.page(|number: u64| number)?;
+    let limit = page.limit;
+    let rows = state.store.wallet_entries(&caller.user, page).await?;
+    let next = next_of(&rows, limit, |row| row.number.to_string());
+    Ok(Json(EntryList { entries: rows.into_iter().map(Into::into).collect(), next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_wrong_movement_is_refused_with_a_pointer() {
+        for (body, code, pointer) in [
+            (json!({}), "invalid_amount", "/amount"),
+            (json!({"amount": 0}), "invalid_amount", "/amount"),
+            (json!({"amount": -1}), "invalid_amount", "/amount"),
+            (json!({"amount": 1.5}), "invalid_amount", "/amount"),
+            (json!({"amount": "100"}), "invalid_amount", "/amount"),
+            (json!({"amount": 10_000_000_000_000_i64}), "invalid_amount", "/amount"),
+            (json!({"amount": u64::MAX}), "invalid_amount", "/amount"),
+            (json!({"amount": null}), "invalid_amount", "/amount"),
+            (json!({"amount": 1, "reason": 5}), "invalid_fields", "/reason"),
+            (json!({"amount": 1, "reason": ""}), "invalid_fields", "/reason"),
+            (json!({"amount": 1, "reason": "x".repeat(201)}), "invalid_fields", "/reason"),
+            (json!({"amount": 1, "reason": "a\u{0}"}), "invalid_fields", "/reason"),
+            (json!({"amount": 1, "reason": "two\nlines"}), "invalid_fields", "/reason"),
+            (json!(null), "invalid_fields", ""),
+        ] {
+            let problem = movement(&body).err().unwrap();
+            assert_eq!((problem.status.as_u16(), problem.code.as_str()), (422, code), "{body}");
+            assert_eq!(problem.errors[0].pointer, pointer, "{body}");
+        }
+        let good = movement(&json!({"amount": 1, "reason": null, "extra": []})).unwrap();
+        assert_eq!((good.amount, good.reason), (1, None));
+    }
+}
