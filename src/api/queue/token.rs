@@ -34,9 +34,7 @@ pub struct Claim {
 impl Signer {
     /// Any length will do, 32 bytes or more are meant.
     pub fn new(secret: &[u8]) -> Self {
-        // An HMAC key may have any length; the type cannot say so.
-        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret);
-        Signer(mac.unwrap_or_else(|_| <Hmac<Sha256> as KeyInit>::new(&Default::default())))
+        Signer(<Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes a key of any length"))
     }
 
     pub fn for_dev() -> Self {

@@ -59,11 +59,6 @@ impl Waiters {
         Some(Waiter { request_id, ticket, waiters: self.clone(), receiver })
     }
 
-    /// Whether anybody waits for this request.
-    pub fn wanted(&self, request_id: RequestId) -> bool {
-        self.lock().by_request.contains_key(&request_id)
-    }
-
     /// Hands an outcome to those who wait for it.
     ///
     /// A refusal of a reused key concerns only the command that reused it: the request's own outcome is another.
