@@ -1,5 +1,6 @@
-//! What the documents promise about the code, checked: layers, sizes, names.
+//! What the documents promise about the code, checked: layers, circles, sizes, names.
 
+mod circles;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
