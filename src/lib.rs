@@ -24,6 +24,8 @@
 //! * [`telemetry`]: metrics and log lines.
 //! * [`runtime`]: clock, health, shutdown, supervision.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod api;
 pub mod assembly;
 pub mod audit;

@@ -72,6 +72,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
 /// When the configuration is refused, or the subcommand failed.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     // What is not text cannot be one of our settings.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads it")]
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let layers = config::layers(cli.config.as_deref(), environment)?;

@@ -1,5 +1,7 @@
 //! The program: arguments, configuration, then what was asked for.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod audit;
 mod cli;
 mod dead_letters;
