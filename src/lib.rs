@@ -10,12 +10,10 @@
 //! GET /v1/requests/{id} ──> store (outcome row), or PENDING from the position
 //! ```
 //!
-//! From the command line to a decision and back:
+//! The program is `src/bin/turnstile`. From its configuration to a decision and back:
 //!
-//! * [`cli`]: what can be asked of the program.
 //! * [`config`]: defaults, file, environment; refused before a port is bound.
-//! * [`commands`]: what each command does.
-//! * [`roles`]: opens log and store, starts front door and worker, ends them in order.
+//! * [`assembly`]: opens log and store, checks that they belong together, forgets what is old.
 //! * [`api`]: the front door. Publishes commands, waits for outcomes, reads the store.
 //! * [`wire`]: commands and outcomes as bytes, and the partition of a key.
 //! * [`log`]: partitioned topics of opaque records: embedded, Kafka, in memory.
@@ -23,34 +21,19 @@
 //! * [`domain`]: the rules. State, command and time in, decision out.
 //! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL, in memory.
 //! * [`audit`]: decides the log again and compares.
-//! * [`load`]: sends requests at a fixed rate and measures.
 //! * [`telemetry`]: metrics and log lines.
 //! * [`runtime`]: clock, health, shutdown, supervision.
 
-pub mod cli;
-
-pub mod config;
-
-pub mod commands;
-
-pub mod roles;
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod api;
-
-pub mod wire;
-
-pub mod log;
-
-pub mod processor;
-
-pub mod domain;
-
-pub mod store;
-
+pub mod assembly;
 pub mod audit;
-
-pub mod load;
-
-pub mod telemetry;
-
+pub mod config;
+pub mod domain;
+pub mod log;
+pub mod processor;
 pub mod runtime;
+pub mod store;
+pub mod telemetry;
+pub mod wire;

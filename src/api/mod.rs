@@ -8,7 +8,7 @@
 pub(crate) mod cache;
 pub(crate) mod http;
 pub(crate) mod middleware;
-pub(crate) mod openapi;
+pub mod openapi;
 pub mod queue;
 pub(crate) mod router;
 pub(crate) mod routes;

@@ -25,6 +25,7 @@ impl Clock {
     pub fn now(&self) -> LogTime {
         match self {
             Clock::System => {
+                #[allow(clippy::disallowed_methods, reason = "the one clock")]
                 let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 LogTime(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
             }

@@ -22,6 +22,7 @@ pub fn on_signal() -> io::Result<CancellationToken> {
         cancelled.cancel();
         info!(signal = name, "shutting down");
         interrupt.recv().await;
+        #[allow(clippy::disallowed_methods, reason = "asked twice: nothing is closed any more")]
         std::process::exit(130);
     });
     Ok(token)

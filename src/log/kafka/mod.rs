@@ -102,6 +102,7 @@ impl KafkaLog {
                     // for final and would not ask again for minutes, so it is made to. (Asked for one topic, it would tell
                     // us and not learn from it.)
                     Err(error) if attempts > 0 && leader_is_missing(&error) => {
+                        #[allow(clippy::disallowed_methods, reason = "on a thread for blocking calls")]
                         std::thread::sleep(Duration::from_millis(100));
                         let _ = client.fetch_metadata(None, REQUEST_MAX);
                     }

@@ -127,6 +127,7 @@ fn check_when_known(
         attempts -= 1;
         match check(client, settings) {
             Err(ConnectError::MissingTopic { .. } | ConnectError::PartitionCount { .. }) if attempts > 0 => {
+                #[allow(clippy::disallowed_methods, reason = "on a thread for blocking calls")]
                 std::thread::sleep(Duration::from_millis(100));
             }
             result => return result,

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use turnstile::assembly::backends;
 use turnstile::config::{self, Config};
 use turnstile::log::Log;
 use turnstile::log::embedded::EmbeddedLog;
-use turnstile::roles::backends;
 use turnstile::runtime::clock::Clock;
 use turnstile::store::Store;
 

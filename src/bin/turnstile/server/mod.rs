@@ -1,8 +1,5 @@
 //! What a process does once its configuration is right: opens log and store, starts its roles, ends them in order.
 
-pub mod backends;
-pub mod identity;
-pub mod retention;
 mod settings;
 mod token_secret;
 
@@ -13,16 +10,17 @@ use anyhow::Context;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use turnstile::assembly::backends::{self, Backends};
+use turnstile::assembly::{identity, retention};
+use turnstile::config::{AuthMode, Config, Layers, Needs};
+use turnstile::runtime::clock::Clock;
+use turnstile::runtime::health::Health;
+use turnstile::runtime::shutdown;
+use turnstile::runtime::supervise::Supervisor;
+use turnstile::{api, processor};
 
-use self::backends::Backends;
-use crate::cli::{Failure, Target};
-use crate::commands::demo;
-use crate::config::{AuthMode, Config};
-use crate::runtime::clock::Clock;
-use crate::runtime::health::Health;
-use crate::runtime::shutdown;
-use crate::runtime::supervise::Supervisor;
-use crate::{api, processor};
+use crate::demo::{self, Target};
+use crate::exit::Failure;
 
 /// Of the shutdown's deadline, at most this much is kept for flushing the log after the tasks have ended.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
@@ -51,8 +49,10 @@ impl Roles {
 /// Runs the roles until SIGTERM or SIGINT, or until one of them fails.
 ///
 /// # Errors
-/// When log and store do not fit together, cannot be opened, or a role failed or missed the deadline.
-pub async fn run(roles: Roles, config: Config) -> Result<(), Failure> {
+/// When the configuration lacks what the roles need, log and store do not fit together or cannot be opened, or a role
+/// failed or missed the deadline.
+pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Failure> {
+    config.check(layers, Needs { http: roles.api, shared: roles != Roles::ALL })?;
     let shutdown = shutdown::on_signal().context("signals cannot be received")?;
     let listen = config.http.listen;
     let listener = bind(listen).with_context(|| format!("http.listen {listen} cannot be bound"))?;

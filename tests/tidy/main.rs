@@ -1,177 +1,47 @@
-//! What the documents promise about the code, checked: layers, sizes, names.
+//! What the documents promise about the code, checked: layers, circles, sizes, names.
+
+mod circles;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Downhill only: what a module may use besides itself. Modules that are not listed sit on top and may use all.
-const MAY_USE: [(&str, &[&str]); 8] = [
+use sources::{Source, group_heads, identifier, modules_used, root, rust_files, shipped, sources};
+
+/// Downhill only: what a module of the library may use besides itself. The program, `src/bin`, may use all of it.
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("domain", &[]),
-    ("wire", &["domain"]),
     ("telemetry", &[]),
+    ("wire", &["domain"]),
     ("runtime", &["domain", "telemetry"]),
     ("log", &["domain", "runtime", "telemetry"]),
     ("store", &["domain", "log", "runtime", "telemetry"]),
     ("processor", &["domain", "wire", "log", "store", "runtime", "telemetry"]),
     ("api", &["domain", "wire", "log", "store", "runtime", "telemetry"]),
+    ("audit", &["domain", "wire", "log", "store", "processor", "runtime", "telemetry"]),
+    ("config", &["log", "telemetry"]),
+    ("assembly", &["config", "domain", "log", "store", "runtime", "telemetry"]),
 ];
 
 /// A crate that only these places may name.
 const ONLY_IN: [(&str, &[&str]); 3] =
     [("rdkafka", &["src/log/kafka"]), ("sqlx", &["src/store", "src/log/embedded"]), ("axum", &["src/api"])];
 
-const FILE_LINES_MAX: usize = 500;
-const MAIN_LINES_MAX: usize = 80;
+const MAIN: &str = "src/bin/turnstile/main.rs";
+const MAIN_LINES_MAX: usize = 49;
+const FILE_LINES_MAX: usize = 400;
+const TEST_LINES_MAX: usize = 500;
+/// Longer still, to be emptied.
+const ALLOWED_LONG: [&str; 1] = ["src/api/queue/tests.rs"];
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Words that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 10] =
     ["util", "utils", "helper", "helpers", "common", "manager", "managers", "data", "misc", "shared"];
 
-struct Source {
-    /// From the root of the repository, with `/`.
-    path: String,
-    text: String,
-}
-
-/// The sources that ship: all but test modules that are files of their own.
-fn shipped() -> Vec<Source> {
-    let sources = sources();
-    let tests: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
-    let is_test = |path: &str| {
-        tests
-            .iter()
-            .any(|test| path.strip_prefix(test.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
-    };
-    let tests: Vec<bool> = sources.iter().map(|source| is_test(&source.path)).collect();
-    sources.into_iter().zip(tests).filter_map(|(source, is_test)| (!is_test).then_some(source)).collect()
-}
-
-impl Source {
-    /// `src/log/kafka/x.rs` → `log`; `src/config.rs` → `config`.
-    fn module(&self) -> &str {
-        let inside = self.path.trim_start_matches("src/");
-        inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
-    }
-
-    /// Paths, without `.rs`, of the modules that this file declares for tests only.
-    fn test_modules(&self) -> impl Iterator<Item = String> + '_ {
-        let directory = match self.path.strip_suffix("/mod.rs").or(self.path.strip_suffix("/lib.rs")) {
-            Some(directory) => directory,
-            None => self.path.trim_end_matches(".rs"),
-        };
-        let declarations = self.text.split("#[cfg(test)]\n").skip(1).filter_map(|after| {
-            let line = after.lines().next()?.trim();
-            line.split_once("mod ")?.1.strip_suffix(';')
-        });
-        declarations.map(move |name| format!("{directory}/{name}"))
-    }
-
-    /// The code that ships: no comments, no test modules.
-    fn code(&self) -> String {
-        let shipped = self.text.split("\n#[cfg(test)]").next().unwrap_or_default();
-        let lines = shipped.lines().map(|line| match line.trim_start().starts_with("//") {
-            true => "",
-            false => line.split(" // ").next().unwrap_or(line),
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn rust_files(under: &str) -> Vec<Source> {
-    let mut found = Vec::new();
-    let mut directories = vec![root().join(under)];
-    while let Some(directory) = directories.pop() {
-        let Ok(entries) = fs::read_dir(&directory) else { continue };
-        for entry in entries {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
-                found.push(Source { path, text });
-            }
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found
-}
-
-fn sources() -> Vec<Source> {
-    let found = rust_files("src");
-    assert!(found.len() > 20, "the sources are not where this test looks");
-    found
-}
-
 fn must_be_empty(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
-}
-
-fn identifier(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
-    &text[..end]
-}
-
-/// The first names after each `crate::`, those of a group included.
-fn modules_used(code: &str) -> BTreeSet<String> {
-    let mut used = BTreeSet::new();
-    for (at, found) in code.match_indices("crate::") {
-        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
-            continue;
-        }
-        let rest = &code[at + found.len()..];
-        match rest.strip_prefix('{') {
-            None => drop(used.insert(identifier(rest).to_owned())),
-            Some(group) => used.extend(group_heads(group)),
-        }
-    }
-    used
-}
-
-/// `a::{b, c}, d}` → a, d.
-fn group_heads(group: &str) -> Vec<String> {
-    let (mut heads, mut depth, mut start) = (Vec::new(), 0, 0);
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' | ',' if depth == 0 => {
-                heads.push(identifier(group[start..at].trim()).to_owned());
-                start = at + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            '}' => depth -= 1,
-            _ => {}
-        }
-    }
-    heads.retain(|head| !head.is_empty());
-    heads
-}
-
-#[test]
-fn the_scanner_sees_groups_and_paths() {
-    let code =
-        "use crate::{log::{Log, Topic}, wire};\nuse crate::store::reads;\nlet x = crate::api::y(); mycrate::z();";
-    let expected: BTreeSet<_> = ["api", "log", "store", "wire"].map(str::to_owned).into();
-    assert_eq!(modules_used(code), expected);
-}
-
-#[test]
-fn the_scanner_tells_test_modules() {
-    let text = "#[cfg(test)]\nmod tests;\npub mod x;\n#[cfg(test)]\npub(crate) mod model;\n#[cfg(test)]\nmod here {\n";
-    let found = |path: &str| -> Vec<String> {
-        Source { path: path.to_owned(), text: text.to_owned() }.test_modules().collect()
-    };
-    assert_eq!(found("src/a/mod.rs"), ["src/a/tests", "src/a/model"]);
-    assert_eq!(found("src/a.rs"), ["src/a/tests", "src/a/model"]);
-    assert_eq!(found("src/lib.rs"), ["src/tests", "src/model"]);
-    assert!(shipped().len() < sources().len() && shipped().iter().all(|source| !source.path.contains("/tests/")));
 }
 
 #[test]
@@ -179,8 +49,11 @@ fn modules_know_their_neighbours_downhill_only() {
     let rules: BTreeMap<_, _> = MAY_USE.into_iter().collect();
     let modules: BTreeSet<_> = sources().iter().map(|source| source.module().to_owned()).collect();
     let mut complaints = Vec::new();
-    for source in shipped() {
-        let Some(allowed) = rules.get(source.module()) else { continue };
+    for source in shipped().into_iter().filter(|source| !["lib", "bin"].contains(&source.module())) {
+        let Some(allowed) = rules.get(source.module()) else {
+            complaints.push(format!("{} is of a module that has no place in the layers", source.path));
+            continue;
+        };
         for used in modules_used(&source.code()) {
             let foreign = used != source.module() && modules.contains(&used);
             if foreign && !allowed.contains(&used.as_str()) {
@@ -244,9 +117,14 @@ fn the_rules_have_no_clock_no_randomness_no_floats_and_no_map_order() {
 #[test]
 fn files_are_short() {
     let mut complaints = Vec::new();
+    assert!(root().join(MAIN).is_file(), "{MAIN} is not there");
     for source in sources().into_iter().chain(rust_files("tests")) {
         let lines = source.text.lines().count();
-        let max = if source.path == "src/main.rs" { MAIN_LINES_MAX } else { FILE_LINES_MAX };
+        let max = match source.path.as_str() {
+            MAIN => MAIN_LINES_MAX,
+            path if path.starts_with("tests/") || ALLOWED_LONG.contains(&path) => TEST_LINES_MAX,
+            _ => FILE_LINES_MAX,
+        };
         if lines > max {
             complaints.push(format!("{} has {lines} lines, more than {max}", source.path));
         }
@@ -313,16 +191,18 @@ fn nothing_is_left_undone() {
 }
 
 #[test]
-fn lib_has_a_line_for_every_module_in_the_order_they_are_declared() {
+fn lib_has_a_line_for_every_module() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let names = |prefix: &str, end: &str| -> Vec<String> {
         lib.lines().filter_map(|line| Some(line.strip_prefix(prefix)?.split_once(end)?.0.to_owned())).collect()
     };
-    let declared = names("pub mod ", ";");
-    assert_eq!(names("//! * [`", "`]: "), declared, "the map and the declarations differ");
+    let mut listed = names("//! * [`", "`]: ");
+    // The map is in the order of the walk, the declarations in rustfmt's.
+    listed.sort();
+    assert_eq!(listed, names("pub mod ", ";"), "the map and the declarations differ");
     let modules: BTreeSet<_> = sources().iter().map(|source| source.module().to_owned()).collect();
-    let expected: BTreeSet<_> = modules.into_iter().filter(|module| module != "lib" && module != "main").collect();
-    assert_eq!(declared.into_iter().collect::<BTreeSet<_>>(), expected);
+    let expected: Vec<_> = modules.into_iter().filter(|module| !["lib", "bin"].contains(&module.as_str())).collect();
+    assert_eq!(listed, expected);
 }
 
 #[test]

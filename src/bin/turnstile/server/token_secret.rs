@@ -4,9 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use turnstile::config::{AuthMode, Config};
 use uuid::Uuid;
-
-use crate::config::{AuthMode, Config};
 
 const FILE: &str = "queue-token.key";
 const BYTES: usize = 32;

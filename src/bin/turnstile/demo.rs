@@ -1,18 +1,31 @@
-//! A concert to play with, made through HTTP as anyone would make one.
+//! `turnstile demo-data`: a concert to play with, made through HTTP as anyone would make one.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::Args;
 use serde_json::{Value, json};
+use turnstile::domain::LogTime;
+use turnstile::runtime::clock::Clock;
+use turnstile::wire::time::rfc3339;
 
-use crate::cli::Target;
-use crate::domain::LogTime;
-use crate::runtime::clock::Clock;
-use crate::wire::time::rfc3339;
+use crate::exit::Failure;
+use crate::output::say;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Opening a schedule waits for its sections to be decided; the owners may only just have started.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running server and who speaks to it.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// Where it listens
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// An admin's bearer token; without one `X-User-Id: admin` is sent (auth.mode "dev")
+    #[arg(long, env = "TURNSTILE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
 
 /// What was made.
 pub struct Demo {
@@ -20,6 +33,11 @@ pub struct Demo {
     /// The first date is open to everybody, the second has a waiting queue.
     pub open_schedule: String,
     pub queued_schedule: String,
+}
+
+pub async fn run(target: &Target) -> Result<(), Failure> {
+    let made = make(target, &Clock::System).await?;
+    say(&invitation(target, &made))
 }
 
 /// Makes the concert, its two dates and their sections.

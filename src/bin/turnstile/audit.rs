@@ -3,16 +3,34 @@
 use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
-use crate::audit::{self, AuditError, Report, Step};
-use crate::domain::LogTime;
-use crate::log::Log;
-use crate::store::Store;
+use turnstile::assembly::backends::Backends;
+use turnstile::audit::{self, AuditError, Report, Step};
+use turnstile::config::Config;
+use turnstile::domain::LogTime;
+use turnstile::log::Log;
+use turnstile::runtime::clock::Clock;
+use turnstile::store::Store;
+
+use crate::exit::Failure;
+use crate::output::say;
 
 const BAR_WIDTH: usize = 30;
 const REDRAW: Duration = Duration::from_millis(100);
 
+pub async fn run(config: &Config) -> Result<(), Failure> {
+    let clock = Clock::System;
+    let opened = Backends::open(config, &clock).await?;
+    let keep_ms = i64::try_from(config.retention.age.as_millis()).unwrap_or(i64::MAX);
+    let older_than = clock.now().plus_ms(-keep_ms);
+    let audited = watched(&*opened.log, &*opened.store, older_than).await;
+    opened.close(config.log.delivery_timeout).await;
+    let (report, took) = audited.map_err(anyhow::Error::new)?;
+    say(&summary(&report, took))?;
+    if report.is_clean() { Ok(()) } else { Err(Failure::Disagreement) }
+}
+
 /// Runs the audit, with a progress bar where somebody watches. `older_than`: see [`audit::run`].
-pub async fn run(log: &dyn Log, store: &dyn Store, older_than: LogTime) -> Result<(Report, Duration), AuditError> {
+async fn watched(log: &dyn Log, store: &dyn Store, older_than: LogTime) -> Result<(Report, Duration), AuditError> {
     let began = Instant::now();
     let mut bar = std::io::stderr().is_terminal().then_some(Bar { began, drawn: None });
     let report = audit::run(log, store, older_than, &mut |step| {
@@ -28,7 +46,7 @@ pub async fn run(log: &dyn Log, store: &dyn Store, older_than: LogTime) -> Resul
 }
 
 /// What the audit says of a store that is as the log has it, or is not.
-pub fn say(report: &Report, took: Duration) -> String {
+fn summary(report: &Report, took: Duration) -> String {
     let rate = report.records as f64 / took.as_secs_f64().max(0.001);
     let mut text = format!(
         "{} records decided again and {} rows compared in {:.1} s ({rate:.0} records a second)\n",

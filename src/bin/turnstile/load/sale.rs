@@ -5,13 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use turnstile::domain::LogTime;
+use turnstile::runtime::clock::Clock;
+use turnstile::wire::time::rfc3339;
 use uuid::Uuid;
 
-use super::LoadArgs;
+use super::args::LoadArgs;
 use super::sender::{Answer, Sender};
-use crate::domain::LogTime;
-use crate::runtime::clock::Clock;
-use crate::wire::time::rfc3339;
 
 const PRICE: i64 = 1000;
 const FIRST_CHARGE: i64 = 1_000_000;

@@ -3,17 +3,60 @@
 use std::fmt::Write as _;
 
 use anyhow::{anyhow, bail};
+use clap::Subcommand;
+use turnstile::assembly::backends::{self, Backends};
+use turnstile::config::Config;
+use turnstile::domain::Position;
+use turnstile::log::{Log, NewRecord, Topic};
+use turnstile::runtime::clock::Clock;
+use turnstile::store::Store;
+use turnstile::store::reads::{DeadLetterView, Page};
+use turnstile::wire::headers::HOPS;
+use turnstile::wire::time::rfc3339;
 
-use crate::domain::Position;
-use crate::log::{Log, NewRecord, Topic};
-use crate::runtime::clock::Clock;
-use crate::store::Store;
-use crate::store::reads::{DeadLetterView, Page};
-use crate::wire::headers::HOPS;
-use crate::wire::time::rfc3339;
+use crate::exit::Failure;
+use crate::output::say;
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLetters {
+    /// Newest first, one line each
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Only those before this one, to page on
+        #[arg(long, value_name = "POSITION")]
+        after: Option<Position>,
+    },
+    /// All that is known of one
+    Show {
+        /// lane.partition.offset, e.g. seats.3.1234
+        position: Position,
+    },
+    /// Append it to its lane again, e.g. after an upgrade that understands it
+    Replay {
+        /// lane.partition.offset, e.g. seats.3.1234
+        position: Position,
+    },
+}
+
+pub async fn run(command: DeadLetters, config: &Config) -> Result<(), Failure> {
+    let clock = Clock::System;
+    let text = match command {
+        DeadLetters::List { limit, after } => list(&*backends::open_store(config).await?, limit, after).await?,
+        DeadLetters::Show { position } => show(&*backends::open_store(config).await?, position).await?,
+        DeadLetters::Replay { position } => {
+            let opened = Backends::open(config, &clock).await?;
+            let replayed = replay(&*opened.log, &*opened.store, &clock, position).await;
+            opened.close(config.log.delivery_timeout).await;
+            replayed?
+        }
+    };
+    say(&text)
+}
 
 /// One line each, newest first, and how to see more.
-pub async fn list(store: &dyn Store, limit: u32, after: Option<Position>) -> anyhow::Result<String> {
+async fn list(store: &dyn Store, limit: u32, after: Option<Position>) -> anyhow::Result<String> {
     let views = store.dead_letters(Page { after, limit }).await?;
     let mut text = String::new();
     for view in &views {
@@ -31,7 +74,7 @@ pub async fn list(store: &dyn Store, limit: u32, after: Option<Position>) -> any
     Ok(text)
 }
 
-pub async fn show(store: &dyn Store, position: Position) -> anyhow::Result<String> {
+async fn show(store: &dyn Store, position: Position) -> anyhow::Result<String> {
     let view = find(store, position).await?;
     let letter = &view.letter;
     let mut text = format!("position  {position}\nat        {}\nreason    {}\n", rfc3339(letter.at), letter.reason);
@@ -47,7 +90,7 @@ pub async fn show(store: &dyn Store, position: Position) -> anyhow::Result<Strin
 }
 
 /// Appends it to the partition it came from; the owner forwards it if it belongs elsewhere.
-pub async fn replay(log: &dyn Log, store: &dyn Store, clock: &Clock, position: Position) -> anyhow::Result<String> {
+async fn replay(log: &dyn Log, store: &dyn Store, clock: &Clock, position: Position) -> anyhow::Result<String> {
     let letter = find(store, position).await?.letter;
     let Some(value) = letter.value else {
         bail!("{position} has no value, so there is nothing to replay");

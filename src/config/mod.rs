@@ -21,7 +21,7 @@ pub use worker::{Retention, WorkerConfig};
 use crate::telemetry::logging::{LogFormat, Logging};
 
 /// The commented defaults; every key there is lies in it.
-pub const DEFAULTS: &str = include_str!("../config/default.toml");
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The effective configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,4 @@
-//! Membership of the workers' group: a consumer on a thread of its own that joins, heartbeats, is told who owns what,
-//! and fetches nothing. Its partitions stay paused; `super::reader` reads them where the owner says.
-//!
-//! One consumer for both would have to learn an owner's offset within the rebalance callback, or seek after it, and
-//! would stop fetching everything while one revocation waits. Two cost a few threads and connections.
+//! The member's thread: polls the client, passes on what the group decides, and answers revocations.
 //!
 //! A revocation is not answered in the callback: the thread remembers it, goes on polling, and answers when the owner
 //! has released all of it or the deadline is reached. librdkafka waits for the answer and keeps sending heartbeats.
@@ -10,10 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Thread;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
@@ -24,11 +18,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::client::{KafkaSettings, Telling};
-use super::lanes::Lanes;
-use super::reader::Readers;
+use crate::log::LanePartition;
+use crate::log::kafka::client::Telling;
+use crate::log::kafka::lanes::Lanes;
 use crate::log::news::News;
-use crate::log::{GroupEvent, LanePartition, Membership, PartitionReader, ReadError, Topic};
 
 const LOOK: Duration = Duration::from_millis(100);
 /// Offsets go to Kafka this often. They are for dashboards only, the store's are the truth.
@@ -37,52 +30,51 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// partition would show no lag from then on.
 const REPORT_ALL_EVERY: Duration = Duration::from_secs(5);
 const WAKE_EVERY: Duration = Duration::from_millis(100);
-const LEAVE_MAX: Duration = Duration::from_secs(10);
 
 /// What the thread, its callbacks and the owner share.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
-    changed: Notify,
+    pub(super) changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    news: News,
+pub(super) struct State {
+    pub(super) news: News,
     /// Without those on their way out.
-    owned: BTreeSet<LanePartition>,
-    revoking: Option<Revoking>,
+    pub(super) owned: BTreeSet<LanePartition>,
+    pub(super) revoking: Option<Revoking>,
     /// Reported by owners.
-    reports: BTreeMap<LanePartition, u64>,
+    pub(super) reports: BTreeMap<LanePartition, u64>,
     /// Whose report has changed since it was sent.
-    unsent: BTreeSet<LanePartition>,
+    pub(super) unsent: BTreeSet<LanePartition>,
     leaving: bool,
     rebalances: u64,
 }
 
 /// A revocation that librdkafka awaits the answer to. There is one at most.
-struct Revoking {
+pub(super) struct Revoking {
     all: Vec<LanePartition>,
-    unreleased: BTreeSet<LanePartition>,
+    pub(super) unreleased: BTreeSet<LanePartition>,
     deadline: Instant,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, act: impl FnOnce(&mut State)) {
+    pub(super) fn change(&self, act: impl FnOnce(&mut State)) {
         act(&mut self.lock());
         self.changed.notify_one();
     }
 }
 
-struct Callbacks {
-    telling: Telling,
-    lanes: Lanes,
-    drain: Duration,
-    shared: Arc<Shared>,
+pub(super) struct Callbacks {
+    pub(super) telling: Telling,
+    pub(super) lanes: Lanes,
+    pub(super) drain: Duration,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl ClientContext for Callbacks {
@@ -160,7 +152,7 @@ fn unassign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitio
 }
 
 /// What the thread works with.
-struct Work {
+pub(super) struct Work {
     consumer: BaseConsumer<Callbacks>,
     lanes: Lanes,
     shared: Arc<Shared>,
@@ -170,8 +162,14 @@ struct Work {
 }
 
 impl Work {
+    pub(super) fn new(consumer: BaseConsumer<Callbacks>, lanes: Lanes, shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        let next_report_of_all = now + REPORT_ALL_EVERY;
+        Self { consumer, lanes, shared, next_report: now, next_report_of_all, next_wake: now }
+    }
+
     /// Until told to leave, by message or by the owner's end; or until the client has failed for good.
-    fn serve(mut self, commands: &mpsc::Receiver<oneshot::Sender<()>>) {
+    pub(super) fn serve(mut self, commands: &mpsc::Receiver<oneshot::Sender<()>>) {
         let mut left = None;
         let failure = loop {
             match commands.try_recv() {
@@ -279,123 +277,6 @@ impl Work {
             && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
         {
             tracing::debug!(%error, "offsets for lag dashboards were not sent");
-        }
-    }
-}
-
-pub(super) struct KafkaMember {
-    shared: Arc<Shared>,
-    leave: Option<mpsc::Sender<oneshot::Sender<()>>>,
-    thread: Thread,
-    readers: Arc<Readers>,
-    settings: KafkaSettings,
-}
-
-impl KafkaMember {
-    pub(super) fn join(settings: &KafkaSettings, name: &str, readers: Arc<Readers>) -> Result<Self, ReadError> {
-        let lanes = Lanes::of(settings);
-        let shared = Arc::new(Shared::default());
-        let unavailable = |error: String| ReadError::Unavailable(error);
-        let callbacks = Callbacks {
-            telling: Telling::new("member", settings),
-            lanes: lanes.clone(),
-            drain: settings.drain,
-            shared: Arc::clone(&shared),
-        };
-        let mut consumer: BaseConsumer<Callbacks> =
-            settings.member(name).create_with_context(callbacks).map_err(|error| unavailable(error.to_string()))?;
-        let (leave, commands) = mpsc::channel();
-        let (give, take) = mpsc::sync_channel::<Work>(1);
-        let closing = CloseOnDrop(Arc::clone(&shared));
-        let thread = std::thread::Builder::new()
-            .name("kafka-member".to_owned())
-            .spawn(move || {
-                // Also if this thread ends unasked.
-                let _closing = closing;
-                if let Ok(work) = take.recv() {
-                    work.serve(&commands);
-                }
-            })
-            .map_err(|error| unavailable(error.to_string()))?
-            .thread()
-            .clone();
-        let wake = thread.clone();
-        consumer.set_nonempty_callback(move || wake.unpark());
-        let subscribed = consumer.subscribe(&lanes.topics());
-        let work = Work {
-            consumer,
-            lanes: lanes.clone(),
-            shared: Arc::clone(&shared),
-            next_report: Instant::now(),
-            next_report_of_all: Instant::now() + REPORT_ALL_EVERY,
-            next_wake: Instant::now(),
-        };
-        give.send(work).map_err(|_| unavailable("the membership's thread has ended".to_owned()))?;
-        let member = KafkaMember { shared, leave: Some(leave), thread, readers, settings: settings.clone() };
-        // If it failed, dropping the member ends the thread.
-        subscribed.map_err(|error| unavailable(error.to_string()))?;
-        Ok(member)
-    }
-}
-
-struct CloseOnDrop(Arc<Shared>);
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        self.0.change(|state| state.news.closed("the membership's thread has ended".to_owned()));
-    }
-}
-
-impl Drop for KafkaMember {
-    fn drop(&mut self) {
-        self.leave = None;
-        self.thread.unpark();
-    }
-}
-
-#[async_trait]
-impl Membership for KafkaMember {
-    async fn event(&self) -> GroupEvent {
-        loop {
-            // A notification that comes between looking and waiting is kept.
-            if let Some(event) = self.shared.lock().news.tell(Instant::now()) {
-                return event;
-            }
-            self.shared.changed.notified().await;
-        }
-    }
-
-    async fn open(&self, partition: LanePartition, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
-        if !self.shared.lock().owned.contains(&partition) {
-            return Err(ReadError::Unavailable(format!("{partition} is not assigned to this member")));
-        }
-        // So that the lag is true from the first moment, not from the first command.
-        self.report(partition, start);
-        let topic = self.settings.topic_name(Topic::Lane(partition.lane));
-        let number = i32::try_from(partition.partition).unwrap_or(i32::MAX);
-        self.readers.open(topic, number, start).await
-    }
-
-    fn release(&self, partition: LanePartition) {
-        if let Some(revoking) = &mut self.shared.lock().revoking {
-            revoking.unreleased.remove(&partition);
-        }
-        self.thread.unpark();
-    }
-
-    fn report(&self, partition: LanePartition, next_offset: u64) {
-        let mut state = self.shared.lock();
-        state.reports.insert(partition, next_offset);
-        state.unsent.insert(partition);
-    }
-
-    async fn leave(&self) {
-        let (left, done) = oneshot::channel();
-        if self.leave.as_ref().is_some_and(|leave| leave.send(left).is_ok()) {
-            self.thread.unpark();
-            if tokio::time::timeout(LEAVE_MAX, done).await.is_err() {
-                tracing::warn!("leaving the group takes long; the session will time out");
-            }
         }
     }
 }

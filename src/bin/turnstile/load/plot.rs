@@ -86,7 +86,7 @@ fn chart(lines: &[(&str, &[(f64, Duration)])], marks: &[(f64, &str)]) -> String 
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::Kind;
+    use super::super::mix::Kind;
     use super::super::report::{Ending, Outcome};
     use super::*;
 

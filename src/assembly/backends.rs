@@ -8,7 +8,6 @@ use anyhow::Context;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use crate::cli::Failure;
 use crate::config::{Config, Secret};
 use crate::log::Log;
 use crate::log::embedded::{EmbeddedLog, OpenError};
@@ -55,8 +54,18 @@ pub fn kinds(config: &Config) -> (&'static str, &'static str) {
     (log, store)
 }
 
+/// Why log or store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Trying again changes nothing: the configuration names what cannot work.
+    #[error("{0}")]
+    Configuration(String),
+    #[error("{0:#}")]
+    Internal(#[from] anyhow::Error),
+}
+
 impl Backends {
-    pub async fn open(config: &Config, clock: &Clock) -> Result<Self, Failure> {
+    pub async fn open(config: &Config, clock: &Clock) -> Result<Self, BackendError> {
         let store = open_store(config).await?;
         let (log, embedded) = open_log(config, clock).await?;
         Ok(Self { log, store, embedded })
@@ -74,13 +83,15 @@ impl Backends {
 /// Why something could not be opened: does waiting help?
 enum Refusal {
     Away(anyhow::Error),
-    Final(Failure),
+    Final(BackendError),
 }
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Failed(reason) => Refusal::Final(Failure::Usage(format!("database.url: {reason}"))),
+            StoreError::Failed(reason) => {
+                Refusal::Final(BackendError::Configuration(format!("database.url: {reason}")))
+            }
             away => Refusal::Away(away.into()),
         }
     }
@@ -90,13 +101,13 @@ impl From<ConnectError> for Refusal {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Unreachable { .. } => Refusal::Away(error.into()),
-            wrong => Refusal::Final(Failure::Usage(format!("log.brokers: {wrong}"))),
+            wrong => Refusal::Final(BackendError::Configuration(format!("log.brokers: {wrong}"))),
         }
     }
 }
 
 /// Tries until it works, will never work, or [`START_WITHIN`] is over.
-async fn until_there<T>(mut open: impl AsyncFnMut() -> Result<T, Refusal>) -> Result<T, Failure> {
+async fn until_there<T>(mut open: impl AsyncFnMut() -> Result<T, Refusal>) -> Result<T, BackendError> {
     let began = Instant::now();
     let mut pause = RETRY_FIRST;
     loop {
@@ -104,7 +115,7 @@ async fn until_there<T>(mut open: impl AsyncFnMut() -> Result<T, Refusal>) -> Re
             Ok(opened) => return Ok(opened),
             Err(Refusal::Final(failure)) => return Err(failure),
             Err(Refusal::Away(error)) if began.elapsed() + pause > START_WITHIN => {
-                return Err(Failure::Internal(error));
+                return Err(BackendError::Internal(error));
             }
             Err(Refusal::Away(error)) => warn!(error = format!("{error:#}"), "not there yet, trying again"),
         }
@@ -141,21 +152,21 @@ fn kafka_settings(config: &Config, brokers: &str) -> KafkaSettings {
     }
 }
 
-async fn open_sqlite(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+async fn open_sqlite(config: &Config) -> Result<Arc<dyn Store>, BackendError> {
     make_data_dir(config)?;
     let path = store_path(&config.data_dir);
     let opened = SqliteStore::open(&path).await.with_context(|| format!("{} cannot be opened", path.display()));
     Ok(Arc::new(opened?))
 }
 
-pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, BackendError> {
     let Some(url) = &config.database.url else { return open_sqlite(config).await };
     let settings = postgres_settings(config, url);
     let store = until_there(async || Ok(PostgresStore::open(&settings).await?)).await?;
     Ok(Arc::new(store))
 }
 
-pub async fn open_log(config: &Config, clock: &Clock) -> Result<(Arc<dyn Log>, Option<EmbeddedLog>), Failure> {
+pub async fn open_log(config: &Config, clock: &Clock) -> Result<(Arc<dyn Log>, Option<EmbeddedLog>), BackendError> {
     let Some(brokers) = &config.log.brokers else {
         let log = open_embedded(config, clock).await?;
         return Ok((Arc::new(log.clone()), Some(log)));
@@ -165,17 +176,17 @@ pub async fn open_log(config: &Config, clock: &Clock) -> Result<(Arc<dyn Log>, O
     Ok((Arc::new(log), None))
 }
 
-async fn open_embedded(config: &Config, clock: &Clock) -> Result<EmbeddedLog, Failure> {
+async fn open_embedded(config: &Config, clock: &Clock) -> Result<EmbeddedLog, BackendError> {
     make_data_dir(config)?;
     let opened = EmbeddedLog::open(&log_path(&config.data_dir), config.log.partitions.clone(), clock.clone()).await;
     opened.map_err(|error| match error {
-        OpenError::Disk { .. } => Failure::Internal(error.into()),
-        _ => Failure::Usage(error.to_string()),
+        OpenError::Disk { .. } => BackendError::Internal(error.into()),
+        _ => BackendError::Configuration(error.to_string()),
     })
 }
 
 /// Creates the tables or brings them up to date.
-pub async fn migrate(config: &Config) -> Result<(), Failure> {
+pub async fn migrate(config: &Config) -> Result<(), BackendError> {
     match &config.database.url {
         None => open_sqlite(config).await.map(drop),
         Some(url) => {
@@ -186,7 +197,7 @@ pub async fn migrate(config: &Config) -> Result<(), Failure> {
 }
 
 /// Creates the topics that are missing and checks the others; says what was found, a line each.
-pub async fn make_topics(config: &Config) -> Result<String, Failure> {
+pub async fn make_topics(config: &Config) -> Result<String, BackendError> {
     let Some(brokers) = &config.log.brokers else {
         open_embedded(config, &Clock::System).await?.close().await;
         return Ok("the embedded log has its partitions\n".to_owned());
@@ -213,7 +224,7 @@ mod tests {
         assert_eq!(opened.await.unwrap(), 4);
         let began = Instant::now();
         let never = until_there::<()>(async || Err(StoreError::Unavailable("gone".into()).into())).await;
-        assert!(matches!(never, Err(Failure::Internal(_))));
+        assert!(matches!(never, Err(BackendError::Internal(_))));
         assert!(began.elapsed() <= START_WITHIN);
     }
 
@@ -225,7 +236,10 @@ mod tests {
             Err(ConnectError::MissingTopic { topic: "turnstile.seats".into() }.into())
         });
         let failure = failed.await.unwrap_err();
-        assert!(matches!(&failure, Failure::Usage(reason) if reason.contains("`turnstile topics`")), "{failure}");
+        assert!(
+            matches!(&failure, BackendError::Configuration(reason) if reason.contains("`turnstile topics`")),
+            "{failure}"
+        );
         assert_eq!(attempts, 1);
     }
 }

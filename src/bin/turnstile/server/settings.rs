@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::{AuthMode, Config, KeySource};
-use crate::{api, processor};
+use turnstile::config::{AuthMode, Config, KeySource};
+use turnstile::{api, processor};
 
 /// `front_door: false` leaves health and metrics only.
 pub fn api(config: &Config, front_door: bool) -> api::Settings {

@@ -1,0 +1,5 @@
+//! Log and store as the configuration names them: opened, checked against each other, trimmed.
+
+pub mod backends;
+pub mod identity;
+pub mod retention;

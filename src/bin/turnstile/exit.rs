@@ -1,0 +1,45 @@
+//! Why the program fails, and its exit codes.
+
+use std::process::ExitCode;
+
+use turnstile::assembly::backends::BackendError;
+use turnstile::config::ConfigError;
+
+/// Why the program ends with another code than 0.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing would change by trying again: usage, configuration, or a log and store that do not belong together.
+    #[error("{0}")]
+    Usage(String),
+    /// The audit found store and log in disagreement.
+    #[error("the store is not what the log says")]
+    Disagreement,
+    #[error("{0:#}")]
+    Internal(#[from] anyhow::Error),
+}
+
+impl Failure {
+    /// 1 for a disagreement; else as in sysexits.h: EX_USAGE, EX_SOFTWARE.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Usage(_) => 64,
+            Failure::Disagreement => 1,
+            Failure::Internal(_) => 70,
+        })
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
+impl From<BackendError> for Failure {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Configuration(reason) => Failure::Usage(reason),
+            BackendError::Internal(error) => Failure::Internal(error),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Membership of the workers' group: a consumer on a thread of its own that joins, heartbeats, is told who owns what,
+//! and fetches nothing. Its partitions stay paused; `super::reader` reads them where the owner says.
+//!
+//! One consumer for both would have to learn an owner's offset within the rebalance callback, or seek after it, and
+//! would stop fetching everything while one revocation waits. Two cost a few threads and connections.
+
+mod thread;
+
+use std::sync::{Arc, mpsc};
+use std::thread::Thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use self::thread::{Callbacks, Shared, Work};
+use super::client::{KafkaSettings, Telling};
+use super::lanes::Lanes;
+use super::reader::Readers;
+use crate::log::{GroupEvent, LanePartition, Membership, PartitionReader, ReadError, Topic};
+
+const LEAVE_MAX: Duration = Duration::from_secs(10);
+
+pub(super) struct KafkaMember {
+    shared: Arc<Shared>,
+    leave: Option<mpsc::Sender<oneshot::Sender<()>>>,
+    thread: Thread,
+    readers: Arc<Readers>,
+    settings: KafkaSettings,
+}
+
+impl KafkaMember {
+    pub(super) fn join(settings: &KafkaSettings, name: &str, readers: Arc<Readers>) -> Result<Self, ReadError> {
+        let lanes = Lanes::of(settings);
+        let shared = Arc::new(Shared::default());
+        let unavailable = |error: String| ReadError::Unavailable(error);
+        let callbacks = Callbacks {
+            telling: Telling::new("member", settings),
+            lanes: lanes.clone(),
+            drain: settings.drain,
+            shared: Arc::clone(&shared),
+        };
+        let mut consumer: BaseConsumer<Callbacks> =
+            settings.member(name).create_with_context(callbacks).map_err(|error| unavailable(error.to_string()))?;
+        let (leave, commands) = mpsc::channel();
+        let (give, take) = mpsc::sync_channel::<Work>(1);
+        let closing = CloseOnDrop(Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("kafka-member".to_owned())
+            .spawn(move || {
+                // Also if this thread ends unasked.
+                let _closing = closing;
+                if let Ok(work) = take.recv() {
+                    work.serve(&commands);
+                }
+            })
+            .map_err(|error| unavailable(error.to_string()))?
+            .thread()
+            .clone();
+        let wake = thread.clone();
+        consumer.set_nonempty_callback(move || wake.unpark());
+        let subscribed = consumer.subscribe(&lanes.topics());
+        let work = Work::new(consumer, lanes, Arc::clone(&shared));
+        give.send(work).map_err(|_| unavailable("the membership's thread has ended".to_owned()))?;
+        let member = KafkaMember { shared, leave: Some(leave), thread, readers, settings: settings.clone() };
+        // If it failed, dropping the member ends the thread.
+        subscribed.map_err(|error| unavailable(error.to_string()))?;
+        Ok(member)
+    }
+}
+
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.change(|state| state.news.closed("the membership's thread has ended".to_owned()));
+    }
+}
+
+impl Drop for KafkaMember {
+    fn drop(&mut self) {
+        self.leave = None;
+        self.thread.unpark();
+    }
+}
+
+#[async_trait]
+impl Membership for KafkaMember {
+    async fn event(&self) -> GroupEvent {
+        loop {
+            // A notification that comes between looking and waiting is kept.
+            if let Some(event) = self.shared.lock().news.tell(Instant::now()) {
+                return event;
+            }
+            self.shared.changed.notified().await;
+        }
+    }
+
+    async fn open(&self, partition: LanePartition, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
+        if !self.shared.lock().owned.contains(&partition) {
+            return Err(ReadError::Unavailable(format!("{partition} is not assigned to this member")));
+        }
+        // So that the lag is true from the first moment, not from the first command.
+        self.report(partition, start);
+        let topic = self.settings.topic_name(Topic::Lane(partition.lane));
+        let number = i32::try_from(partition.partition).unwrap_or(i32::MAX);
+        self.readers.open(topic, number, start).await
+    }
+
+    fn release(&self, partition: LanePartition) {
+        if let Some(revoking) = &mut self.shared.lock().revoking {
+            revoking.unreleased.remove(&partition);
+        }
+        self.thread.unpark();
+    }
+
+    fn report(&self, partition: LanePartition, next_offset: u64) {
+        let mut state = self.shared.lock();
+        state.reports.insert(partition, next_offset);
+        state.unsent.insert(partition);
+    }
+
+    async fn leave(&self) {
+        let (left, done) = oneshot::channel();
+        if self.leave.as_ref().is_some_and(|leave| leave.send(left).is_ok()) {
+            self.thread.unpark();
+            if tokio::time::timeout(LEAVE_MAX, done).await.is_err() {
+                tracing::warn!("leaving the group takes long; the session will time out");
+            }
+        }
+    }
+}
