@@ -18,14 +18,15 @@
 //! * [`roles`]: opens log and store, starts front door and worker, ends them in order.
 //! * [`api`]: the front door. Publishes commands, waits for outcomes, reads the store.
 //! * [`wire`]: commands and outcomes as bytes, and the partition of a key.
-//! * [`log`]: partitioned topics of opaque records: embedded, Kafka, in memory.
+//! * [`log`]: partitioned topics of opaque records: embedded, Kafka.
 //! * [`processor`]: owns partitions: take, decode, prefetch, decide, commit, publish.
 //! * [`domain`]: the rules. State, command and time in, decision out.
-//! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL, in memory.
+//! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL.
 //! * [`audit`]: decides the log again and compares.
 //! * [`load`]: sends requests at a fixed rate and measures.
 //! * [`telemetry`]: metrics and log lines.
 //! * [`runtime`]: clock, health, shutdown, supervision.
+//! * [`testing`]: log and store in memory, faults, samples, models. In no product build.
 
 pub mod cli;
 
@@ -54,3 +55,6 @@ pub mod load;
 pub mod telemetry;
 
 pub mod runtime;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
