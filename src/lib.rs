@@ -16,13 +16,14 @@
 //! * [`assembly`]: opens log and store, checks that they belong together, forgets what is old.
 //! * [`api`]: the front door. Publishes commands, waits for outcomes, reads the store.
 //! * [`wire`]: commands and outcomes as bytes, and the partition of a key.
-//! * [`log`]: partitioned topics of opaque records: embedded, Kafka, in memory.
+//! * [`log`]: partitioned topics of opaque records: embedded, Kafka.
 //! * [`processor`]: owns partitions: take, decode, prefetch, decide, commit, publish.
 //! * [`domain`]: the rules. State, command and time in, decision out.
-//! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL, in memory.
+//! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL.
 //! * [`audit`]: decides the log again and compares.
 //! * [`telemetry`]: metrics and log lines.
 //! * [`runtime`]: clock, health, shutdown, supervision.
+//! * [`testing`]: log and store in memory, faults, samples, models. In no product build.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
@@ -36,4 +37,6 @@ pub mod processor;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod wire;

@@ -13,14 +13,13 @@ use turnstile::api::{self, AppState, QueueTokenSecret};
 use turnstile::domain::command::{self, Command};
 use turnstile::domain::queue::{Limits, OnTimeout};
 use turnstile::domain::{ConcertId, Lane, RequestId, ScheduleId, UserId};
-use turnstile::log::memory::MemoryLog;
 use turnstile::log::{LanePartition, Log as _, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::Replay;
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
-use turnstile::store::memory::MemoryStore;
 use turnstile::store::reads::{Concert, Page, Reads as _, Schedule};
 use turnstile::store::{Store as _, lane_partitions};
+use turnstile::testing::{MemoryLog, MemoryStore};
 use turnstile::wire;
 use uuid::Uuid;
 

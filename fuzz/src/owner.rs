@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use turnstile::audit;
 use turnstile::domain::{Body, Lane, LogTime};
-use turnstile::log::memory::MemoryLog;
 use turnstile::log::{Headers, LanePartition, Log as _, PartitionCounts, Record, Timestamp, Topic};
 use turnstile::processor::Replay;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::memory::MemoryStore;
 use turnstile::store::{CommitBatch, Committed, Store as _};
+use turnstile::testing::{MemoryLog, MemoryStore};
 use turnstile::wire;
 
 const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };

@@ -105,10 +105,9 @@ async fn every_offset_is_on_the_log(log: &dyn Log, store: &dyn Store) -> Result<
 mod tests {
     use super::*;
     use crate::log::NewRecord;
-    use crate::log::memory::MemoryLog;
     use crate::runtime::clock::Clock;
-    use crate::store::memory::MemoryStore;
     use crate::store::{CommitBatch, lane_partitions};
+    use crate::testing::{MemoryLog, MemoryStore};
 
     fn counts(seats: u32) -> PartitionCounts {
         PartitionCounts { seats, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 }

@@ -113,8 +113,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::memory::MemoryStore;
     use crate::store::{CommitBatch, OutboxRow};
+    use crate::testing::MemoryStore;
 
     const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
 

@@ -6,8 +6,6 @@ pub mod command;
 pub mod decision;
 pub mod digest;
 pub mod ids;
-#[cfg(test)]
-mod property;
 pub mod queue;
 pub mod section;
 pub mod wallet;

@@ -16,14 +16,14 @@ use super::{GroupEvent, LanePartition, Membership, PartitionCounts, PartitionRea
 use crate::domain::Lane;
 
 /// Time an owner gets to let go of a partition before it is given away without it.
-pub(super) const DRAIN: Duration = Duration::from_secs(3);
+pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
 /// Opens the readers of a member's partitions.
-pub(super) trait Source: Send + Sync + 'static {
+pub(crate) trait Source: Send + Sync + 'static {
     fn open(self: &Arc<Self>, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError>;
 }
 
-pub(super) struct Group {
+pub(crate) struct Group {
     state: Mutex<State>,
     /// Marked changed whenever some member may have news.
     changed: watch::Sender<()>,
@@ -58,7 +58,7 @@ impl Member {
 }
 
 impl Group {
-    pub(super) fn new(counts: &PartitionCounts, drain: Duration) -> Arc<Self> {
+    pub(crate) fn new(counts: &PartitionCounts, drain: Duration) -> Arc<Self> {
         let free = Lane::ALL
             .into_iter()
             .flat_map(|lane| (0..counts.of(Topic::Lane(lane))).map(move |partition| LanePartition { lane, partition }))
@@ -81,7 +81,7 @@ impl Group {
         result
     }
 
-    pub(super) fn join<S: Source>(self: &Arc<Self>, name: &str, source: Arc<S>) -> GroupMember<S> {
+    pub(crate) fn join<S: Source>(self: &Arc<Self>, name: &str, source: Arc<S>) -> GroupMember<S> {
         let id = self.change(|state| {
             let id = state.next_id;
             state.next_id += 1;
@@ -95,7 +95,8 @@ impl Group {
 
     /// Ends the sessions of all members of that name, as if their heartbeats had stopped: others get their partitions
     /// at once, and they learn of it when they ask next.
-    pub(super) fn expire(&self, name: &str) {
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn expire(&self, name: &str) {
         self.change(|state| {
             for member in state.members.values_mut().filter(|member| member.name == name && member.present) {
                 member.present = false;
@@ -222,7 +223,7 @@ impl State {
 }
 
 /// One member; dropping it leaves the group.
-pub(super) struct GroupMember<S: Source> {
+pub(crate) struct GroupMember<S: Source> {
     group: Arc<Group>,
     id: u64,
     source: Arc<S>,

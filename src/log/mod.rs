@@ -1,12 +1,11 @@
 //! The log port: partitioned, append-only topics of opaque records.
 //!
-//! It moves bytes and knows no command. Implementations: `embedded` (SQLite file), `kafka`, `memory` (tests and the
-//! simulator). All of them pass `tests/conformance`.
+//! It moves bytes and knows no command. Implementations: `embedded` (SQLite file), `kafka`, and one in memory for tests.
+//! All of them pass `tests/conformance`.
 
 pub mod embedded;
-mod group;
+pub(crate) mod group;
 pub mod kafka;
-pub mod memory;
 mod news;
 
 use std::collections::BTreeMap;
@@ -144,12 +143,12 @@ fn header_bytes(headers: &Headers) -> usize {
 }
 
 /// The same measure as [`Record::size`].
-fn record_size(record: &NewRecord) -> usize {
+pub(crate) fn record_size(record: &NewRecord) -> usize {
     record.key.len() + record.value.len() + header_bytes(&record.headers)
 }
 
 /// Why an append cannot be taken, whatever the log.
-fn refusal(counts: &PartitionCounts, topic: Topic, partition: u32, size: usize) -> Option<AppendError> {
+pub(crate) fn refusal(counts: &PartitionCounts, topic: Topic, partition: u32, size: usize) -> Option<AppendError> {
     if partition >= counts.of(topic) {
         return Some(AppendError::Refused(format!("{topic} has no partition {partition}")));
     }
@@ -158,7 +157,7 @@ fn refusal(counts: &PartitionCounts, topic: Topic, partition: u32, size: usize) 
 }
 
 /// As many of the first records as fit a reader's limits; the first one always does.
-fn batch_within<'a>(
+pub(crate) fn batch_within<'a>(
     records: impl IntoIterator<Item = &'a Record>,
     records_max: usize,
     bytes_max: usize,

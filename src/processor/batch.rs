@@ -7,9 +7,8 @@ use bytes::Bytes;
 use super::memory::{Memory, Seen};
 use super::outbox::Outbox;
 use crate::domain::decision::RowKey;
-use crate::domain::{Arrival, Body, Change, Code, Command, Decision, LogTime, Refusal, RoutingKey, Verdict};
+use crate::domain::{Arrival, Change, Code, Command, Decision, LogTime, Refusal, RoutingKey, Verdict};
 use crate::log::{Headers, LanePartition, PartitionCounts, Record, Timestamp, Topic};
-use crate::runtime::planted::{Fault, planted};
 use crate::store::{CommitBatch, DeadLetter, Progress, RequestCompletion, RequestRow, RequestStatus};
 use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, STRAYS_FORWARDED};
 use crate::wire;
@@ -60,7 +59,7 @@ fn understand(record: &Record, here: LanePartition, counts: &PartitionCounts) ->
     let key = command.body.routing_key();
     let topic = Topic::Lane(key.lane());
     let partition = wire::routing::partition_for(&key.to_string(), counts.of(topic));
-    if key.lane() == here.lane && (partition == here.partition || planted(Fault::StrayApplied)) {
+    if key.lane() == here.lane && partition == here.partition {
         let fingerprint = wire::command::fingerprint(&command.body);
         return Ok(Item::Command { command, key, fingerprint });
     }
@@ -101,12 +100,6 @@ fn log_time(last: LogTime, timestamp: Timestamp, bounds: TimeBounds) -> LogTime 
             ms.clamp(bounds.now.0 - bounds.tolerance_ms, bounds.now.0.saturating_add(bounds.tolerance_ms))
         }
     };
-    if planted(Fault::WallClock) {
-        return last.max(bounds.now);
-    }
-    if planted(Fault::TimeRunsBack) {
-        return LogTime(said);
-    }
     last.max(LogTime(said))
 }
 
@@ -136,12 +129,6 @@ pub(super) fn decide(
         let at = Arrival { position: here.at(record.offset), time: progress.last_time };
         match item {
             Item::Command { command, key, fingerprint } => {
-                let wrong = match &command.body {
-                    Body::Tick(_) => planted(Fault::GoneByWallClock),
-                    Body::ExpireHolds(_) => planted(Fault::ExpiryByWallClock),
-                    _ => false,
-                };
-                let at = if wrong { Arrival { time: bounds.now, ..at } } else { at };
                 fold.command(memory, &command, key, fingerprint, &record.headers, &at);
             }
             Item::Stray { topic, key, kind, hops } => fold.stray(record, topic, &key, kind, hops, &at),
@@ -228,35 +215,23 @@ impl Fold {
             outcome,
             at: at.time,
         });
-        if let Some(completion) = completes.filter(|_| !planted(Fault::CompletionForgotten)) {
+        if let Some(completion) = completes {
             let outcome = self.outbox.completion(&completion, key, command.body.user_id(), at, headers);
             let (request_id, status) = (completion.request_id, status(&completion.verdict));
             self.completions.push(RequestCompletion { request_id, status, outcome });
         }
         for (index, body) in follow_ups.into_iter().enumerate() {
-            if planted(Fault::TokenNotCompleted) && matches!(body, Body::CompleteToken(_)) {
-                continue;
-            }
-            if planted(Fault::FollowUpTwice) {
-                self.outbox.follow_up(body.clone(), index + 100, at, headers);
-            }
             self.outbox.follow_up(body, index, at, headers);
         }
     }
 
     fn stray(&mut self, record: Record, topic: Topic, key: &RoutingKey, kind: &str, hops: u32, at: &Arrival) {
-        if planted(Fault::StrayDropped) {
-            return;
-        }
         STRAYS_FORWARDED.with_label_values(&[self.here.lane.as_str()]).inc();
         let Record { value, headers, .. } = record;
         self.outbox.stray(topic, key, kind, value.unwrap_or_else(Bytes::new), headers, hops, at);
     }
 
     fn dead_letter(&mut self, record: Record, reason: String, at: &Arrival) {
-        if planted(Fault::DeadLetterDropped) {
-            return;
-        }
         DEAD_LETTERS.with_label_values(&[self.here.lane.as_str()]).inc();
         tracing::warn!(position = %at.position, reason, "dead letter");
         self.outbox.dead_letter(&record, &reason, at);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::Deps;
-use crate::runtime::planted::{Fault, planted};
 use crate::store::{CommitBatch, Committed, StoreError};
 use crate::telemetry::metrics::{BATCH_RECORDS, COMMIT_SECONDS, COMMITS_FENCED};
 
@@ -37,10 +36,6 @@ pub(super) async fn commit(deps: Deps, batch: CommitBatch) -> Result<CommitBatch
     let mut backoff = Backoff::new();
     let mut away = false;
     loop {
-        #[cfg(feature = "planted-faults")]
-        if planted(Fault::OffsetFirst) {
-            return super::planted::commit_offset_first(&deps, &batch).await;
-        }
         let timer = COMMIT_SECONDS.with_label_values(&[lane]).start_timer();
         let result = deps.store.commit(&batch).await;
         timer.observe_duration();
@@ -52,17 +47,11 @@ pub(super) async fn commit(deps: Deps, batch: CommitBatch) -> Result<CommitBatch
                 }
                 return Ok(batch);
             }
-            Ok(Committed::Fenced) if planted(Fault::FencedIsDone) => return Ok(batch),
             Ok(Committed::Fenced) => {
                 COMMITS_FENCED.with_label_values(&[lane]).inc();
                 return Err(Stopped::Fenced);
             }
             Err(StoreError::Failed(reason)) => return Err(Stopped::Failed(format!("commit: {reason}"))),
-            Err(StoreError::Unknown(_)) if planted(Fault::UnknownIsDone) => return Ok(batch),
-            #[cfg(feature = "planted-faults")]
-            Err(StoreError::Unknown(_)) if planted(Fault::UnknownIsRepeated) => {
-                return super::planted::commit_again(&deps, &batch).await;
-            }
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
                 if !away {
                     warn!(partition = %batch.partition, %error, "commit is repeated until the store answers");

@@ -13,8 +13,7 @@ use crate::domain::{
     Arrival, Change, Command, Decision, LogTime, RequestId, ReservationId, RoutingKey, ScheduleId, SectionName, UserId,
 };
 use crate::log::LanePartition;
-use crate::runtime::planted::{Fault, planted};
-use crate::store::{RequestRow, Store, StoreError};
+use crate::store::{AggregateLoads, RequestRow, StoreError};
 
 /// One aggregate; `None` inside: it does not exist yet, which only this owner can change.
 enum Aggregate {
@@ -92,13 +91,13 @@ impl Memory {
     }
 
     /// Loads what these commands need: all reads of a batch, at most one statement of a kind.
-    pub async fn prefetch(&mut self, store: &dyn Store, commands: &[&Command]) -> Result<(), StoreError> {
+    pub async fn prefetch(&mut self, store: &dyn AggregateLoads, commands: &[&Command]) -> Result<(), StoreError> {
         self.load_aggregates(store, commands).await?;
         self.load_ended_reservations(store, commands).await?;
         self.load_requests(store, commands).await
     }
 
-    async fn load_aggregates(&mut self, store: &dyn Store, commands: &[&Command]) -> Result<(), StoreError> {
+    async fn load_aggregates(&mut self, store: &dyn AggregateLoads, commands: &[&Command]) -> Result<(), StoreError> {
         let keys: BTreeSet<RoutingKey> = commands.iter().map(|command| command.body.routing_key()).collect();
         let mut sections: Vec<(ScheduleId, SectionName)> = Vec::new();
         let mut wallets: Vec<UserId> = Vec::new();
@@ -132,8 +131,6 @@ impl Memory {
         }
         for schedule in queues {
             let loaded = store.load_queue(schedule).await?;
-            #[cfg(feature = "planted-faults")]
-            let loaded = loaded.map(super::planted::loaded_queue);
             let state = loaded.map(|(row, live)| QueueState::load(row, live));
             self.insert(RoutingKey::Queue(schedule), Aggregate::Queue(state));
         }
@@ -141,7 +138,11 @@ impl Memory {
     }
 
     /// Reservations that a command names and that are over: a section keeps only its live ones.
-    async fn load_ended_reservations(&mut self, store: &dyn Store, commands: &[&Command]) -> Result<(), StoreError> {
+    async fn load_ended_reservations(
+        &mut self,
+        store: &dyn AggregateLoads,
+        commands: &[&Command],
+    ) -> Result<(), StoreError> {
         let mut wanted: Vec<ReservationId> = Vec::new();
         for command in commands {
             let Some(id) = Section::names(&command.body) else { continue };
@@ -166,10 +167,10 @@ impl Memory {
         Ok(())
     }
 
-    async fn load_requests(&mut self, store: &dyn Store, commands: &[&Command]) -> Result<(), StoreError> {
+    async fn load_requests(&mut self, store: &dyn AggregateLoads, commands: &[&Command]) -> Result<(), StoreError> {
         let ids: HashSet<RequestId> =
             commands.iter().map(|c| c.request_id).filter(|id| !self.requests.contains_key(id)).collect();
-        if ids.is_empty() || planted(Fault::DedupInMemoryOnly) {
+        if ids.is_empty() {
             return Ok(());
         }
         let mut ids: Vec<RequestId> = ids.into_iter().collect();
@@ -183,7 +184,6 @@ impl Memory {
     /// Whether the command was seen before; remembers it if not.
     pub fn recognise(&mut self, id: RequestId, fingerprint: u64) -> Seen {
         match self.requests.get(&id) {
-            _ if planted(Fault::NoDedup) => Seen::New,
             Some(known) if known.fingerprint == fingerprint => Seen::Repeat,
             Some(_) => Seen::Reused,
             None => {
@@ -204,8 +204,6 @@ impl Memory {
         let decision = match &mut cached.aggregate {
             Aggregate::Section(state) => {
                 let decision = section::decide(state.as_ref(), command, at);
-                #[cfg(feature = "planted-faults")]
-                let decision = super::planted::distort(decision, state.as_ref(), command, at);
                 apply_all(&decision, &mut |change| section::apply(state, change));
                 if state.as_ref().is_some_and(|section| section.ended_count() > 0) {
                     self.remembering.insert(key.clone());
@@ -219,8 +217,6 @@ impl Memory {
             }
             Aggregate::Queue(state) => {
                 let decision = queue::decide(state.as_ref(), command, at);
-                #[cfg(feature = "planted-faults")]
-                let decision = super::planted::decide_queue(decision, state.as_ref(), command, at);
                 apply_all(&decision, &mut |change| queue::apply(state, change));
                 decision
             }
@@ -261,7 +257,7 @@ impl Memory {
         let mut idle: Vec<(u64, RoutingKey)> = self
             .aggregates
             .iter()
-            .filter(|(_, cached)| cached.batch <= committed || planted(Fault::EvictedUncommitted))
+            .filter(|(_, cached)| cached.batch <= committed)
             .map(|(key, cached)| (cached.batch, key.clone()))
             .collect();
         idle.sort_unstable();

@@ -12,8 +12,6 @@ mod commit;
 mod memory;
 mod outbox;
 mod partition;
-#[cfg(feature = "planted-faults")]
-mod planted;
 mod relay;
 mod replay;
 mod timers;

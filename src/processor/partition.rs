@@ -16,7 +16,6 @@ use super::{Context, RelayMode, Settings, relay};
 use crate::domain::{Lane, LogTime, RoutingKey};
 use crate::log::{LanePartition, Membership, NewRecord, PartitionReader, ReadError, Record, Topic};
 use crate::runtime::clock::Clock;
-use crate::runtime::planted::{Fault, planted};
 use crate::store::{CommitBatch, OutboxRow, Progress, StoreError};
 use crate::telemetry::metrics::NEXT_OFFSET;
 use crate::wire;
@@ -111,9 +110,6 @@ impl Owner {
             let bounds = self.time_bounds();
             let decided = batch::decide(decoded, &mut self.memory, &mut self.progress, here, bounds, number);
             self.set_timers(&decided);
-            if planted(Fault::PublishedBeforeCommit) {
-                self.hand_over(decided.commit.outbox.clone()).await;
-            }
             self.finish_commit().await?;
             self.commit(decided);
         }
@@ -184,8 +180,6 @@ impl Owner {
         };
         info!(%partition, epoch = progress.epoch, next_offset = progress.next_offset, "acquired");
         let memory = Memory::new(partition, context.settings.cache_rows_max);
-        #[cfg(feature = "planted-faults")]
-        let memory = super::planted::kept_memory(partition).unwrap_or(memory);
         Ok(Owner { context, membership, partition, reader, progress, memory, timers, committing: None, publish, relay })
     }
 }
@@ -303,9 +297,7 @@ impl Owner {
         let partition = self.partition.partition.to_string();
         let next_offset = i64::try_from(batch.next_offset).unwrap_or(i64::MAX);
         NEXT_OFFSET.with_label_values(&[self.partition.lane.as_str(), &partition]).set(next_offset);
-        if !planted(Fault::PublishedBeforeCommit) {
-            self.hand_over(batch.outbox).await;
-        }
+        self.hand_over(batch.outbox).await;
     }
 
     /// Gives committed rows to the relay.
@@ -332,10 +324,6 @@ impl Owner {
 
     /// Stops the relay: at once, or after what it has under way.
     async fn let_go(mut self, gently: bool) {
-        #[cfg(feature = "planted-faults")]
-        if !gently {
-            super::planted::keep_memory(self.partition, self.memory);
-        }
         drop(self.publish.take());
         if let Some(relay) = self.relay.take()
             && gently

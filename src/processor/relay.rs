@@ -18,7 +18,6 @@ use tracing::warn;
 use super::Context;
 use super::commit::Backoff;
 use crate::log::{AppendError, Appended, LanePartition, NewRecord, Topic};
-use crate::runtime::planted::{Fault, planted};
 use crate::store::OutboxRow;
 use crate::telemetry::metrics::OUTBOX_PENDING;
 use crate::wire;
@@ -40,7 +39,7 @@ pub(super) async fn run(
     mut rows: mpsc::Receiver<Vec<OutboxRow>>,
 ) {
     let mut relay = Relay::new(context, partition);
-    let mut from = if planted(Fault::LeftoversForgotten) { taken_at } else { 0 };
+    let mut from = 0;
     while from < taken_at {
         let backlog = relay.read_backlog(from).await;
         let Some(last) = backlog.last() else { break };
@@ -121,10 +120,6 @@ impl Relay {
     }
 
     async fn publish(&mut self, rows: impl Iterator<Item = OutboxRow>) {
-        let mut rows: Vec<OutboxRow> = rows.collect();
-        if planted(Fault::Reordered) {
-            rows.reverse();
-        }
         for row in rows {
             loop {
                 // What failed meanwhile goes first.
@@ -139,18 +134,13 @@ impl Relay {
                 self.acknowledged(ack).await;
             }
             self.append(&row).await;
-            self.sent.push_back(Sent { row, acknowledged: planted(Fault::DeletedEarly) });
-            if planted(Fault::DeletedEarly) {
-                self.done_with_first();
-            }
+            self.sent.push_back(Sent { row, acknowledged: false });
         }
         self.show_pending();
     }
 
     /// Appends one row; a log whose queue is full says so at once, and nothing may get in before this row then.
     async fn append(&mut self, row: &OutboxRow) {
-        #[cfg(feature = "planted-faults")]
-        let row = &if planted(Fault::RefundWithoutKey) { super::planted::without_key(row) } else { row.clone() };
         let log = Arc::clone(&self.context.deps.log);
         let partition = wire::routing::partition_for(&row.key, log.partitions().of(row.topic));
         let record = NewRecord {
@@ -189,7 +179,6 @@ impl Relay {
             Err(AppendError::Refused(reason)) if sent.row.topic == Topic::DeadLetters => {
                 warn!(partition = %self.partition, reason, "a dead letter stays in its table only");
             }
-            Err(_) if planted(Fault::FailedAppendIsDone) => {}
             Err(error) => return Err(error),
         }
         sent.acknowledged = true;

@@ -2,6 +2,5 @@
 
 pub mod clock;
 pub mod health;
-pub mod planted;
 pub mod shutdown;
 pub mod supervise;

@@ -3,13 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::StoreError;
-use crate::domain::section::{Payment, PaymentStatus, Reservation, Seat, Section, SectionRow};
+use crate::domain::section::{Payment, Reservation, Seat, Section, SectionRow};
 use crate::domain::{PaymentId, ScheduleId, SectionName};
-
-/// Whether a section in memory needs this payment.
-pub(super) fn is_unfinished(payment: &Payment) -> bool {
-    matches!(payment.status, PaymentStatus::Pending | PaymentStatus::Completed)
-}
 
 /// The parts of one section.
 #[derive(Default)]
@@ -21,7 +16,7 @@ struct Parts {
 
 /// Puts together sections from their rows: all seats of each, its unfinished reservations, and the unfinished payments
 /// those name. Seats must come in order of number within a section; a section whose seats are not exactly 1..=n is corrupt.
-pub(super) fn sections(
+pub(crate) fn sections(
     rows: Vec<SectionRow>,
     seats: Vec<Seat>,
     reservations: Vec<Reservation>,

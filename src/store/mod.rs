@@ -1,10 +1,9 @@
 //! The store port: state, outcomes, outbox and progress in one transactional place.
 //!
-//! Implementations: `sqlite`, `postgres`, `memory` (tests and the simulator). All of them pass `tests/conformance`.
+//! Implementations: `sqlite`, `postgres`, and one in memory for tests. All of them pass `tests/conformance`.
 //! The processor's half is [`Store`]; the front door reads through [`reads::Reads`].
 
-mod assemble;
-pub mod memory;
+pub(crate) mod assemble;
 pub mod postgres;
 pub mod reads;
 mod sql;
@@ -188,17 +187,9 @@ impl StateTable {
     ];
 }
 
-/// The owner's side of the store. Reads happen between batches, each as one round trip for the whole batch.
+/// What an owner loads to decide: aggregates, and the requests it has decided before.
 #[async_trait]
-pub trait Store: reads::Reads + Send + Sync + 'static {
-    /// Makes `owner` the partition's owner: epoch + 1. Older owners' commits are fenced from now on.
-    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError>;
-
-    /// The progress as committed; `None` if nobody ever acquired the partition.
-    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError>;
-
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError>;
-
+pub trait AggregateLoads: Send + Sync {
     /// Sections with their seats, unfinished reservations (live, or being refunded: `Reservation::is_unfinished`) and
     /// the PENDING or COMPLETED payments these name; sections that were never opened are absent.
     async fn load_sections(&self, keys: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError>;
@@ -213,6 +204,18 @@ pub trait Store: reads::Reads + Send + Sync + 'static {
 
     /// Those of these requests that this partition has stored.
     async fn load_requests(&self, partition: LanePartition, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError>;
+}
+
+/// The owner's side of the store. Reads happen between batches, each as one round trip for the whole batch.
+#[async_trait]
+pub trait Store: reads::Reads + AggregateLoads + 'static {
+    /// Makes `owner` the partition's owner: epoch + 1. Older owners' commits are fenced from now on.
+    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError>;
+
+    /// The progress as committed; `None` if nobody ever acquired the partition.
+    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError>;
+
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError>;
 
     /// For timers at takeover: each section with a HELD reservation and the time its first one runs out. Of all
     /// partitions: the caller keeps those that are its own.

@@ -94,7 +94,7 @@ pub fn dead_letter_headers(headers: &Headers, position: &Position, reason: &str)
 mod tests {
     use super::*;
     use crate::domain::Lane;
-    use crate::wire::samples;
+    use crate::testing::wire::samples;
 
     #[test]
     fn an_outcome_is_a_cloud_event_in_binary_mode() {

@@ -19,10 +19,3 @@ pub use outcome::{OutcomeRecord, OutcomeView, decode_value, encode_value, finger
 pub use results::seat_name;
 pub use routing::{murmur2, partition_for};
 pub use time::{parse_rfc3339, rfc3339};
-
-#[cfg(test)]
-mod arbitrary;
-#[cfg(test)]
-mod golden;
-#[cfg(test)]
-mod samples;

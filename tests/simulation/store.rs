@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::sleep;
-use turnstile::store::memory::{Call, Fault, MemoryStore};
+use turnstile::store::Store;
+use turnstile::testing::{Call, Fault, FaultyStore};
 
 use crate::sim::Sim;
 
 /// How late a commit may take effect whose sender has given up on it.
 const LATE_MS_MAX: u64 = 4_000;
 
-pub fn faulty_store(sim: &Arc<Sim>) -> MemoryStore {
-    let store = MemoryStore::new();
+/// A store that fails as the plan says.
+pub fn faulty_store(sim: &Arc<Sim>, store: Arc<dyn Store>) -> FaultyStore {
+    let store = FaultyStore::new(store);
     let sim = Arc::clone(sim);
     store.set_hook(Some(Arc::new(move |call| {
         let sim = Arc::clone(&sim);

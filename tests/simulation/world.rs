@@ -19,8 +19,8 @@ use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps, RelayMode};
 use turnstile::runtime::health::Health;
 use turnstile::store::Store;
-use turnstile::store::memory::MemoryStore;
 use turnstile::store::reads::{Reads, Schedule};
+use turnstile::testing::{FaultyStore, MemoryStore};
 use turnstile::wire;
 
 use crate::history::History;
@@ -49,7 +49,7 @@ pub struct Door {
 pub struct World {
     pub sim: Arc<Sim>,
     pub log: Arc<SimLog>,
-    pub store: MemoryStore,
+    pub store: FaultyStore,
     pub history: History,
     pub schedules: Vec<ScheduleId>,
     workers: Mutex<Vec<Worker>>,
@@ -68,7 +68,7 @@ impl World {
         Arc::new(World {
             sim: Arc::clone(sim),
             log: SimLog::new(Arc::clone(sim), counts),
-            store: faulty_store(sim),
+            store: faulty_store(sim, Arc::new(MemoryStore::new())),
             history: History::default(),
             schedules,
             workers: Mutex::default(),

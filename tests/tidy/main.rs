@@ -191,6 +191,18 @@ fn nothing_is_left_undone() {
 }
 
 #[test]
+fn the_product_has_right_behavior_only() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        let text = source.text.to_lowercase();
+        for word in ["planted", "mutant"].iter().filter(|word| text.contains(**word)) {
+            complaints.push(format!("{} says {word}; seeded bugs belong in tests/simulation/mutants", source.path));
+        }
+    }
+    must_be_empty(&complaints);
+}
+
+#[test]
 fn lib_has_a_line_for_every_module() {
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let names = |prefix: &str, end: &str| -> Vec<String> {

@@ -11,7 +11,6 @@ use crate::api::submission::keys::fresh_request_id;
 use crate::domain::command::Seen;
 use crate::domain::{Body, Command, ScheduleId};
 use crate::log::{Log, NewRecord, Topic};
-use crate::runtime::planted::{Fault, planted};
 use crate::telemetry::metrics;
 use crate::wire::{command, routing};
 
@@ -44,9 +43,6 @@ impl Presence {
     pub async fn report(&self, log: &dyn Log, schedule_id: ScheduleId) -> Vec<u64> {
         let mut told = Vec::new();
         for sequences in self.take().chunks(SEQUENCES_PER_RECORD) {
-            if planted(Fault::SeenNotReported) {
-                break;
-            }
             let body = Body::Seen(Seen { schedule_id, sequences: sequences.to_vec() });
             let key = body.routing_key().to_string();
             let topic = Topic::Lane(body.routing_key().lane());

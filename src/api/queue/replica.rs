@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use super::pace::{POLL_MS_SETTLED, Pace, poll_after_ms};
 use crate::domain::queue::{Queue, Token, TokenStatus, WaitingOrder};
 use crate::domain::{LogTime, UserId};
-use crate::runtime::planted::{Fault, planted};
 
 /// Ended tokens remembered, so that the last polls of who left cost no read; the lowest sequences go first.
 const ENDED_MAX: usize = 100_000;
@@ -148,7 +147,6 @@ impl Replica {
         let live = self.live.get(&sequence)?;
         let waits = live.status == TokenStatus::Waiting;
         let ahead = match waits {
-            true if planted(Fault::LeaversCounted) => sequence.saturating_sub(1 + self.row.admitted),
             true => self.waiting.before(sequence),
             false => 0,
         };

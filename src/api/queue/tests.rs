@@ -16,12 +16,11 @@ use crate::api::{AppState, Settings};
 use crate::domain::command::{CompleteToken, ConfigureQueue, JoinQueue, LeaveQueue, OpenQueue, Seen, Tick};
 use crate::domain::queue::{Limits, LimitsPatch, OnTimeout, QueueState, Token, TokenStatus, apply, decide};
 use crate::domain::{Arrival, Body, Change, Command, Lane, LogTime, RequestId, ScheduleId, UserId};
-use crate::log::memory::MemoryLog;
 use crate::log::{LanePartition, Log, PartitionCounts, Topic};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
-use crate::store::memory::{Call, Fault, MemoryStore};
 use crate::store::{CommitBatch, Store};
+use crate::testing::{Call, Fault, FaultyStore, MemoryLog};
 use crate::wire;
 
 const SCHEDULE: ScheduleId = ScheduleId(uuid::Uuid::from_u128(7));
@@ -253,7 +252,7 @@ fn f02_eta_and_reality_agree_under_occupancy_control() {
     assert_close(&pairs, 800);
 }
 
-async fn commit(store: &MemoryStore, owner: &mut Owner, body: Body) {
+async fn commit(store: &FaultyStore, owner: &mut Owner, body: Body) {
     let epoch = match store.progress(PLACE).await.unwrap() {
         Some(progress) => progress.epoch,
         None => store.acquire(PLACE, "test").await.unwrap().epoch,
@@ -279,7 +278,7 @@ async fn commit(store: &MemoryStore, owner: &mut Owner, body: Body) {
 
 struct Kept {
     log: MemoryLog,
-    store: MemoryStore,
+    store: FaultyStore,
     replicas: Replicas,
     reads: Arc<AtomicU64>,
     clock: Arc<AtomicI64>,
@@ -290,7 +289,7 @@ fn kept() -> Kept {
     let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
     let now = Arc::new(AtomicI64::new(1_000_000));
     let clock = Clock::Manual(now.clone());
-    let (log, store) = (MemoryLog::new(counts, clock.clone()), MemoryStore::new());
+    let (log, store) = (MemoryLog::new(counts, clock.clone()), FaultyStore::in_memory());
     let reads = Arc::new(AtomicU64::new(0));
     let counted = reads.clone();
     store.set_hook(Some(Arc::new(move |call| {

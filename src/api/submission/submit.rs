@@ -23,7 +23,6 @@ use crate::api::http::problem::{INTERNAL, OUTCOME_UNKNOWN, OVERLOADED, Problem};
 use crate::api::queue::rendering::for_caller;
 use crate::domain::{Body, Code, Command, Position, RequestId, UserId};
 use crate::log::{AppendError, LanePartition, NewRecord, Topic};
-use crate::runtime::planted::{Fault, planted};
 use crate::store::RequestRow;
 use crate::wire::headers::TRACEPARENT;
 use crate::wire::{command, routing};
@@ -119,7 +118,7 @@ pub async fn is_repeat(state: &AppState, user: &UserId, ask: &Ask, body: &Body) 
 
 /// The stored request of a repeat, or 422 when it was another command.
 fn repeated(request_id: RequestId, fingerprint: u64, row: RequestRow) -> Result<RequestView, Problem> {
-    if row.fingerprint != fingerprint && !planted(Fault::KeyForAnyBody) {
+    if row.fingerprint != fingerprint {
         return Err(key_reused(request_id));
     }
     RequestView::of_row(row)
@@ -142,7 +141,7 @@ impl Decided {
     /// agree. A settlement's outcome has the settlement's fingerprint, so then the stored request decides.
     async fn checked(self, state: &AppState, fingerprint: u64) -> Result<RequestView, Problem> {
         let request_id = self.view.request_id;
-        if self.fingerprint == Some(fingerprint) || planted(Fault::KeyForAnyBody) {
+        if self.fingerprint == Some(fingerprint) {
             return Ok(self.view);
         }
         match state.store.request(request_id).await? {
@@ -185,9 +184,6 @@ async fn append(state: &AppState, command: &Command, traceparent: &str) -> Resul
         headers: vec![(TRACEPARENT.to_owned(), traceparent.as_bytes().to_vec())],
     };
     let append = state.log.append(topic, place.partition, record);
-    if planted(Fault::AcceptedBeforeLog) {
-        return Ok(place.at(0));
-    }
     let failure = match timeout(state.settings.append_timeout, append).await {
         Ok(Ok(appended)) => {
             let position = place.at(appended.offset);

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 
 use super::feed::Outcome;
 use crate::domain::{Code, RequestId};
-use crate::runtime::planted::{Fault, planted};
 use crate::telemetry::metrics;
 
 /// All waits of this process.
@@ -63,8 +62,7 @@ impl Waiters {
     ///
     /// A refusal of a reused key concerns only the command that reused it: the request's own outcome is another.
     pub fn complete(&self, outcome: &Arc<Outcome>) {
-        let reused =
-            !planted(Fault::RefusalForEverybody) && outcome.code() == Some(Code::IdempotencyKeyReused.as_str());
+        let reused = outcome.code() == Some(Code::IdempotencyKeyReused.as_str());
         let mut table = self.lock();
         let Some(entries) = table.by_request.remove(&outcome.view.request_id) else { return };
         let before = entries.len();

@@ -7,7 +7,7 @@ use futures_util::future::FutureExt;
 use super::*;
 use crate::log::{AppendError, ReadError};
 use crate::runtime::health::Severity;
-use crate::store::memory::Fault;
+use crate::testing::Fault;
 use uuid::Uuid;
 
 #[tokio::test]

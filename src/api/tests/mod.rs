@@ -21,16 +21,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::worker::Worker;
 use super::{AppState, Settings, serve};
-use crate::log::memory::MemoryLog;
 use crate::log::{Log, PartitionCounts, Topic};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
-use crate::store::memory::MemoryStore;
+use crate::testing::{FaultyStore, MemoryLog};
 
 /// A front door on a port of its own.
 struct Door {
     log: MemoryLog,
-    store: MemoryStore,
+    store: FaultyStore,
     state: Arc<AppState>,
     worker: Worker,
     base: String,
@@ -77,7 +76,7 @@ impl Door {
     async fn with(settings: Settings) -> Self {
         let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, outcomes: 2, dead_letters: 1 };
         let log = MemoryLog::new(counts, Clock::System);
-        let store = MemoryStore::new();
+        let store = FaultyStore::in_memory();
         let (log_port, store_port) = (Arc::new(log.clone()), Arc::new(store.clone()));
         let state = AppState::new(log_port, store_port, Clock::System, Health::default(), settings).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -8,10 +8,9 @@ use uuid::Uuid;
 
 use crate::domain::wallet::{Entry, EntryKind};
 use crate::domain::{Arrival, Body, Code, Command, DerivedId, EntryId, Lane, LogTime, Refusal, Success, Verdict};
-use crate::log::memory::MemoryLog;
 use crate::log::{LanePartition, Log, NewRecord, PartitionReader, Topic};
-use crate::store::memory::MemoryStore;
-use crate::store::{CommitBatch, Committed, RequestRow, RequestStatus, Store, lane_partitions};
+use crate::store::{AggregateLoads, CommitBatch, Committed, RequestRow, RequestStatus, Store, lane_partitions};
+use crate::testing::{FaultyStore, MemoryLog};
 use crate::wire::outcome::OutcomeRecord;
 use crate::wire::{decode, encode_value, fingerprint, headers, partition_for};
 
@@ -19,14 +18,14 @@ type Rule = Arc<dyn Fn(&Command, &Arrival) -> Verdict + Send + Sync>;
 
 pub struct Worker {
     log: MemoryLog,
-    store: MemoryStore,
+    store: FaultyStore,
     rule: Arc<Mutex<Rule>>,
     /// Commands that took effect.
     pub applied: Arc<AtomicU64>,
 }
 
 impl Worker {
-    pub fn new(log: MemoryLog, store: MemoryStore) -> Self {
+    pub fn new(log: MemoryLog, store: FaultyStore) -> Self {
         let rule: Rule = Arc::new(grant);
         Worker { log, store, rule: Arc::new(Mutex::new(rule)), applied: Arc::default() }
     }

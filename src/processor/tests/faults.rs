@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use super::{House, charge, reservation_id, succeeded};
 use crate::log::{LanePartition, Log, Topic};
 use crate::runtime::health::Severity;
-use crate::store::memory::{Call, Fault};
 use crate::store::{RequestStatus, Store};
+use crate::testing::{Call, Fault};
 
 /// Makes the next `times` commits fail this way; says how many are left.
 fn fail_commits(house: &House, times: u32, fault: Fault) -> Arc<AtomicU32> {

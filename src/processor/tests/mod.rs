@@ -16,13 +16,12 @@ use crate::domain::command::{
     Body, CancelReservation, ChargeWallet, Choice, Command, HoldSeats, OpenSection, PayReservation,
 };
 use crate::domain::{Lane, LogTime, RequestId, ReservationId, RoutingKey, ScheduleId, SectionName, UserId};
-use crate::log::memory::MemoryLog;
 use crate::log::{Log, NewRecord, PartitionCounts, PartitionReader, Record, Topic};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
-use crate::store::memory::MemoryStore;
 use crate::store::reads::Reads;
-use crate::store::{RequestStatus, Store};
+use crate::store::{AggregateLoads, RequestStatus, Store};
+use crate::testing::{FaultyStore, MemoryLog};
 use crate::wire;
 use crate::wire::outcome::OutcomeView;
 
@@ -31,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One worker, and what a client would see of it.
 struct House {
     log: MemoryLog,
-    store: MemoryStore,
+    store: FaultyStore,
     health: Health,
     worker: Option<Worker>,
     outcomes: Box<dyn PartitionReader>,
@@ -48,7 +47,8 @@ impl House {
         let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, outcomes: 1, dead_letters: 1 };
         let log = MemoryLog::new(counts, Clock::System);
         let outcomes = log.read(Topic::Outcomes, 0, 0).await.expect("a log in memory can be read");
-        let mut house = House { log, store: MemoryStore::new(), health: Health::default(), worker: None, outcomes };
+        let mut house =
+            House { log, store: FaultyStore::in_memory(), health: Health::default(), worker: None, outcomes };
         house.worker = Some(house.start("first"));
         house
     }

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use self::cells::Cells;
 use self::values::{Value, int, signed, text, uuid};
 use super::{
-    CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, StateTable, Store, StoreError, assemble,
+    AggregateLoads, CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, StateTable, Store,
+    StoreError, assemble,
 };
 use crate::domain::queue::{Queue, Token};
 use crate::domain::section::{Reservation, Section};
@@ -130,31 +131,7 @@ fn forget_query<D: Dialect>(table: &str, condition: &str, before: LogTime, limit
 }
 
 #[async_trait]
-impl<D: Dialect> Store for D {
-    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError> {
-        let sql = format!(
-            "insert into partition_progress as p \
-             (lane, partition, epoch, owner, next_offset, last_time, next_outbox_seq, state_hash) \
-             values ($1, $2, 1, $3, 0, 0, 0, 0) \
-             on conflict (lane, partition) do update set epoch = p.epoch + 1, owner = excluded.owner \
-             returning {PROGRESS}"
-        );
-        let parameters = vec![text(partition.lane.as_str()), signed(partition.partition.into()), text(owner)];
-        let rows = self.write(query(sql, parameters)).await?;
-        first(&rows, cells::progress)?.ok_or_else(|| StoreError::Failed("acquire gave no row".into()))
-    }
-
-    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError> {
-        let wait = D::AFTER_COMMITS;
-        let sql = format!("select {PROGRESS} from partition_progress where lane = $1 and partition = $2 {wait}");
-        let parameters = vec![text(partition.lane.as_str()), signed(partition.partition.into())];
-        first(&self.read(Side::Owner, query(sql, parameters)).await?, cells::progress)
-    }
-
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        self.commit_batch(batch).await
-    }
-
+impl<D: Dialect> AggregateLoads for D {
     async fn load_sections(&self, keys: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -215,6 +192,33 @@ impl<D: Dialect> Store for D {
             signed(partition.partition.into()),
         ];
         all(&self.read(Side::Owner, query(tables::REQUEST.select(&of), parameters)).await?, cells::request)
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> Store for D {
+    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError> {
+        let sql = format!(
+            "insert into partition_progress as p \
+             (lane, partition, epoch, owner, next_offset, last_time, next_outbox_seq, state_hash) \
+             values ($1, $2, 1, $3, 0, 0, 0, 0) \
+             on conflict (lane, partition) do update set epoch = p.epoch + 1, owner = excluded.owner \
+             returning {PROGRESS}"
+        );
+        let parameters = vec![text(partition.lane.as_str()), signed(partition.partition.into()), text(owner)];
+        let rows = self.write(query(sql, parameters)).await?;
+        first(&rows, cells::progress)?.ok_or_else(|| StoreError::Failed("acquire gave no row".into()))
+    }
+
+    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError> {
+        let wait = D::AFTER_COMMITS;
+        let sql = format!("select {PROGRESS} from partition_progress where lane = $1 and partition = $2 {wait}");
+        let parameters = vec![text(partition.lane.as_str()), signed(partition.partition.into())];
+        first(&self.read(Side::Owner, query(sql, parameters)).await?, cells::progress)
+    }
+
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+        self.commit_batch(batch).await
     }
 
     async fn held_sections(&self) -> Result<Vec<(ScheduleId, SectionName, LogTime)>, StoreError> {

@@ -7,9 +7,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::{ConcertId, Lane, LogTime, PaymentId, RequestId, ReservationId, ScheduleId};
 use crate::log::LanePartition;
-use crate::store::Store;
 use crate::store::reads::{Page, Reads};
 use crate::store::sql::query;
+use crate::store::{AggregateLoads, Store};
 
 /// Notes the plan of each query before it runs.
 struct Explained {

@@ -6,7 +6,7 @@ use crate::domain::wallet::Wallet;
 use crate::domain::{Arrival, Change, Lane, LogTime, RequestId};
 use crate::log::LanePartition;
 use crate::store::sql::query;
-use crate::store::{Progress, RequestRow, RequestStatus, Store};
+use crate::store::{AggregateLoads, Progress, RequestRow, RequestStatus, Store};
 
 async fn open() -> (SqliteStore, TempDir) {
     let directory = TempDir::new().unwrap();

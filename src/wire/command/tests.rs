@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::command::{ChargeWallet, Choice, JoinQueue};
 use crate::domain::{RequestId, ScheduleId};
-use crate::wire::{arbitrary, decode_value, samples};
+use crate::testing::wire::{arbitrary, samples};
+use crate::wire::decode_value;
 
 const IDS: &str = r#""request_id":"0192e4b0-0000-7000-8000-000000000010","user_id":"alice","#;
 const PLACE: &str = r#""schedule_id":"0192e4b0-0000-7000-8000-00000000005c","section":"A","#;

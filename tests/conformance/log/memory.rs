@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use turnstile::log::memory::MemoryLog;
 use turnstile::log::{AppendError, GroupEvent, Log, Timestamp};
 use turnstile::runtime::clock::Clock;
+use turnstile::testing::MemoryLog;
 
 use super::suite::{record, settle};
 use super::{SEATS, Subject, conforms, counts};

@@ -1,6 +1,7 @@
 //! The store port: one suite, run by every store.
 
 mod commits;
+mod faulty;
 mod loads;
 mod memory;
 mod postgres;

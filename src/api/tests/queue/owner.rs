@@ -8,10 +8,9 @@ use uuid::Uuid;
 
 use crate::domain::queue::{QueueState, apply, decide};
 use crate::domain::{Arrival, Body, Command, Lane, LogTime, RequestId, ScheduleId, Verdict};
-use crate::log::memory::MemoryLog;
 use crate::log::{LanePartition, Log, NewRecord, Topic};
-use crate::store::memory::MemoryStore;
 use crate::store::{CommitBatch, RequestRow, RequestStatus, Store};
+use crate::testing::{FaultyStore, MemoryLog};
 use crate::wire::outcome::OutcomeRecord;
 use crate::wire::{decode, encode, encode_value, fingerprint, headers, partition_for};
 
@@ -20,7 +19,7 @@ const TOPIC: Topic = Topic::Lane(Lane::Queues);
 
 pub struct Owner {
     log: MemoryLog,
-    store: MemoryStore,
+    store: FaultyStore,
     state: Mutex<State>,
 }
 
@@ -31,7 +30,7 @@ struct State {
 }
 
 impl Owner {
-    pub async fn new(log: MemoryLog, store: MemoryStore) -> Self {
+    pub async fn new(log: MemoryLog, store: FaultyStore) -> Self {
         let epoch = store.acquire(PLACE, "test").await.unwrap().epoch;
         Owner { log, store, state: Mutex::new(State { epoch, next: 0, queues: HashMap::new() }) }
     }

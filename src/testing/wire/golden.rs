@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use super::{decode, decode_value, encode, encode_value, fingerprint, samples};
+use super::samples;
+use crate::wire::{decode, decode_value, encode, encode_value, fingerprint};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)

@@ -40,7 +40,7 @@ fn schedule_view(state: &State, schedule: &Schedule) -> ScheduleView {
 #[async_trait]
 impl Reads for MemoryStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|_| ()).await
+        self.read(|_| ())
     }
 
     async fn request(&self, id: RequestId) -> Result<Option<RequestRow>, StoreError> {
@@ -48,7 +48,6 @@ impl Reads for MemoryStore {
             let rows = state.requests.values().filter(|row| row.request_id == id);
             rows.min_by_key(|row| (row.at, row.position.lane.as_str(), row.position.partition)).cloned()
         })
-        .await
     }
 
     async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {
@@ -63,29 +62,26 @@ impl Reads for MemoryStore {
             };
             state.progress.iter().map(view).collect()
         })
-        .await
     }
 
     async fn insert_concert(&self, concert: &Concert) -> Result<(), StoreError> {
         self.write(|state| {
             state.concerts.entry(concert.id).or_insert_with(|| concert.clone());
         })
-        .await
     }
 
     async fn insert_schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
         self.write(|state| {
             state.schedules.entry(schedule.id).or_insert_with(|| schedule.clone());
         })
-        .await
     }
 
     async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
-        self.read(|state| newest_first(state.concerts.values(), |concert| concert.id, page)).await
+        self.read(|state| newest_first(state.concerts.values(), |concert| concert.id, page))
     }
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
-        self.read(|state| state.concerts.get(&id).cloned()).await
+        self.read(|state| state.concerts.get(&id).cloned())
     }
 
     async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>, StoreError> {
@@ -94,32 +90,30 @@ impl Reads for MemoryStore {
             rows.sort_by_key(|schedule| (schedule.starts_at, schedule.id));
             rows.into_iter().map(|schedule| schedule_view(state, schedule)).collect()
         })
-        .await
     }
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
-        self.read(|state| Some(schedule_view(state, state.schedules.get(&id)?))).await
+        self.read(|state| Some(schedule_view(state, state.schedules.get(&id)?)))
     }
 
     async fn seats(&self, schedule: ScheduleId) -> Result<Vec<Seat>, StoreError> {
-        self.read(|state| state.seats.values().filter(|seat| seat.schedule_id == schedule).cloned().collect()).await
+        self.read(|state| state.seats.values().filter(|seat| seat.schedule_id == schedule).cloned().collect())
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
-        self.read(|state| state.reservations.get(&id).cloned()).await
+        self.read(|state| state.reservations.get(&id).cloned())
     }
 
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
         self.read(|state| newest_first(state.reservations.values().filter(|r| r.user_id == *user), |r| r.id, page))
-            .await
     }
 
     async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
-        self.read(|state| newest_first(state.payments.values().filter(|p| p.user_id == *user), |p| p.id, page)).await
+        self.read(|state| newest_first(state.payments.values().filter(|p| p.user_id == *user), |p| p.id, page))
     }
 
     async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>, StoreError> {
-        self.read(|state| state.wallets.get(user).cloned()).await
+        self.read(|state| state.wallets.get(user).cloned())
     }
 
     async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>, StoreError> {
@@ -127,11 +121,10 @@ impl Reads for MemoryStore {
             let of_user = state.entries.range((user.clone(), 0)..=(user.clone(), u64::MAX));
             newest_first(of_user.map(|(_, entry)| entry), |entry| entry.number, page)
         })
-        .await
     }
 
     async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>, StoreError> {
-        self.read(|state| state.queues.get(&schedule).cloned()).await
+        self.read(|state| state.queues.get(&schedule).cloned())
     }
 
     async fn tokens_changed(
@@ -147,7 +140,6 @@ impl Reads for MemoryStore {
             tokens.sort_by_key(|token| (token.changed.position.offset, token.sequence));
             tokens.into_iter().take(limit as usize).cloned().collect()
         })
-        .await
     }
 
     async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>, StoreError> {
@@ -157,7 +149,6 @@ impl Reads for MemoryStore {
             tokens.truncate(TOKENS_OF_MAX);
             tokens
         })
-        .await
     }
 
     async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>, StoreError> {
@@ -171,11 +162,10 @@ impl Reads for MemoryStore {
             };
             newest_first(state.dead_letters.values(), letter_order, Page { after, limit: page.limit })
         })
-        .await
     }
 
     async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>, StoreError> {
-        self.read(|state| state.dead_letters.get(&position).cloned()).await
+        self.read(|state| state.dead_letters.get(&position).cloned())
     }
 
     async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<(), StoreError> {
@@ -184,6 +174,5 @@ impl Reads for MemoryStore {
                 view.replayed_at = Some(at);
             }
         })
-        .await
     }
 }

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::domain::queue::{Queue, Token};
-use crate::domain::section::{Payment, Reservation, ReservationStatus, Seat, Section, SectionRow};
+use crate::domain::section::{Payment, PaymentStatus, Reservation, ReservationStatus, Seat, Section, SectionRow};
 use crate::domain::wallet::{Entry, Wallet};
 use crate::domain::{
     Change, ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, SectionName, UserId,
 };
 use crate::log::LanePartition;
-use crate::runtime::planted::{Fault, planted};
 use crate::store::reads::{Concert, DeadLetterView, Schedule};
 use crate::store::{
     CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, RequestStatus, StateTable, StoreError,
@@ -55,7 +54,7 @@ impl State {
             return Ok(Committed::Fenced);
         };
         let expected = (batch.epoch, batch.from_offset);
-        if (progress.epoch, progress.next_offset) != expected && !planted(Fault::NoFence) {
+        if (progress.epoch, progress.next_offset) != expected {
             return Ok(Committed::Fenced);
         }
         for request in &batch.requests {
@@ -124,7 +123,8 @@ impl State {
         };
         let reservations: Vec<Reservation> = self.reservations.values().filter(wanted).cloned().collect();
         let payments = reservations.iter().filter_map(|r| self.payments.get(&r.payment?));
-        let payments = payments.filter(|payment| assemble::is_unfinished(payment)).cloned().collect();
+        let unfinished = |p: &&Payment| matches!(p.status, PaymentStatus::Pending | PaymentStatus::Completed);
+        let payments = payments.filter(unfinished).cloned().collect();
         assemble::sections(rows, seats, reservations, payments)
     }
 

@@ -1,4 +1,4 @@
-//! A log in memory, for tests and the simulator. It keeps everything, so its size is the test's business.
+//! A log in memory. It keeps everything, so its size is the test's business.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::group::{DRAIN, Group, Source};
-use super::{
+use crate::log::group::{DRAIN, Group, Source};
+use crate::log::{
     AppendError, AppendFuture, Appended, Headers, Log, LogIdentity, Membership, NewRecord, PartitionCounts,
     PartitionReader, ReadError, Record, Timestamp, Topic, batch_within, record_size, refusal,
 };

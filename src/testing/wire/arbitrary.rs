@@ -177,7 +177,7 @@ fn queues_body() -> BoxedStrategy<Body> {
     .boxed()
 }
 
-pub(super) fn command() -> impl Strategy<Value = Command> {
+pub(crate) fn command() -> impl Strategy<Value = Command> {
     (uuid(), prop_oneof![seats_body(), wallets_body(), queues_body()])
         .prop_map(|(id, body)| Command { request_id: RequestId(id), body })
 }

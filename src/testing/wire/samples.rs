@@ -2,7 +2,6 @@
 
 use uuid::Uuid;
 
-use super::OutcomeRecord;
 use crate::domain::command::*;
 use crate::domain::decision::Taken;
 use crate::domain::queue::{Limits, LimitsPatch, OnTimeout, Queue, Token, TokenStatus};
@@ -12,6 +11,7 @@ use crate::domain::{
     Arrival, Body, Code, Command, EntryId, Lane, LogTime, PaymentId, Position, Refusal, RequestId, ReservationId,
     ScheduleId, SectionName, Success, UserId, Verdict,
 };
+use crate::wire::OutcomeRecord;
 
 /// 2026-11-21T07:00:00.123Z
 const NOW: LogTime = LogTime(1_795_244_400_123);
@@ -167,21 +167,21 @@ fn queues_bodies() -> Vec<(&'static str, Body)> {
 }
 
 /// Every command, by the name of its golden file.
-pub(super) fn commands() -> Vec<(&'static str, Command)> {
+pub(crate) fn commands() -> Vec<(&'static str, Command)> {
     let bodies = seats_bodies().into_iter().chain(wallets_bodies()).chain(queues_bodies());
     bodies.map(|(name, body)| (name, Command { request_id: RequestId(uuid(0x10)), body })).collect()
 }
 
 /// What an [`OutcomeRecord`] borrows from.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     command: &'static str,
     user_id: Option<UserId>,
-    pub(super) verdict: Verdict,
+    pub(crate) verdict: Verdict,
     lane: Lane,
 }
 
 impl Outcome {
-    pub(super) fn record(&self) -> OutcomeRecord<'_> {
+    pub(crate) fn record(&self) -> OutcomeRecord<'_> {
         OutcomeRecord {
             request_id: RequestId(uuid(0x10)),
             command: self.command,
@@ -333,7 +333,7 @@ fn refusals() -> Vec<(&'static str, Outcome)> {
 }
 
 /// Every shape of an outcome, by the name of its golden file.
-pub(super) fn outcomes() -> Vec<(&'static str, Outcome)> {
+pub(crate) fn outcomes() -> Vec<(&'static str, Outcome)> {
     let internal = |command| matches!(command, "expire_holds" | "seen" | "tick");
     let of_lane = |lane| {
         move |(name, command, success)| {

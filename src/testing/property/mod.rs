@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::command::{Body, Choice, Settlement};
-use super::{Decision, Verdict};
+use crate::domain::command::{Body, Choice, Settlement};
+use crate::domain::{Decision, Verdict};
 
 mod model;
 mod world;

@@ -1,0 +1,115 @@
+//! A store whose calls fail, come late or go unanswered as a hook says: outages, and commits nobody knows the end of.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+
+use super::MemoryStore;
+use super::layered_store::{Call, Layer, Layered};
+use crate::store::{CommitBatch, Committed, Store, StoreError};
+
+/// What the hook wants to happen to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// Nothing is done; the answer is [`StoreError::Unavailable`].
+    Unavailable,
+    /// Nothing is done; the answer is [`StoreError::Unknown`].
+    Lost,
+    /// It is done; the answer is [`StoreError::Unknown`] nevertheless.
+    Unanswered,
+    /// It is done; the answer comes this much later.
+    Slow(Duration),
+    /// The answer is [`StoreError::Unknown`]; a commit is done this much later, whatever has happened meanwhile. Other
+    /// calls are not done.
+    Late(Duration),
+}
+
+/// Called before each call; may take its time.
+pub type Hook = Arc<dyn Fn(Call) -> BoxFuture<'static, Fault> + Send + Sync>;
+
+/// See the module. Clones share the store underneath and the hook.
+pub type FaultyStore = Layered<Faults>;
+
+#[derive(Clone)]
+pub struct Faults {
+    store: Arc<dyn Store>,
+    hook: Arc<Mutex<Option<Hook>>>,
+}
+
+impl FaultyStore {
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Layered(Faults { store, hook: Arc::default() })
+    }
+
+    pub fn in_memory() -> Self {
+        FaultyStore::new(Arc::new(MemoryStore::new()))
+    }
+
+    /// From now on each call asks this hook first; `None` takes it away.
+    pub fn set_hook(&self, hook: Option<Hook>) {
+        *self.0.hook.lock().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+}
+
+fn unknown<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unknown("as the hook wants it".into()))
+}
+
+impl Faults {
+    async fn fault(&self, call: Call) -> Fault {
+        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match hook {
+            Some(hook) => hook(call).await,
+            None => Fault::None,
+        }
+    }
+}
+
+async fn suffer<T>(fault: Fault, answer: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
+    match fault {
+        Fault::None => answer.await,
+        Fault::Unavailable => Err(StoreError::Unavailable("as the hook wants it".into())),
+        Fault::Lost | Fault::Late(_) => unknown(),
+        Fault::Slow(by) => {
+            let answer = answer.await;
+            tokio::time::sleep(by).await;
+            answer
+        }
+        Fault::Unanswered => {
+            answer.await?;
+            unknown()
+        }
+    }
+}
+
+#[async_trait]
+impl Layer for Faults {
+    fn below(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    async fn pass<'a, T: Send>(
+        &'a self,
+        call: Call,
+        answer: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        suffer(self.fault(call).await, answer).await
+    }
+
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+        match self.fault(Call::Commit(batch.partition)).await {
+            Fault::Late(by) => {
+                let (store, batch) = (Arc::clone(&self.store), batch.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    store.commit(&batch).await
+                });
+                unknown()
+            }
+            fault => suffer(fault, self.store.commit(batch)).await,
+        }
+    }
+}

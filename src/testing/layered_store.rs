@@ -1,0 +1,243 @@
+//! A store around another one, for tests that make it fail or lie.
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+
+use crate::domain::queue::{Queue, Token};
+use crate::domain::section::{Payment, Reservation, Seat, Section};
+use crate::domain::wallet::{Entry, Wallet};
+use crate::domain::{
+    Change, ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, SectionName, UserId,
+};
+use crate::log::LanePartition;
+use crate::store::reads::{Concert, DeadLetterView, Page, ProgressView, Reads, Schedule, ScheduleView};
+use crate::store::{
+    AggregateLoads, CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, StateTable, Store, StoreError,
+};
+
+/// What is asked of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Acquire(LanePartition),
+    Commit(LanePartition),
+    /// Any other change: outbox rows deleted, catalog, retention, log identity.
+    Write,
+    Read,
+}
+
+/// What a layer does with the calls that go through it: passes them on, unless a method says otherwise.
+#[async_trait]
+pub trait Layer: Send + Sync + 'static {
+    /// The store underneath.
+    fn below(&self) -> &dyn Store;
+
+    /// Every call comes through here, those of the methods below too unless they are overridden. Dropping `answer` is
+    /// not making the call.
+    async fn pass<'a, T: Send>(
+        &'a self,
+        _call: Call,
+        answer: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        answer.await
+    }
+
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+        self.pass(Call::Commit(batch.partition), self.below().commit(batch)).await
+    }
+
+    async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
+        self.pass(Call::Read, self.below().load_wallets(users)).await
+    }
+
+    async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>, StoreError> {
+        self.pass(Call::Read, self.below().load_queue(schedule)).await
+    }
+
+    async fn load_requests(&self, partition: LanePartition, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
+        self.pass(Call::Read, self.below().load_requests(partition, ids)).await
+    }
+
+    async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+        self.pass(Call::Read, self.below().outbox(partition, from, limit)).await
+    }
+
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<(), StoreError> {
+        self.pass(Call::Write, self.below().delete_outbox(partition, before)).await
+    }
+}
+
+/// A [`Layer`] as a store.
+#[derive(Clone)]
+pub struct Layered<L>(pub L);
+
+#[async_trait]
+impl<L: Layer> Store for Layered<L> {
+    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError> {
+        self.0.pass(Call::Acquire(partition), self.0.below().acquire(partition, owner)).await
+    }
+
+    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().progress(partition)).await
+    }
+
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+        self.0.commit(batch).await
+    }
+
+    async fn held_sections(&self) -> Result<Vec<(ScheduleId, SectionName, LogTime)>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().held_sections()).await
+    }
+
+    async fn live_queues(&self) -> Result<Vec<ScheduleId>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().live_queues()).await
+    }
+
+    async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+        self.0.outbox(partition, from, limit).await
+    }
+
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<(), StoreError> {
+        self.0.delete_outbox(partition, before).await
+    }
+
+    async fn recorded_log(&self) -> Result<Option<RecordedLog>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().recorded_log()).await
+    }
+
+    async fn record_log(&self, log: &RecordedLog) -> Result<(), StoreError> {
+        self.0.pass(Call::Write, self.0.below().record_log(log)).await
+    }
+
+    async fn state_page(
+        &self,
+        table: StateTable,
+        after: Option<&Change>,
+        limit: u32,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().state_page(table, after, limit)).await
+    }
+
+    async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().requests_page(after, limit)).await
+    }
+
+    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64, StoreError> {
+        self.0.pass(Call::Write, self.0.below().forget_before(before, limit)).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> AggregateLoads for Layered<L> {
+    async fn load_sections(&self, keys: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().load_sections(keys)).await
+    }
+
+    async fn load_reservations(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().load_reservations(ids)).await
+    }
+
+    async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
+        self.0.load_wallets(users).await
+    }
+
+    async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>, StoreError> {
+        self.0.load_queue(schedule).await
+    }
+
+    async fn load_requests(&self, partition: LanePartition, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
+        self.0.load_requests(partition, ids).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Reads for Layered<L> {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.0.pass(Call::Read, self.0.below().ping()).await
+    }
+
+    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().request(id)).await
+    }
+
+    async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().progress_views()).await
+    }
+
+    async fn insert_concert(&self, concert: &Concert) -> Result<(), StoreError> {
+        self.0.pass(Call::Write, self.0.below().insert_concert(concert)).await
+    }
+
+    async fn insert_schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
+        self.0.pass(Call::Write, self.0.below().insert_schedule(schedule)).await
+    }
+
+    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().concerts(page)).await
+    }
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().concert(id)).await
+    }
+
+    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().schedules(concert)).await
+    }
+
+    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().schedule(id)).await
+    }
+
+    async fn seats(&self, schedule: ScheduleId) -> Result<Vec<Seat>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().seats(schedule)).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().reservation(id)).await
+    }
+
+    async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().reservations(user, page)).await
+    }
+
+    async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().payments(user, page)).await
+    }
+
+    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().wallet(user)).await
+    }
+
+    async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().wallet_entries(user, page)).await
+    }
+
+    async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().queue(schedule)).await
+    }
+
+    async fn tokens_changed(
+        &self,
+        schedule: ScheduleId,
+        from: u64,
+        live_only: bool,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().tokens_changed(schedule, from, live_only, limit)).await
+    }
+
+    async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().tokens_of(schedule, user)).await
+    }
+
+    async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().dead_letters(page)).await
+    }
+
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>, StoreError> {
+        self.0.pass(Call::Read, self.0.below().dead_letter(position)).await
+    }
+
+    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<(), StoreError> {
+        self.0.pass(Call::Write, self.0.below().mark_replayed(position, at)).await
+    }
+}
