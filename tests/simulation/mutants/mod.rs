@@ -126,7 +126,7 @@ mutants! {
     }
 }
 
-/// Puts the product of this thread right or wrong, if it is patched.
+/// Switches a bug of a patched product on for this thread, or all of them off.
 pub fn set(mutant: Option<Mutant>) {
     switch::set(mutant.map(Mutant::name));
 }
