@@ -13,6 +13,10 @@ quick:
     cargo clippy --all-targets -- -D warnings
     cargo test
 
+# Each seeded bug is found by the simulation
+mutants *name:
+    scripts/mutants {{name}}
+
 # Kafka and PostgreSQL on loopback, and the variables the tests want
 services:
     scripts/services up

@@ -53,7 +53,7 @@ pub fn sent_once(world: &World) -> Judged {
 }
 
 /// What one lane asks of another carries the trace of what led to it.
-fn is_internal(body: &Body) -> bool {
+pub fn is_internal(body: &Body) -> bool {
     match body {
         Body::DebitWallet(debit) => debit.origin.is_some(),
         Body::CreditWallet(_) | Body::SettlePayment(_) | Body::CompleteToken(_) => true,

@@ -13,6 +13,7 @@ mod halls;
 mod history;
 mod line;
 mod log;
+mod mutants;
 mod referee;
 mod rng;
 mod run;
@@ -23,39 +24,34 @@ mod users;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
+use run::{Setup, Storage};
+
 const SEEDS: u64 = 200;
+/// Each waits for the disk a few hundred times.
+const SQLITE_SEEDS: u64 = 50;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[test]
-fn every_seed_keeps_every_invariant() {
-    if let Some(seed) = number("TURNSTILE_SIM_SEED") {
-        let ran = run::run(seed);
-        let how = if ran.panicked { ", panicked" } else { "" };
-        println!("seed {seed}: {} records, {} calls, trace {:x}{how}", ran.records, ran.calls, ran.trace_hash);
-        assert!(ran.violation.is_none(), "\n{}", ran.violation.unwrap_or_default());
-        return;
-    }
-    let from = number("TURNSTILE_SIM_FROM").unwrap_or(0);
-    let seeds = from..from + number("TURNSTILE_SIM_SEEDS").unwrap_or(SEEDS);
+/// Runs these seeds on a few threads. Fails with the first of the runs that failed.
+fn run_all(seeds: std::ops::Range<u64>, setup: Setup) {
     let threads = number("TURNSTILE_SIM_THREADS").unwrap_or(2);
     let (next, records, began) = (AtomicU64::new(seeds.start), AtomicU64::new(0), Instant::now());
-    let violations = std::sync::Mutex::new(Vec::new());
+    let violations = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let enough =
-                        violations.lock().map_or(true, |found: std::sync::MutexGuard<'_, Vec<_>>| found.len() >= 3);
+                    let enough = violations.lock().map_or(true, |found: MutexGuard<'_, Vec<_>>| found.len() >= 3);
                     if seed >= seeds.end || enough {
                         return;
                     }
-                    let ran = run::run(seed);
+                    let ran = run::run(seed, setup);
                     records.fetch_add(ran.records, Ordering::Relaxed);
                     if let (Some(violation), Ok(mut violations)) = (ran.violation, violations.lock()) {
                         violations.push((ran.seed, violation));
@@ -75,10 +71,34 @@ fn every_seed_keeps_every_invariant() {
     }
 }
 
+fn seeds_from(seeds: u64) -> std::ops::Range<u64> {
+    let from = number("TURNSTILE_SIM_FROM").unwrap_or(0);
+    from..from + seeds
+}
+
+#[test]
+fn every_seed_keeps_every_invariant() {
+    if let Some(seed) = number("TURNSTILE_SIM_SEED") {
+        let ran = run::run(seed, Setup::default());
+        let how = if ran.panicked { ", panicked" } else { "" };
+        println!("seed {seed}: {} records, {} calls, trace {:x}{how}", ran.records, ran.calls, ran.trace_hash);
+        assert!(ran.violation.is_none(), "\n{}", ran.violation.unwrap_or_default());
+        return;
+    }
+    run_all(seeds_from(number("TURNSTILE_SIM_SEEDS").unwrap_or(SEEDS)), Setup::default());
+}
+
+/// The same faults over the real store of one machine. Its threads are not the seed's, so a run is not repeated exactly.
+#[test]
+fn every_seed_keeps_every_invariant_over_sqlite() {
+    let seeds = number("TURNSTILE_SIM_SQLITE_SEEDS").unwrap_or(SQLITE_SEEDS);
+    run_all(seeds_from(seeds), Setup { storage: Storage::Sqlite, ..Setup::default() });
+}
+
 #[test]
 fn a_seed_repeats_its_run_exactly() {
     for seed in 1_000_000..1_000_010 {
-        let (first, again) = (run::run(seed), run::run(seed));
+        let (first, again) = (run::run(seed, Setup::default()), run::run(seed, Setup::default()));
         assert_eq!((first.trace_hash, first.records), (again.trace_hash, again.records), "seed {seed}");
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use turnstile::audit;
 use turnstile::domain::LogTime;
 
+use crate::mutants::{self, Mutant};
 use crate::sim::Sim;
 use crate::users::{self, USERS};
 use crate::world::World;
@@ -23,6 +24,22 @@ const HEALING_MAX: Duration = Duration::from_secs(120);
 const AFTERMATH: Duration = Duration::from_secs(12);
 /// No hold lasts longer.
 const HOLDS_MAX: Duration = Duration::from_secs(22);
+
+/// What runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Setup {
+    pub mutant: Option<Mutant>,
+    pub storage: Storage,
+}
+
+/// What is under the store's faults.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Storage {
+    #[default]
+    Memory,
+    /// A file of its own for each run.
+    Sqlite,
+}
 
 /// What a run came to.
 pub struct Ran {
@@ -58,13 +75,14 @@ fn listen_for_panics() {
     RUNNING.set(true);
 }
 
-pub fn run(seed: u64) -> Ran {
+pub fn run(seed: u64, setup: Setup) -> Ran {
     listen_for_panics();
+    mutants::set(setup.mutant);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without I/O");
     let (sim, records, result) = runtime.block_on(async {
         let sim = Sim::new(seed);
-        let world = World::new(&sim);
+        let world = World::new(&sim, setup).await;
         let simulated = futures_util::FutureExt::catch_unwind(AssertUnwindSafe(simulate(&world))).await;
         let result = simulated.unwrap_or_else(|_| Err("a panic".to_owned()));
         let lanes = turnstile::store::lane_partitions(turnstile::log::Log::partitions(&*world.log));
@@ -72,6 +90,7 @@ pub fn run(seed: u64) -> Ran {
         (sim, records, result)
     });
     drop(runtime);
+    mutants::set(None);
     RUNNING.set(false);
     let panic = PANIC.with_borrow_mut(Option::take).map(|text| format!("a panic: {text}"));
     let panicked = panic.is_some();

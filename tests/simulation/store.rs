@@ -1,20 +1,74 @@
-//! What may happen to a call of the store.
+//! The store of a run, and what may happen to its calls.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
 use tokio::time::sleep;
-use turnstile::store::Store;
-use turnstile::testing::{Call, Fault, FaultyStore};
+use turnstile::store::sqlite::SqliteStore;
+use turnstile::store::{Store, StoreError};
+use turnstile::testing::{Call, Fault, FaultyStore, Layer, Layered, MemoryStore};
 
+use crate::run::Storage;
 use crate::sim::Sim;
 
 /// How late a commit may take effect whose sender has given up on it.
 const LATE_MS_MAX: u64 = 4_000;
 
+/// A store that never fails of its own accord.
+pub async fn open(storage: Storage) -> Arc<dyn Store> {
+    match storage {
+        Storage::Memory => Arc::new(MemoryStore::new()),
+        Storage::Sqlite => {
+            let _busy = Busy::now();
+            let directory = tempfile::tempdir().expect("a directory for temporary files");
+            let store = SqliteStore::open(&directory.path().join("store.db")).await;
+            Arc::new(Layered(Untimed { store: store.expect("a file of its own"), _directory: directory }))
+        }
+    }
+}
+
+/// A store with threads of its own. Virtual time must not move while they work: with nothing else to do tokio would
+/// skip to the next timer, past every deadline, but not while a blocking task runs.
+struct Untimed {
+    store: SqliteStore,
+    _directory: TempDir,
+}
+
+struct Busy {
+    /// The blocking task ends when this is dropped.
+    _until: std::sync::mpsc::Sender<()>,
+}
+
+impl Busy {
+    fn now() -> Busy {
+        let (until, wait) = std::sync::mpsc::channel();
+        drop(tokio::task::spawn_blocking(move || wait.recv()));
+        Busy { _until: until }
+    }
+}
+
+#[async_trait]
+impl Layer for Untimed {
+    fn below(&self) -> &dyn Store {
+        &self.store
+    }
+
+    async fn pass<'a, T: Send>(
+        &'a self,
+        _call: Call,
+        answer: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let _busy = Busy::now();
+        answer.await
+    }
+}
+
 /// A store that fails as the plan says.
-pub fn faulty_store(sim: &Arc<Sim>, store: Arc<dyn Store>) -> FaultyStore {
+pub fn faulty(sim: &Arc<Sim>, store: Arc<dyn Store>) -> FaultyStore {
     let store = FaultyStore::new(store);
     let sim = Arc::clone(sim);
     store.set_hook(Some(Arc::new(move |call| {

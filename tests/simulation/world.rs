@@ -18,15 +18,18 @@ use turnstile::domain::{Body as CommandBody, Command, ConcertId, LogTime, Reques
 use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps, RelayMode};
 use turnstile::runtime::health::Health;
-use turnstile::store::Store;
-use turnstile::store::reads::{Reads, Schedule};
-use turnstile::testing::{FaultyStore, MemoryStore};
+use turnstile::store::reads::{Concert, Reads, Schedule};
+use turnstile::store::{Store, StoreError};
+use turnstile::testing::FaultyStore;
 use turnstile::wire;
 
 use crate::history::History;
 use crate::log::SimLog;
+use crate::mutants::log::{Side, seen_by};
+use crate::mutants::{self, Mutant};
+use crate::run::Setup;
 use crate::sim::{BEGINNING_MS, DAY_MS, Sim};
-use crate::store::faulty_store;
+use crate::store::{self, faulty};
 
 /// Why a partition may rest: another owner, or a reader that could not be opened.
 const HARMLESS: [&str; 2] = ["fenced by another owner", "cannot be read now"];
@@ -50,6 +53,9 @@ pub struct World {
     pub sim: Arc<Sim>,
     pub log: Arc<SimLog>,
     pub store: FaultyStore,
+    /// As the workers see it.
+    owners: Arc<dyn Store>,
+    mutant: Option<Mutant>,
     pub history: History,
     pub schedules: Vec<ScheduleId>,
     workers: Mutex<Vec<Worker>>,
@@ -62,13 +68,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub fn new(sim: &Arc<Sim>) -> Arc<World> {
+    pub async fn new(sim: &Arc<Sim>, setup: Setup) -> Arc<World> {
         let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, outcomes: 2, dead_letters: 1 };
         let schedules = (0..2).map(|_| ScheduleId(uuid(sim))).collect();
+        let log = SimLog::new(Arc::clone(sim), counts);
+        let mutant = setup.mutant;
+        let store = faulty(sim, mutants::store::itself(mutant, store::open(setup.storage).await));
+        let owners = mutants::store::of_owners(mutant, Arc::new(store.clone()), Arc::clone(&log) as Arc<dyn Log>);
         Arc::new(World {
             sim: Arc::clone(sim),
-            log: SimLog::new(Arc::clone(sim), counts),
-            store: faulty_store(sim, Arc::new(MemoryStore::new())),
+            log,
+            store,
+            owners,
+            mutant,
             history: History::default(),
             schedules,
             workers: Mutex::default(),
@@ -88,8 +100,8 @@ impl World {
         let health = Health::default();
         let name = format!("worker-{number}");
         let deps = Deps {
-            log: Arc::clone(&self.log) as Arc<dyn Log>,
-            store: Arc::new(self.store.clone()),
+            log: seen_by(Side::Owner, self.mutant, Arc::clone(&self.log) as Arc<dyn Log>, clock.clone()),
+            store: Arc::clone(&self.owners),
             clock,
             health: health.clone(),
         };
@@ -206,7 +218,7 @@ impl World {
 
     pub fn open_door(&self, at: usize) {
         let (clock, _) = self.sim.skewed_clock();
-        let log = Arc::clone(&self.log) as Arc<dyn Log>;
+        let log = seen_by(Side::Door, self.mutant, Arc::clone(&self.log) as Arc<dyn Log>, clock.clone());
         let settings = api::Settings { append_timeout: Duration::from_secs(5), ..api::Settings::default() };
         let state = AppState::new(log, Arc::new(self.store.clone()), clock, Health::default(), settings)
             .expect("dev mode needs no keys");
@@ -265,19 +277,24 @@ impl World {
 
     /// Puts the dates where the front door looks them up. The first has a waiting queue.
     pub async fn announce(&self) -> Result<(), String> {
+        let error = |error: StoreError| error.to_string();
+        let created_at = LogTime(BEGINNING_MS);
         for (at, id) in self.schedules.iter().enumerate() {
+            let concert_id = ConcertId(uuid(&self.sim));
+            let concert = Concert { id: concert_id, title: "A concert".to_owned(), description: None, created_at };
+            self.store.insert_concert(&concert).await.map_err(error)?;
             let schedule = Schedule {
                 id: *id,
-                concert_id: ConcertId(uuid(&self.sim)),
+                concert_id,
                 starts_at: LogTime(BEGINNING_MS + DAY_MS),
                 duration_ms: None,
                 hold_ttl_ms: 1_000,
                 max_seats_per_user: 4,
                 sales_open_at: None,
                 queue: at == 0,
-                created_at: LogTime(BEGINNING_MS),
+                created_at,
             };
-            self.store.insert_schedule(&schedule).await.map_err(|error| error.to_string())?;
+            self.store.insert_schedule(&schedule).await.map_err(error)?;
         }
         Ok(())
     }

@@ -1,0 +1,216 @@
+//! Bugs of an owner or a front door that look from outside like a log that lies.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use turnstile::domain::{Body, Command, RequestId};
+use turnstile::log::{
+    AppendError, AppendFuture, Appended, GroupEvent, LanePartition, Log, LogIdentity, Membership, NewRecord,
+    PartitionCounts, PartitionReader, ReadError, Record, Timestamp, Topic,
+};
+use turnstile::runtime::clock::Clock;
+use turnstile::wire;
+
+use super::Mutant;
+use crate::clients::is_internal;
+
+/// How long a record waits for the next one to overtake it.
+const OVERTAKEN_WITHIN: Duration = Duration::from_millis(20);
+
+/// Ids of refunds: no two alike, whoever publishes them.
+static REFUNDS: AtomicU64 = AtomicU64::new(1);
+
+/// Whose log it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Owner,
+    Door,
+}
+
+/// The log as a worker or a front door sees it.
+pub fn seen_by(side: Side, mutant: Option<Mutant>, below: Arc<dyn Log>, clock: Clock) -> Arc<dyn Log> {
+    let Some(mutant) = mutant else { return below };
+    Arc::new(Liar(Arc::new(Lies { side, mutant, below, clock, held: Mutex::default() })))
+}
+
+struct Liar(Arc<Lies>);
+
+struct Lies {
+    side: Side,
+    mutant: Mutant,
+    below: Arc<dyn Log>,
+    clock: Clock,
+    /// Records that wait to be overtaken, by their place.
+    held: Mutex<BTreeMap<(Topic, u32), oneshot::Sender<()>>>,
+}
+
+fn done() -> AppendFuture {
+    futures_util::future::ready(Ok(Appended { offset: 0 })).boxed()
+}
+
+impl Lies {
+    fn append(self: &Arc<Self>, topic: Topic, partition: u32, record: NewRecord) -> AppendFuture {
+        let append = |record| self.below.append(topic, partition, record);
+        let command = wire::decode(&record.value).ok();
+        let body = command.as_ref().map(|command| &command.body);
+        match (self.side, self.mutant) {
+            (Side::Owner, Mutant::StrayDropped) if wire::hops(&record.headers) > 0 => done(),
+            (Side::Owner, Mutant::TokenNotCompleted) if matches!(body, Some(Body::CompleteToken(_))) => done(),
+            (Side::Door, Mutant::SeenNotReported) if matches!(body, Some(Body::Seen(_))) => done(),
+            (Side::Door, Mutant::AcceptedBeforeLog) => {
+                drop(append(record));
+                done()
+            }
+            (Side::Owner, Mutant::FailedAppendIsDone) => unless_refused(append(record)),
+            (Side::Owner, Mutant::Reordered) if topic == Topic::Outcomes => self.swap((topic, partition), record),
+            (Side::Owner, Mutant::FollowUpTwice) => {
+                if let Some(command) = command.filter(|command| is_internal(&command.body)) {
+                    let again = command.request_id.0.as_u128() ^ 1;
+                    drop(append(under(again, command, &record)));
+                }
+                append(record)
+            }
+            (Side::Owner, Mutant::RefundWithoutKey) => match command {
+                Some(command) if matches!(command.body, Body::CreditWallet(_)) => {
+                    let fresh = REFUNDS.fetch_add(1, Ordering::Relaxed).into();
+                    append(under(fresh, command, &record))
+                }
+                _ => append(record),
+            },
+            _ => append(record),
+        }
+    }
+
+    /// Of two records in a row the second first.
+    fn swap(self: &Arc<Self>, place: (Topic, u32), record: NewRecord) -> AppendFuture {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = held.remove(&place) {
+            let second = self.below.append(place.0, place.1, record);
+            // It may have been long enough for the first.
+            let _ = first.send(());
+            return second;
+        }
+        let (overtake, overtaken) = oneshot::channel();
+        held.insert(place, overtake);
+        let lies = Arc::clone(self);
+        let first = tokio::spawn(async move {
+            let _ = timeout(OVERTAKEN_WITHIN, overtaken).await;
+            let append = lies.below.append(place.0, place.1, record);
+            append.await
+        });
+        async move { first.await.unwrap_or_else(|_| Err(AppendError::Unacknowledged("aborted".into()))) }.boxed()
+    }
+
+    /// A record as the owner sees it: some bear the time of its own clock.
+    fn stamped(&self, mut record: Record) -> Record {
+        let body = record.value.as_ref().and_then(|value| wire::decode(value).ok()).map(|command| command.body);
+        let wrong = match self.mutant {
+            Mutant::WallClock => true,
+            Mutant::ExpiryByWallClock => matches!(body, Some(Body::ExpireHolds(_))),
+            Mutant::GoneByWallClock => matches!(body, Some(Body::Tick(_))),
+            _ => false,
+        };
+        if wrong {
+            record.timestamp = Timestamp::LogAppend(self.clock.now().0);
+        }
+        record
+    }
+}
+
+/// The same command under another id.
+fn under(id: u128, command: Command, record: &NewRecord) -> NewRecord {
+    let command = Command { request_id: RequestId(uuid::Uuid::from_u128(id)), ..command };
+    NewRecord { value: wire::encode(&command).into(), ..record.clone() }
+}
+
+fn unless_refused(append: AppendFuture) -> AppendFuture {
+    let judged = append.map(|ack| match ack {
+        Err(AppendError::Unacknowledged(_)) => Ok(Appended { offset: 0 }),
+        ack => ack,
+    });
+    judged.boxed()
+}
+
+#[async_trait]
+impl Log for Liar {
+    fn partitions(&self) -> &PartitionCounts {
+        self.0.below.partitions()
+    }
+
+    async fn identity(&self) -> Result<LogIdentity, ReadError> {
+        self.0.below.identity().await
+    }
+
+    fn append(&self, topic: Topic, partition: u32, record: NewRecord) -> AppendFuture {
+        self.0.append(topic, partition, record)
+    }
+
+    async fn end_offset(&self, topic: Topic, partition: u32) -> Result<u64, ReadError> {
+        self.0.below.end_offset(topic, partition).await
+    }
+
+    async fn first_offset(&self, topic: Topic, partition: u32) -> Result<u64, ReadError> {
+        self.0.below.first_offset(topic, partition).await
+    }
+
+    async fn read(&self, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
+        self.0.below.read(topic, partition, start).await
+    }
+
+    async fn join(&self, member: &str) -> Result<Box<dyn Membership>, ReadError> {
+        let member = self.0.below.join(member).await?;
+        Ok(Box::new(Member { lies: Arc::clone(&self.0), member }))
+    }
+
+    async fn flush(&self, deadline: Duration) {
+        self.0.below.flush(deadline).await;
+    }
+}
+
+struct Member {
+    lies: Arc<Lies>,
+    member: Box<dyn Membership>,
+}
+
+#[async_trait]
+impl Membership for Member {
+    async fn event(&self) -> GroupEvent {
+        self.member.event().await
+    }
+
+    async fn open(&self, partition: LanePartition, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
+        let reader = self.member.open(partition, start).await?;
+        Ok(Box::new(Reader { lies: Arc::clone(&self.lies), reader }))
+    }
+
+    fn release(&self, partition: LanePartition) {
+        self.member.release(partition);
+    }
+
+    fn report(&self, partition: LanePartition, next_offset: u64) {
+        self.member.report(partition, next_offset);
+    }
+
+    async fn leave(&self) {
+        self.member.leave().await;
+    }
+}
+
+struct Reader {
+    lies: Arc<Lies>,
+    reader: Box<dyn PartitionReader>,
+}
+
+#[async_trait]
+impl PartitionReader for Reader {
+    async fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        let records = self.reader.next(records_max, bytes_max).await?;
+        Ok(records.into_iter().map(|record| self.lies.stamped(record)).collect())
+    }
+}
