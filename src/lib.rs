@@ -20,6 +20,7 @@
 //! * [`processor`]: owns partitions: take, decode, prefetch, decide, commit, publish.
 //! * [`domain`]: the rules. State, command and time in, decision out.
 //! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL.
+//! * [`plan`]: seating plans: read, checked, written, drawn. Knows nobody.
 //! * [`audit`]: decides the log again and compares.
 //! * [`telemetry`]: metrics and log lines.
 //! * [`runtime`]: clock, health, shutdown, supervision.
@@ -33,6 +34,7 @@ pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod log;
+pub mod plan;
 pub mod processor;
 pub mod runtime;
 pub mod store;

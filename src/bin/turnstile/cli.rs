@@ -13,6 +13,7 @@ use crate::demo::{self, Target};
 use crate::exit::Failure;
 use crate::load::{self, LoadArgs};
 use crate::output::say;
+use crate::plan::{self, PlanCommand};
 use crate::server::{self, Roles};
 use crate::{audit, migrate, openapi, topics};
 
@@ -51,6 +52,9 @@ pub enum Command {
     Load(LoadArgs),
     /// Decide the whole log again and compare with the store; exit code 1 and the first difference if they disagree
     Audit,
+    /// Seating plans: files of pretix, CSV, and Turnstile's own
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Print the effective configuration, secrets hidden
@@ -97,6 +101,7 @@ async fn dispatch(command: Option<Command>, layers: &Layers, config: Config) -> 
         Command::DemoData(target) => demo::run(&target).await,
         Command::DeadLetters(command) => dead_letters::run(command, &config).await,
         Command::Load(args) => say(&load::run(args).await?),
+        Command::Plan(command) => plan::run(command),
         Command::Openapi => openapi::run(),
         Command::Audit => audit::run(&config).await,
         Command::Config => say(&config::show(layers)),

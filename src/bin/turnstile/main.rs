@@ -11,6 +11,7 @@ mod load;
 mod migrate;
 mod openapi;
 mod output;
+mod plan;
 mod server;
 mod topics;
 
