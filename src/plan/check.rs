@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::finding::PlanError;
-use super::text::{self, NAME_MAX, TEXT_MAX};
+use super::text::{self, GUID_MAX, NAME_MAX, TEXT_MAX};
 use super::types::{
     AREAS_MAX, Area, CATEGORIES_MAX, POINTS_MAX, PlanParts, Point, RADIUS_MAX, ROWS_MAX, Row, SEATS_MAX,
     SECTION_SEATS_MAX, SECTIONS_MAX, Section, Shape, Size, Tags, Zone,
@@ -95,8 +95,8 @@ fn check_section(section: &Section, categories: usize) -> Result<(), (&'static s
     for seat in &section.seats {
         let number = seat.number.is_empty() || text::is_clean(&seat.number, TEXT_MAX);
         must(number, "/seat_numbers", "a number is not visible or longer than 256 characters")?;
-        let guid = !seat.guid.is_empty() && text::fits(&seat.guid, TEXT_MAX);
-        must(guid, "/guids", "a guid is 1 to 256 characters")?;
+        let guid = !seat.guid.is_empty() && text::fits(&seat.guid, GUID_MAX);
+        must(guid, "/guids", "a guid is 1 to 1024 characters")?;
         must(seat.at.is_in_range(), "/x", "a seat is farther than 1000000 units from the corner")?;
         must(usize::from(seat.category) < categories, "/categories", "there is no such category")?;
         must((1..=RADIUS_MAX).contains(&seat.radius), "/radius", "a radius is 1 to 1000")?;

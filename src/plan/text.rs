@@ -10,6 +10,8 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 pub const NAME_MAX: usize = 64;
 /// Longest of any other text, in characters.
 pub const TEXT_MAX: usize = 256;
+/// Longest guid: a section, a row and a seat, each as long as it may be.
+pub const GUID_MAX: usize = 1_024;
 
 /// Changes how others are shown, or ends a line.
 fn is_invisible(c: char) -> bool {

@@ -9,7 +9,7 @@ use super::grid;
 use crate::plan::compact::usual_guid;
 use crate::plan::draft::{Aisles, Draft, DraftRow, DraftSeat, DraftZone};
 use crate::plan::finding::{PlanError, Warnings};
-use crate::plan::text::{self, NAME_MAX, TEXT_MAX};
+use crate::plan::text::{self, GUID_MAX, NAME_MAX, TEXT_MAX};
 use crate::plan::types::{
     CATEGORIES_MAX, Category, HUNDREDTHS, POSITION_MAX, Point, RADIUS_DEFAULT, ROWS_MAX, Row, SEATS_MAX, Seat, Zone,
 };
@@ -25,18 +25,26 @@ pub fn read(file: &[u8], name: &str, warnings: &mut Warnings) -> Result<Draft, P
     // The comma is last: of equals, the last is the most.
     let delimiter = [b'\t', b';', b','].into_iter().max_by_key(often).unwrap_or(b',');
     let mut csv = ReaderBuilder::new().delimiter(delimiter).from_reader(file);
-    let header = csv.headers().map_err(|error| wrong(&error))?.clone();
+    let header = csv.headers().map_err(|error| wrong(&error, file))?.clone();
     let columns = Columns::of(&header, warnings)?;
     let mut sheet = Sheet { columns, warnings, zones: Vec::new(), places: Places::default(), categories: Vec::new() };
     let mut record = StringRecord::new();
-    while csv.read_record(&mut record).map_err(|error| wrong(&error))? {
-        sheet.line(&record, record.position().map_or(0, csv::Position::line))?;
+    while csv.read_record(&mut record).map_err(|error| wrong(&error, file))? {
+        sheet.line(&record, line_of(record.position(), file))?;
     }
     sheet.finish(name)
 }
 
-fn wrong(error: &csv::Error) -> PlanError {
-    let line = error.position().map_or(0, csv::Position::line);
+/// A record begins where the one before it ended: blank lines, and half of a CR LF, are still before it.
+fn line_of(position: Option<&csv::Position>, file: &[u8]) -> usize {
+    let Some(position) = position else { return 1 };
+    let byte = usize::try_from(position.byte()).unwrap_or(file.len()).min(file.len());
+    let blank = file[byte..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+    usize::try_from(position.line()).unwrap_or(usize::MAX).saturating_add(blank.count())
+}
+
+fn wrong(error: &csv::Error, file: &[u8]) -> PlanError {
+    let line = line_of(error.position(), file);
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             PlanError::new(format!("line {line}"), format!("{len} fields, but the first line has {expected_len}"))
@@ -52,20 +60,20 @@ struct Places {
     rows: HashMap<(usize, String), usize>,
     categories: HashMap<String, u16>,
     /// The line of each guid.
-    guids: HashMap<String, u64>,
+    guids: HashMap<String, usize>,
 }
 
 struct Sheet<'w> {
     columns: Columns,
     warnings: &'w mut Warnings,
     /// Seats with their lines.
-    zones: Vec<(DraftZone, Vec<Vec<u64>>)>,
+    zones: Vec<(DraftZone, Vec<Vec<usize>>)>,
     places: Places,
     categories: Vec<Category>,
 }
 
 impl Sheet<'_> {
-    fn line(&mut self, record: &StringRecord, line: u64) -> Result<(), PlanError> {
+    fn line(&mut self, record: &StringRecord, line: usize) -> Result<(), PlanError> {
         let at = format!("line {line}");
         let section = self.text(record, Column::Section, &at)?;
         let row = self.text(record, Column::Row, &at)?;
@@ -75,6 +83,9 @@ impl Sheet<'_> {
         if section.is_empty() || (number.is_empty() && given.is_empty()) {
             let missing = if section.is_empty() { Column::Section } else { Column::Seat };
             return Err(PlanError::new(at, format!("{} is empty", missing.as_str())));
+        }
+        if !text::fits(&given, GUID_MAX) {
+            return Err(PlanError::new(at, format!("guid is longer than {GUID_MAX} characters")));
         }
         let category = match self.columns.has(Column::Category) {
             true => self.text(record, Column::Category, &at)?,
@@ -224,7 +235,7 @@ fn wheelchair_guids(zone: &DraftZone) -> std::collections::HashSet<String> {
 /// Finds the wheelchair place of each companion seat of a row: by guid, by number in the row, or the nearest.
 fn join_companions(
     row: &mut DraftRow,
-    lines: &[u64],
+    lines: &[usize],
     guids: &std::collections::HashSet<String>,
 ) -> Result<(), PlanError> {
     let places: Vec<(usize, String, String)> = row

@@ -1,1 +1,12 @@
+//! Formats against each other and against files as they are found. All files are made here.
 
+mod broken;
+mod compact;
+mod documented;
+mod halls;
+mod lenient;
+mod limits;
+mod round_trips;
+mod samples;
+mod sections;
+mod sheet;
