@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 
 FROM rust:1.95-bookworm AS build
-# TLS and SASL to Kafka (feature kafka-tls) need OpenSSL's headers.
+# TLS and SASL for Kafka (feature kafka-tls) need OpenSSL headers.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libssl-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
@@ -23,5 +23,5 @@ WORKDIR /var/lib/turnstile
 ENV TURNSTILE__DATA_DIR=/var/lib/turnstile
 VOLUME /var/lib/turnstile
 EXPOSE 8080
-# The program handles SIGTERM itself, also as process 1.
+# The program handles SIGTERM, also as process 1.
 ENTRYPOINT ["/usr/local/bin/turnstile"]

@@ -1,35 +1,35 @@
-# `just` lists these; each is what the documents call for.
+# `just` lists the recipes.
 
 default:
     @just --list
 
-# Everything that must hold before a change is accepted
+# All checks a change must pass (starts Kafka and PostgreSQL)
 verify:
     .ci/run
 
-# Format, lints and the tests that need no services
+# Format, lints and all tests that need no services
 quick:
     cargo fmt --all --check
     cargo clippy --all-targets -- -D warnings
     cargo test
 
-# Each seeded bug is found by the simulation
+# Check that the simulation finds each seeded bug, or the one named
 mutants *name:
     scripts/mutants {{name}}
 
-# Kafka and PostgreSQL on loopback, and the variables the tests want
+# Start Kafka and PostgreSQL on loopback and print the variables for the tests
 services:
     scripts/services up
     scripts/services env
 
-# Stop them
+# Stop Kafka and PostgreSQL
 services-down:
     scripts/services down
 
-# Run on this machine with embedded log and store
+# Run with embedded log and store
 run *args:
     cargo run --release -- {{args}}
 
-# The whole thing on Kafka and PostgreSQL in containers
+# Run on Kafka and PostgreSQL in containers
 up:
     docker compose up --build --detach --wait

@@ -1,7 +1,7 @@
 //! The audit on the embedded pair: a store that is what its log says, and one in which a byte was changed.
 
-#[path = "audit/crowd.rs"]
-mod crowd;
+#[path = "audit/workload.rs"]
+mod workload;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,45 +11,44 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio_util::sync::CancellationToken;
 use turnstile::audit::{self, Report};
-use turnstile::domain::command::{
-    Body, ChargeWallet, Choice, Command, DebitWallet, HoldSeats, JoinQueue, OpenQueue, OpenSection,
-};
-use turnstile::domain::queue::{Limits, OnTimeout};
-use turnstile::domain::{LogTime, RequestId, ScheduleId};
+use turnstile::domain::block::{self, BestAvailable, Choice, HoldSeats, Layout, NewSection, OpenBlock, Terms};
+use turnstile::domain::queue::{self, Limits, OfUser, OnTimeout, OpenQueue};
+use turnstile::domain::wallet::{self, Movement};
+use turnstile::domain::{Amount, BlockKey, BlockName, Body, Command, LogTime, RequestId, ScheduleId};
 use turnstile::log::embedded::EmbeddedLog;
 use turnstile::log::{AppendFuture, Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps};
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
-use turnstile::store::reads::Reads;
 use turnstile::store::sqlite::SqliteStore;
-use turnstile::{store, wire};
+use turnstile::store::{self, Reads};
+use turnstile::wire;
 use uuid::Uuid;
 
 /// As the program has them by default, so that it can be asked about a directory that a test has left.
 const COUNTS: PartitionCounts = PartitionCounts { seats: 4, wallets: 4, queues: 2, outcomes: 4, dead_letters: 1 };
 
-struct House {
+struct System {
     log: EmbeddedLog,
     store: Arc<SqliteStore>,
     path: PathBuf,
-    /// Removed with the house.
+    /// Removed with the system.
     _directory: Option<tempfile::TempDir>,
 }
 
-impl House {
-    async fn open() -> House {
+impl System {
+    async fn open() -> System {
         let directory = tempfile::tempdir().unwrap();
-        let house = House::at(directory.path()).await;
-        House { _directory: Some(directory), ..house }
+        let system = System::at(directory.path()).await;
+        System { _directory: Some(directory), ..system }
     }
 
-    /// What is kept there stays.
-    async fn at(directory: &Path) -> House {
+    /// The files stay.
+    async fn at(directory: &Path) -> System {
         let path = directory.join("store.db");
         let log = EmbeddedLog::open(&directory.join("log.db"), COUNTS, Clock::System).await.unwrap();
         let store = Arc::new(SqliteStore::open(&path).await.unwrap());
-        House { log, store, path, _directory: None }
+        System { log, store, path, _directory: None }
     }
 
     async fn append(&self, topic: Topic, partition: u32, value: Vec<u8>) {
@@ -61,9 +60,9 @@ impl House {
         let key = body.routing_key();
         let topic = Topic::Lane(key.lane());
         let key = key.to_string();
-        let partition = wire::partition_for(&key, COUNTS.of(topic));
-        let command = Command { request_id: RequestId(Uuid::now_v7()), body };
-        let record = NewRecord { key: key.into(), value: wire::encode(&command).into(), headers: Vec::new() };
+        let partition = wire::routing::partition_for(&key, COUNTS.of(topic));
+        let command = Command { request_id: RequestId(Uuid::now_v7()), by: None, body };
+        let record = NewRecord { key: key.into(), value: wire::command::encode(&command).into(), headers: Vec::new() };
         self.log.append(topic, partition, record)
     }
 
@@ -71,7 +70,7 @@ impl House {
         self.append_command(body).await.unwrap();
     }
 
-    /// Runs a worker until everything is decided and published, so long at most.
+    /// Runs a worker until everything is decided and published, at most this long.
     async fn decide(&self, within: Duration) {
         let shutdown = CancellationToken::new();
         let deps = Deps {
@@ -114,24 +113,10 @@ impl House {
     }
 }
 
-async fn a_small_sale(house: &House) {
+async fn a_small_sale(system: &System) {
     let schedule_id = ScheduleId(Uuid::now_v7());
     let user = |n: u32| format!("user-{n}").parse().unwrap();
-    let section = || "A".parse().unwrap();
-    house
-        .send(Body::OpenSection(OpenSection {
-            schedule_id,
-            section: section(),
-            user_id: user(0),
-            seats: 20,
-            price: 100,
-            hold_ttl_ms: 3_600_000,
-            max_seats_per_user: 4,
-            sales_open_at: None,
-            starts_at: Clock::System.now().plus_ms(3_600_000),
-            queue: true,
-        }))
-        .await;
+    let starts_at = Clock::System.now().plus_ms(3_600_000);
     let limits = Limits {
         max_active: 3,
         active_ttl_ms: 3_600_000,
@@ -139,26 +124,63 @@ async fn a_small_sale(house: &House) {
         admit_per_minute: None,
         on_timeout: OnTimeout::Requeue,
         abandon_after_ms: 3_600_000,
+        claim_after_ms: 3_600_000,
+        absent_max_ms: 3_600_000,
     };
-    house.send(Body::OpenQueue(OpenQueue { schedule_id, user_id: user(0), limits })).await;
+    let (sales_open_at, blocks) = (None, vec![BlockName::main()]);
+    let open = OpenQueue { schedule_id, user_id: user(0), limits, sales_open_at, starts_at, blocks };
+    system.send(Body::Queues(queue::Command::OpenQueue(open))).await;
+    system.send(open_block(schedule_id, 20, starts_at, true)).await;
     for n in 1..=10 {
         let user_id = || user(n);
-        house.send(Body::JoinQueue(JoinQueue { schedule_id, user_id: user_id() })).await;
-        house.send(Body::ChargeWallet(ChargeWallet { user_id: user_id(), amount: 500, reason: None })).await;
-        let debit = DebitWallet { user_id: user_id(), amount: 700 - 50 * i64::from(n), reason: None, origin: None };
-        house.send(Body::DebitWallet(debit)).await;
-        let choice = Choice::BestAvailable(1 + n % 3);
-        house.send(Body::HoldSeats(HoldSeats { schedule_id, section: section(), user_id: user_id(), choice })).await;
+        let of_user = OfUser { schedule_id, user_id: user_id() };
+        system.send(Body::Queues(queue::Command::JoinQueue(of_user))).await;
+        let movement = |amount| Movement { user_id: user_id(), amount, reason: None };
+        system.send(Body::Wallets(wallet::Command::ChargeWallet(movement(500)))).await;
+        system.send(Body::Wallets(wallet::Command::DebitWallet(movement(700 - 50 * i64::from(n))))).await;
+        system.send(hold(schedule_id, "main", &format!("user-{n}"), 1 + n % 3)).await;
     }
-    house.append(Topic::Lane(turnstile::domain::Lane::Wallets), 0, b"rubbish".to_vec()).await;
-    house.decide(Duration::from_secs(60)).await;
+    system.append(Topic::Lane(turnstile::domain::Lane::Wallets), 0, b"garbage".to_vec()).await;
+    system.decide(Duration::from_secs(60)).await;
+}
+
+/// A block with one section, A.
+fn open_block(schedule_id: ScheduleId, seats: u32, starts_at: LogTime, queue: bool) -> Body {
+    open_block_named(schedule_id, "main", seats, starts_at, queue)
+}
+
+fn open_block_named(schedule_id: ScheduleId, name: &str, seats: u32, starts_at: LogTime, queue: bool) -> Body {
+    let (section, price) = ("A".parse().unwrap(), Amount::price(100).unwrap());
+    let layout = Layout::plain(seats, &section, price).unwrap();
+    Body::Seats(block::Command::OpenBlock(OpenBlock {
+        key: BlockKey { schedule_id, block: name.parse().unwrap() },
+        user_id: "admin".parse().unwrap(),
+        sections: vec![NewSection { name: section, layout }],
+        terms: Terms {
+            hold_ttl_ms: 12 * 3_600_000,
+            rehold_after_ms: 0,
+            payment_timeout_ms: 60_000,
+            max_seats_per_user: 100,
+            sales_open_at: None,
+            sales_close_at: None,
+            starts_at,
+            companions_free_at: None,
+        },
+        queue,
+    }))
+}
+
+fn hold(schedule_id: ScheduleId, block: &str, user: &str, count: u32) -> Body {
+    let choice = Choice::BestAvailable(BestAvailable { count, section: None, category: None });
+    let (key, user_id) = (BlockKey { schedule_id, block: block.parse().unwrap() }, user.parse().unwrap());
+    Body::Seats(block::Command::HoldSeats(HoldSeats { key, user_id, choice, admitted: true }))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f45_audit_finds_the_first_difference_between_log_and_store() {
-    let house = House::open().await;
-    a_small_sale(&house).await;
-    let report = house.audit().await;
+async fn the_audit_finds_the_first_difference_between_log_and_store() {
+    let system = System::open().await;
+    a_small_sale(&system).await;
+    let report = system.audit().await;
     assert!(report.is_clean(), "{:?}", report.first);
     assert!(report.records >= 43 && report.rows > 100, "{report:?}");
 
@@ -166,13 +188,14 @@ async fn f45_audit_finds_the_first_difference_between_log_and_store() {
         (
             "update wallet set balance = balance + 1 where user_id = 'user-7'",
             "update wallet set balance = balance - 1 where user_id = 'user-7'",
-            "Wallet",
+            "Wallets(Wallet(",
         ),
         (
             "update seat set status = 'SOLD' where number = 1",
             "update seat set status = 'HELD' where number = 1",
-            "Seat",
+            "Seats(Seat(",
         ),
+        ("update block set pending = pending + 1", "update block set pending = pending - 1", "Seats(Block("),
         (
             "update request set outcome = replace(outcome, 'SUCCEEDED', 'SUCCEEDEd') where command = 'open_queue'",
             "update request set outcome = replace(outcome, 'SUCCEEDEd', 'SUCCEEDED') where command = 'open_queue'",
@@ -181,7 +204,7 @@ async fn f45_audit_finds_the_first_difference_between_log_and_store() {
         (
             "update wallet_entry set amount = amount + 1 where user_id = 'user-3' and number = 1",
             "update wallet_entry set amount = amount - 1 where user_id = 'user-3' and number = 1",
-            "WalletEntry",
+            "Wallets(Entry(",
         ),
         (
             "update partition_progress set state_hash = state_hash + 1 where lane = 'seats' and partition = 0",
@@ -191,20 +214,20 @@ async fn f45_audit_finds_the_first_difference_between_log_and_store() {
         (
             "update dead_letter set reason = reason || '!'",
             "update dead_letter set reason = rtrim(reason, '!')",
-            "rubbish",
+            "garbage",
         ),
     ] {
-        house.tamper(change).await;
-        let report = house.audit().await;
+        system.tamper(change).await;
+        let report = system.audit().await;
         let first = report.first.expect(change);
         assert!(first.position.is_some(), "{change}: {first}");
-        assert!(first.what.contains(table) || table == "rubbish", "{change}: {first}");
-        house.tamper(back).await;
-        assert!(house.audit().await.is_clean(), "{back}");
+        assert!(first.what.contains(table) || table == "garbage", "{change}: {first}");
+        system.tamper(back).await;
+        assert!(system.audit().await.is_clean(), "{back}");
     }
 
-    house.tamper("delete from wallet_entry where user_id = 'user-3' and number = 1").await;
-    let first = house.audit().await.first.expect("a row is missing");
+    system.tamper("delete from wallet_entry where user_id = 'user-3' and number = 1").await;
+    let first = system.audit().await.first.expect("a row is missing");
     assert!(first.to_string().starts_with("at wallets.") && first.what.contains("wallet_entry"), "{first}");
 }
 
@@ -214,19 +237,19 @@ async fn f45_audit_finds_the_first_difference_between_log_and_store() {
 #[ignore = "measures: a million commands take minutes"]
 async fn a_million_commands_are_decided_again() {
     let of = std::env::var("TURNSTILE_AUDIT_COMMANDS").map_or(1_000_000, |count| count.parse().unwrap());
-    let house = match std::env::var_os("TURNSTILE_AUDIT_DIR") {
+    let system = match std::env::var_os("TURNSTILE_AUDIT_DIR") {
         Some(directory) => {
             std::fs::create_dir_all(&directory).unwrap();
-            House::at(Path::new(&directory)).await
+            System::at(Path::new(&directory)).await
         }
-        None => House::open().await,
+        None => System::open().await,
     };
-    crowd::sell(&house, of).await;
+    workload::run(&system, of).await;
     let began = Instant::now();
-    let report = house.audit().await;
+    let report = system.audit().await;
     let rate = report.records as f64 / began.elapsed().as_secs_f64();
     println!("{} records, {} rows, {rate:.0} records a second", report.records, report.rows);
     assert!(report.is_clean(), "{:?}", report.first);
     assert!(report.records >= u64::from(of) * 9 / 10, "{report:?}");
-    house.log.close().await;
+    system.log.close().await;
 }

@@ -1,4 +1,4 @@
-//! Requests to a front door with one date on sale, over a log and a store in memory. No worker: commands stay undecided.
+//! Requests to an API server with one date on sale, over a log and a store in memory. No worker: commands stay undecided.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,15 +10,14 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use turnstile::api::queue::token::{Claim, Signer};
 use turnstile::api::{self, AppState, QueueTokenSecret};
-use turnstile::domain::command::{self, Command};
-use turnstile::domain::queue::{Limits, OnTimeout};
-use turnstile::domain::{ConcertId, Lane, RequestId, ScheduleId, UserId};
+use turnstile::domain::{
+    Amount, BlockKey, Body as Asked, Command, ConcertId, Lane, RequestId, ScheduleId, UserId, block, queue, wallet,
+};
 use turnstile::log::{LanePartition, Log as _, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::Replay;
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
-use turnstile::store::reads::{Concert, Page, Reads as _, Schedule};
-use turnstile::store::{Store as _, lane_partitions};
+use turnstile::store::{Catalog as _, Concert, Ownership as _, Page, Reads as _, Schedule, lane_partitions};
 use turnstile::testing::{MemoryLog, MemoryStore};
 use turnstile::wire;
 use uuid::Uuid;
@@ -28,7 +27,7 @@ const ID: &str = "0192e4b0-0000-7000-8000-00000000005c";
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
 const HOUR_MS: i64 = 3_600_000;
-/// Requests to one front door before it is made anew: its log in memory grows.
+/// Requests to one API server before it is replaced: its log in memory grows.
 const REQUESTS_MAX: u32 = 10_000;
 
 /// Paths for every handler that reads what a client wrote. `?` is where the first line goes in, `@` is the
@@ -159,7 +158,7 @@ impl Door {
             };
             for record in self.runtime.block_on(new) {
                 *seen = record.offset + 1;
-                let command = wire::decode(record.value.as_ref().expect("a value")).expect("a command");
+                let command = wire::command::decode(record.value.as_ref().expect("a value")).expect("a command");
                 assert_eq!(record.key.as_deref(), Some(command.body.routing_key().to_string().as_bytes()));
             }
         }
@@ -180,7 +179,7 @@ fn admin() -> UserId {
     "admin".parse().expect("a user")
 }
 
-/// One date with one section and a queue; the admin has money, is let in and holds a seat. Returns the reservation.
+/// One date with one section and a queue; the admin has money, is admitted and holds a seat. Returns the reservation.
 async fn put_on_sale(log: &MemoryLog, store: &MemoryStore) -> String {
     let (id, now) = (schedule_id(), Clock::System.now());
     let starts_at = now.plus_ms(24 * HOUR_MS);
@@ -195,6 +194,7 @@ async fn put_on_sale(log: &MemoryLog, store: &MemoryStore) -> String {
         hold_ttl_ms: HOUR_MS,
         max_seats_per_user: 4,
         sales_open_at: None,
+        sales_close_at: None,
         queue: true,
         created_at: now,
     };
@@ -202,8 +202,8 @@ async fn put_on_sale(log: &MemoryLog, store: &MemoryStore) -> String {
     for body in first_commands(id, &schedule) {
         let topic = Topic::Lane(body.routing_key().lane());
         let key = body.routing_key().to_string().into();
-        let command = Command { request_id: RequestId(Uuid::now_v7()), body };
-        let record = NewRecord { key, value: wire::encode(&command).into(), headers: Vec::new() };
+        let command = Command { request_id: RequestId(Uuid::now_v7()), by: None, body };
+        let record = NewRecord { key, value: wire::command::encode(&command).into(), headers: Vec::new() };
         log.append(topic, 0, record).await.expect("the log in memory takes it");
     }
     for partition in lane_partitions(&COUNTS) {
@@ -213,35 +213,49 @@ async fn put_on_sale(log: &MemoryLog, store: &MemoryStore) -> String {
     held.first().expect("the admin holds a seat").id.to_string()
 }
 
-fn first_commands(schedule_id: ScheduleId, schedule: &Schedule) -> [command::Body; 5] {
-    let section = || "A".parse().expect("a section");
-    let limits = Limits {
+fn first_commands(schedule_id: ScheduleId, schedule: &Schedule) -> [Asked; 5] {
+    let key = BlockKey::main(schedule_id);
+    let limits = queue::Limits {
         max_active: 3,
         active_ttl_ms: HOUR_MS,
         max_waiting: 5,
         admit_per_minute: None,
-        on_timeout: OnTimeout::Requeue,
+        on_timeout: queue::OnTimeout::Requeue,
         abandon_after_ms: HOUR_MS,
+        claim_after_ms: HOUR_MS,
+        absent_max_ms: HOUR_MS,
     };
-    let open = command::OpenSection {
+    let open_queue = queue::OpenQueue {
         schedule_id,
-        section: section(),
         user_id: admin(),
-        seats: 20,
-        price: 100,
-        hold_ttl_ms: HOUR_MS,
-        max_seats_per_user: 4,
+        limits,
         sales_open_at: None,
         starts_at: schedule.starts_at,
-        queue: true,
+        blocks: vec![key.block.clone()],
     };
-    let choice = command::Choice::BestAvailable(1);
+    let terms = block::Terms {
+        hold_ttl_ms: HOUR_MS,
+        rehold_after_ms: 60_000,
+        payment_timeout_ms: 60_000,
+        max_seats_per_user: 4,
+        sales_open_at: None,
+        sales_close_at: None,
+        starts_at: schedule.starts_at,
+        companions_free_at: None,
+    };
+    let name = "A".parse().expect("a section");
+    let layout = block::Layout::plain(20, &name, Amount::price(100).expect("a price")).expect("a layout");
+    let sections = vec![block::NewSection { name, layout }];
+    let open_block = block::OpenBlock { key: key.clone(), user_id: admin(), sections, terms, queue: true };
+    let charge = wallet::Movement { user_id: admin(), amount: 1000, reason: None };
+    let choice = block::Choice::BestAvailable(block::BestAvailable { count: 1, section: None, category: None });
+    let hold = block::HoldSeats { key, user_id: admin(), choice, admitted: true };
     [
-        command::Body::OpenSection(open),
-        command::Body::OpenQueue(command::OpenQueue { schedule_id, user_id: admin(), limits }),
-        command::Body::JoinQueue(command::JoinQueue { schedule_id, user_id: admin() }),
-        command::Body::ChargeWallet(command::ChargeWallet { user_id: admin(), amount: 1000, reason: None }),
-        command::Body::HoldSeats(command::HoldSeats { schedule_id, section: section(), user_id: admin(), choice }),
+        Asked::Queues(queue::Command::OpenQueue(open_queue)),
+        Asked::Seats(block::Command::OpenBlock(open_block)),
+        Asked::Queues(queue::Command::JoinQueue(queue::OfUser { schedule_id, user_id: admin() })),
+        Asked::Wallets(wallet::Command::ChargeWallet(charge)),
+        Asked::Seats(block::Command::HoldSeats(hold)),
     ]
 }
 
@@ -250,6 +264,7 @@ async fn decide(partition: LanePartition, log: &MemoryLog, store: &MemoryStore) 
     let mut reader = log.read(Topic::Lane(partition.lane), 0, 0).await.expect("a reader");
     let records = reader.next(100, 1 << 20).await.expect("records");
     let mut batch = Replay::new(partition, &COUNTS).decide(records).await.expect("a decision");
-    batch.epoch = store.acquire(partition, "nobody").await.expect("an owner").epoch;
+    let epoch = store.acquire(partition, "nobody").await.expect("an owner").epoch;
+    (batch.before.epoch, batch.after.epoch) = (epoch, epoch);
     store.commit(&batch).await.expect("a commit");
 }

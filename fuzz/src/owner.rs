@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use turnstile::audit;
-use turnstile::domain::{Body, Lane, LogTime};
+use turnstile::domain::{Body, Lane, LogTime, block};
 use turnstile::log::{Headers, LanePartition, Log as _, PartitionCounts, Record, Timestamp, Topic};
 use turnstile::processor::Replay;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{CommitBatch, Committed, Store as _};
+use turnstile::store::{CommitBatch, Committed, Ownership as _};
 use turnstile::testing::{MemoryLog, MemoryStore};
 use turnstile::wire;
 
@@ -17,15 +17,15 @@ const RECORDS_MAX: u64 = 64;
 const STEPS: [i64; 4] = [0, 1, 60_000, 7_200_000];
 const BEGAN: i64 = 1_800_000_000_000;
 
-/// A section and a queue, somebody let in, with money and a held seat: what the records of an input find.
+/// A queue and a block, somebody admitted, with money and two held seats: what the records of an input find.
 const ON_SALE: [(Lane, &str); 5] = [
     (
-        Lane::Seats,
-        r#"{"type":"open_section","version":1,"request_id":"0192e4b0-0000-7000-8000-000000000001","user_id":"admin","schedule_id":"0192e4b0-0000-7000-8000-00000000005c","section":"A","seats":9,"price":100,"hold_ttl_ms":300000,"max_seats_per_user":4,"starts_at":"2027-02-01T00:00:00Z","queue":true}"#,
+        Lane::Queues,
+        r#"{"type":"open_queue","version":1,"request_id":"0192e4b0-0000-7000-8000-000000000002","user_id":"admin","schedule_id":"0192e4b0-0000-7000-8000-00000000005c","blocks":["main"],"starts_at":"2027-02-01T00:00:00Z","max_active":2,"active_ttl_ms":300000,"max_waiting":4,"on_timeout":"requeue","abandon_after_ms":600000,"claim_after_ms":60000,"absent_max_ms":3600000}"#,
     ),
     (
-        Lane::Queues,
-        r#"{"type":"open_queue","version":1,"request_id":"0192e4b0-0000-7000-8000-000000000002","user_id":"admin","schedule_id":"0192e4b0-0000-7000-8000-00000000005c","max_active":2,"active_ttl_ms":300000,"max_waiting":4,"on_timeout":"requeue","abandon_after_ms":600000}"#,
+        Lane::Seats,
+        r#"{"type":"open_block","version":1,"request_id":"0192e4b0-0000-7000-8000-000000000001","user_id":"admin","schedule_id":"0192e4b0-0000-7000-8000-00000000005c","sections":[{"name":"A","seats":9,"price":100}],"queue":true,"hold_ttl_ms":300000,"rehold_after_ms":60000,"payment_timeout_ms":60000,"max_seats_per_user":4,"starts_at":"2027-02-01T00:00:00Z"}"#,
     ),
     (
         Lane::Queues,
@@ -37,14 +37,14 @@ const ON_SALE: [(Lane, &str); 5] = [
     ),
     (
         Lane::Seats,
-        r#"{"type":"hold_seats","version":1,"request_id":"0192e4b0-0000-7000-8000-000000000005","user_id":"alice","schedule_id":"0192e4b0-0000-7000-8000-00000000005c","section":"A","seats":[2,3]}"#,
+        r#"{"type":"hold_seats","version":1,"request_id":"0192e4b0-0000-7000-8000-000000000005","user_id":"alice","schedule_id":"0192e4b0-0000-7000-8000-00000000005c","seats":["A-2","A-3"],"admitted":true}"#,
     ),
 ];
 
-struct House {
+struct Owners {
     log: MemoryLog,
     store: MemoryStore,
-    owners: Vec<(Replay, u64)>,
+    replays: Vec<(Replay, u64)>,
     time: i64,
 }
 
@@ -60,9 +60,9 @@ pub fn owner(bytes: &[u8]) {
 }
 
 async fn decide_all(bytes: &[u8]) {
-    let mut house = House::open().await;
+    let mut owners = Owners::open().await;
     for (lane, value) in ON_SALE {
-        house.decide(lane, Bytes::from_static(value.as_bytes()), Vec::new()).await;
+        owners.decide(lane, Bytes::from_static(value.as_bytes()), Vec::new()).await;
     }
     for line in bytes.split(|byte| *byte == b'\n') {
         let Some((first, value)) = line.split_first() else { continue };
@@ -70,11 +70,11 @@ async fn decide_all(bytes: &[u8]) {
             continue;
         }
         let lane = Lane::ALL[usize::from(*first) % 3];
-        house.time += STEPS[usize::from(*first) / 3 % STEPS.len()];
-        house.decide(lane, Bytes::copy_from_slice(value), Vec::new()).await;
+        owners.time += STEPS[usize::from(*first) / 3 % STEPS.len()];
+        owners.decide(lane, Bytes::copy_from_slice(value), Vec::new()).await;
     }
     let report =
-        audit::run(&house.log, &house.store, LogTime(0), &mut |_| {}).await.expect("the audit comes to an end");
+        audit::run(&owners.log, &owners.store, LogTime(0), &mut |_| {}).await.expect("the audit comes to an end");
     // What does not add up may be a forged settlement's fault; a row that differs has a position.
     let first = report.first.filter(|first| first.position.is_some());
     assert_eq!(first, None, "one by one and all at once differ");
@@ -82,20 +82,28 @@ async fn decide_all(bytes: &[u8]) {
 
 /// Sections of thousands of seats are decided like small ones and would take most of the time.
 fn is_large(value: &[u8]) -> bool {
-    let body = wire::decode(value).map(|command| command.body);
-    matches!(body, Ok(Body::OpenSection(open)) if open.seats > 20)
+    let seats_of = |sections: &[block::NewSection]| sections.iter().map(|section| section.layout.seats()).sum::<u32>();
+    let seats = match wire::command::decode(value).map(|command| command.body) {
+        Ok(Body::Seats(block::Command::OpenBlock(open))) => seats_of(&open.sections),
+        Ok(Body::Seats(block::Command::AmendBlock(amend))) => {
+            let amended = amend.sections.iter().filter_map(|section| section.layout.as_ref());
+            seats_of(&amend.new_sections) + amended.map(block::Layout::seats).sum::<u32>()
+        }
+        _ => 0,
+    };
+    seats > 40
 }
 
-impl House {
-    async fn open() -> House {
+impl Owners {
+    async fn open() -> Owners {
         let (log, store) = (MemoryLog::new(COUNTS, Clock::System), MemoryStore::new());
-        let mut owners = Vec::new();
+        let mut replays = Vec::new();
         for lane in Lane::ALL {
             let partition = LanePartition { lane, partition: 0 };
             let epoch = store.acquire(partition, "fuzz").await.expect("an owner").epoch;
-            owners.push((Replay::new(partition, &COUNTS), epoch));
+            replays.push((Replay::new(partition, &COUNTS), epoch));
         }
-        House { log, store, owners, time: BEGAN }
+        Owners { log, store, replays, time: BEGAN }
     }
 
     /// Decides the record and whatever follows from it.
@@ -110,7 +118,7 @@ impl House {
             for row in batch.outbox {
                 match row.topic {
                     Topic::Lane(to) => waiting.push((to, row.payload.into(), row.headers)),
-                    Topic::Outcomes => _ = wire::decode_value(&row.payload).expect("a readable outcome"),
+                    Topic::Outcomes => _ = wire::outcome::decode(&row.payload).expect("a readable outcome"),
                     Topic::DeadLetters => {}
                 }
             }
@@ -122,9 +130,9 @@ impl House {
         let offset = self.log.put((topic, 0), None, Some(value.clone()), headers.clone(), timestamp);
         let offset = offset.expect("the partition is there");
         let record = Record { offset, timestamp, key: None, value: Some(value), headers };
-        let (replay, epoch) = &mut self.owners[lane as usize];
+        let (replay, epoch) = &mut self.replays[lane as usize];
         let mut batch = replay.decide(vec![record]).await.expect("a decision");
-        batch.epoch = *epoch;
+        (batch.before.epoch, batch.after.epoch) = (*epoch, *epoch);
         assert_eq!(self.store.commit(&batch).await, Ok(Committed::Done));
         batch
     }

@@ -7,48 +7,50 @@ mod http;
 mod owner;
 
 use turnstile::api::queue::token::{Claim, Signer};
-use turnstile::domain::{Command, Position, ScheduleId, SectionName, UserId};
-use turnstile::wire;
+use turnstile::domain::{BlockName, Command, Position, ScheduleId, SeatId, SectionName, UserId};
+use turnstile::wire::{command, headers, outcome, routing, time};
 
 // Each binary uses one of the targets.
 #[allow(unused_imports)]
 pub use {http::http, owner::owner};
 
-/// Record values of command and outcome topics. What is understood reads back equal from its own bytes.
+/// Record values of command and outcome topics, and header values. What is understood reads back equal from its own
+/// bytes.
 pub fn record(bytes: &[u8]) {
-    match wire::command::decode(bytes) {
+    match command::decode(bytes) {
         Ok(command) => reads_back(&command),
         Err(error) => {
             let reason = error.to_string();
             assert!(reason.len() < 1000 && !reason.contains('\0'), "a reason that a store or a header cannot keep");
         }
     }
-    let _ = wire::outcome::decode_value(bytes);
-    let headers = vec![
-        (wire::headers::HOPS.to_owned(), bytes.to_vec()),
-        (wire::headers::FINGERPRINT.to_owned(), bytes.to_vec()),
-        (wire::headers::TRACEPARENT.to_owned(), bytes.to_vec()),
-    ];
-    let hops = wire::hops(&headers);
-    assert_eq!(wire::hops(&wire::with_hops(headers.clone(), hops)), hops);
-    let _ = (wire::fingerprint_of(&headers), wire::traceparent(&headers));
+    let _ = outcome::decode(bytes);
+    let names = [headers::HOPS, headers::REQUEST_ID, headers::FINGERPRINT, headers::SCHEDULE, headers::TRACEPARENT];
+    let headers: Vec<headers::Header> = names.map(|name| (name.to_owned(), bytes.to_vec())).into();
+    let hops = headers::hops(&headers);
+    assert_eq!(headers::hops(&headers::with_hops(headers.clone(), hops)), hops);
+    let _ = (headers::request_id_of(&headers), headers::fingerprint_of(&headers), headers::schedule_of(&headers));
+    let _ = headers::traceparent(&headers);
 }
 
 fn reads_back(command: &Command) {
-    let again = wire::command::decode(&wire::command::encode(command)).expect("what was written can be read");
+    let again = command::decode(&command::encode(command)).expect("what was written can be read");
     assert_eq!(*command, again);
-    assert_eq!(wire::fingerprint(&command.body), wire::fingerprint(&again.body));
+    assert_eq!(command::fingerprint(command), command::fingerprint(&again));
     assert!(!command.body.routing_key().to_string().is_empty());
 }
 
-/// Keys, ids, positions and times. Every key has one partition, and what prints reads back.
+/// Keys, names, positions and times. Every key has one partition, and what prints reads back.
 pub fn routing(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for partitions in [1, 2, 7, 16, u32::MAX] {
-        assert!(wire::partition_for(&text, partitions) < partitions);
+        assert!(routing::partition_for(&text, partitions) < partitions);
     }
     if let Ok(position) = text.parse::<Position>() {
         assert_eq!(position.to_string().parse(), Ok(position));
+    }
+    if let Ok(seat) = text.parse::<SeatId>() {
+        assert_eq!(seat.to_string(), text);
     }
     if let Ok(user) = text.parse::<UserId>() {
         assert_eq!(user.as_str(), text);
@@ -56,8 +58,11 @@ pub fn routing(bytes: &[u8]) {
     if let Ok(section) = text.parse::<SectionName>() {
         assert_eq!(section.as_str(), text);
     }
-    if let Some(time) = wire::parse_rfc3339(&text) {
-        assert_eq!(wire::parse_rfc3339(&wire::rfc3339(time)), Some(time));
+    if let Ok(block) = text.parse::<BlockName>() {
+        assert_eq!(block.as_str(), text);
+    }
+    if let Some(at) = time::parse_rfc3339(&text) {
+        assert_eq!(time::parse_rfc3339(&time::rfc3339(at)), Some(at));
     }
 }
 

@@ -1,7 +1,9 @@
 -- Times are milliseconds since 1970 UTC, as the log says them: to_timestamp(at / 1000.0) shows them. Amounts are in
 -- the currency's smallest unit.
--- Hashes (fingerprint, state_hash) are 64-bit patterns, so half of them look negative.
+-- Hashes (fingerprint, content, state_hash) are 64-bit patterns, so half of them look negative.
 -- changed_*: the command that last wrote the row; its lane is the one that owns the table.
+-- Texts that are searched or compared have collation "C": names differ byte by byte.
+-- Tables that a lane writes have no foreign keys: the owner of a partition is their only writer, and the audit checks.
 
 -- The catalog: descriptions that the front door writes.
 create table concert (
@@ -19,84 +21,131 @@ create table schedule (
     hold_ttl_ms bigint not null,
     max_seats_per_user bigint not null,
     sales_open_at bigint,
+    sales_close_at bigint,
     queue boolean not null,
     created_at bigint not null
 );
 create index schedule_concert on schedule (concert_id, starts_at, id);
 
--- Lane seats. No foreign key to schedule: a service may open sections of a schedule the catalog does not describe,
--- and a description that comes late must not stop a partition.
-create table section (
+-- Lane seats.
+-- counts: free seats, as in 120,40 3 1;30. Sections in order of rank by semicolons, their categories by commas; the
+-- second and third number are those of the free ones that are not for sale, and companion seats.
+-- noted: what the queue was last sent, as JSON.
+create table block (
     schedule_id uuid not null,
-    name text collate "C" not null,
-    seats bigint not null check (seats > 0),
-    price bigint not null,
+    block text collate "C" not null,
     hold_ttl_ms bigint not null,
+    rehold_after_ms bigint not null,
+    payment_timeout_ms bigint not null,
     max_seats_per_user bigint not null,
     sales_open_at bigint,
+    sales_close_at bigint,
     starts_at bigint not null,
+    companions_free_at bigint,
     queue boolean not null,
-    available bigint not null check (available between 0 and seats),
+    content bigint not null,
+    cancelled_partition bigint,
+    cancelled_offset bigint,
+    cancelled_at bigint,
+    swept uuid,
+    sweep_done boolean not null,
+    refunds_due bigint not null,
+    refunds_done bigint not null,
+    counts text not null,
+    pending bigint not null,
+    noted text,
+    due_at bigint,
     changed_partition bigint not null,
     changed_offset bigint not null,
     changed_at bigint not null,
-    primary key (schedule_id, name)
+    primary key (schedule_id, block)
+);
+create index block_due on block (changed_partition) where due_at is not null;
+
+-- layout: {"seats":20,"runs":[[1,20]],"categories":[["Front",9000]],"category_runs":[[1,20,0]]} and, if there are any,
+-- "not_for_sale", "wheelchair" (spans like runs) and "companions" ([companion seat, wheelchair place]).
+create table section (
+    schedule_id uuid not null,
+    block text collate "C" not null,
+    name text collate "C" not null,
+    rank bigint not null,
+    layout text not null,
+    changed_partition bigint not null,
+    changed_offset bigint not null,
+    changed_at bigint not null,
+    primary key (schedule_id, block, name)
 );
 
+-- Only seats that were ever touched have a row.
+create table seat (
+    schedule_id uuid not null,
+    block text collate "C" not null,
+    section text collate "C" not null,
+    number bigint not null,
+    status text not null,
+    reservation_id uuid,
+    remembered_user text collate "C",
+    remembered_end bigint,
+    checked_partition bigint,
+    checked_offset bigint,
+    checked_at bigint,
+    changed_partition bigint not null,
+    changed_offset bigint not null,
+    changed_at bigint not null,
+    primary key (schedule_id, block, section, number),
+    check ((status = 'AVAILABLE') = (reservation_id is null))
+);
+
+-- seats: [["A",[12,13]],["B",[1]]]. payment_id: the one under way, done, or being paid back.
 create table reservation (
     id uuid not null primary key,
     schedule_id uuid not null,
-    section text collate "C" not null,
+    block text collate "C" not null,
     user_id text collate "C" not null,
+    by_user text collate "C",
     seats text not null,
     amount bigint not null,
     status text not null,
     expires_at bigint not null,
     payment_id uuid,
+    serial bigint,
     held_partition bigint not null,
     held_offset bigint not null,
     held_at bigint not null,
     changed_partition bigint not null,
     changed_offset bigint not null,
-    changed_at bigint not null,
-    foreign key (schedule_id, section) references section (schedule_id, name)
+    changed_at bigint not null
 );
 create index reservation_user on reservation (user_id, id);
-create index reservation_section on reservation (schedule_id, section, status);
-create index reservation_held on reservation (schedule_id, section, expires_at) where status = 'HELD';
+create index reservation_unfinished on reservation (schedule_id, block)
+    where status in ('HELD', 'PAYING', 'CONFIRMED') or status = 'CANCELLED' and payment_id is not null;
 
--- reservation.payment_id names the latest payment and has no foreign key: each would need the other first.
+-- asking_*: the pay request that it answers; refund_*: the cancel request that waits for the refund. ask_at: when the
+-- wallet is asked again; of a COMPLETED payment it says that the refund is under way.
 create table payment (
     id uuid not null primary key,
-    reservation_id uuid not null references reservation (id),
+    schedule_id uuid not null,
+    block text collate "C" not null,
+    reservation_id uuid not null,
     user_id text collate "C" not null,
     amount bigint not null,
     status text not null,
     failure text,
-    request_id uuid not null,
+    asking_request uuid not null,
+    asking_fingerprint bigint not null,
+    asking_by text collate "C",
+    refund_request uuid,
+    refund_fingerprint bigint,
+    refund_by text collate "C",
+    ask_at bigint,
+    ask_interval_ms bigint,
     created_at bigint not null,
     changed_partition bigint not null,
     changed_offset bigint not null,
     changed_at bigint not null
 );
 create index payment_user on payment (user_id, id);
-create index payment_reservation on payment (reservation_id);
-
--- seat.reservation_id has no foreign key: checking it, and an index for it, would cost each hold more than it gives a
--- table that one lane writes.
-create table seat (
-    schedule_id uuid not null,
-    section text collate "C" not null,
-    number bigint not null,
-    status text not null,
-    reservation_id uuid,
-    changed_partition bigint not null,
-    changed_offset bigint not null,
-    changed_at bigint not null,
-    primary key (schedule_id, section, number),
-    foreign key (schedule_id, section) references section (schedule_id, name),
-    check ((status = 'AVAILABLE') = (reservation_id is null))
-);
+create index payment_unfinished on payment (schedule_id, block) where status in ('PENDING', 'COMPLETED');
 
 -- Lane wallets.
 create table wallet (
@@ -109,21 +158,42 @@ create table wallet (
 );
 
 create table wallet_entry (
-    user_id text collate "C" not null references wallet (user_id),
+    user_id text collate "C" not null,
     number bigint not null,
     id uuid not null,
-    kind text not null,
+    kind text collate "C" not null,
     amount bigint not null check (amount > 0),
     balance_after bigint not null check (balance_after >= 0),
     reason text,
     request_id uuid not null,
+    by_user text collate "C",
+    cause uuid not null,
     at_partition bigint not null,
     at_offset bigint not null,
     at bigint not null,
     primary key (user_id, number)
 );
+-- Unique within a wallet, not beyond: two wallets may lie on two partitions, whose owners know nothing of each other,
+-- and a request id that a producer uses for both must stop neither.
+create unique index wallet_entry_cause on wallet_entry (cause, kind, user_id);
+
+-- The first answer to the debit or refund of a payment, kept for good: the balance after it, or why it was declined.
+create table payment_answer (
+    payment_id uuid not null,
+    kind text collate "C" not null,
+    user_id text collate "C" not null,
+    amount bigint not null,
+    balance bigint,
+    declined text,
+    at_partition bigint not null,
+    at_offset bigint not null,
+    at bigint not null,
+    primary key (payment_id, kind, user_id),
+    check ((balance is null) <> (declined is null))
+);
 
 -- Lane queues.
+-- sale: the newest note of each block as JSON, null for a block that has sent none.
 create table queue (
     schedule_id uuid not null primary key,
     max_active bigint not null,
@@ -132,6 +202,11 @@ create table queue (
     admit_per_minute bigint,
     on_timeout text not null,
     abandon_after_ms bigint not null,
+    claim_after_ms bigint not null,
+    absent_max_ms bigint not null,
+    sales_open_at bigint,
+    starts_at bigint not null,
+    sale text not null,
     paused boolean not null,
     next_sequence bigint not null,
     waiting bigint not null,
@@ -141,13 +216,15 @@ create table queue (
     expired_total bigint not null,
     left_total bigint not null,
     rate_next_us bigint not null,
+    due_at bigint,
     changed_partition bigint not null,
     changed_offset bigint not null,
     changed_at bigint not null
 );
+create index queue_due on queue (changed_partition) where due_at is not null;
 
 create table queue_token (
-    schedule_id uuid not null references queue (schedule_id),
+    schedule_id uuid not null,
     sequence bigint not null,
     user_id text collate "C" not null,
     status text not null,
@@ -166,21 +243,24 @@ create index queue_token_live on queue_token (schedule_id, changed_offset, seque
     where status in ('WAITING', 'ACTIVE');
 
 -- Every lane.
+-- internal: the program's own, whose ids are derived; a client's equal id is another request.
 create table request (
     request_id uuid not null,
+    internal boolean not null,
     lane text collate "C" not null,
     partition bigint not null,
     log_offset bigint not null,
     fingerprint bigint not null,
     command text not null,
     user_id text collate "C",
+    by_user text collate "C",
     status text not null,
     outcome text,
     at bigint not null,
-    primary key (request_id, lane, partition),
+    primary key (request_id, internal, lane, partition),
     check ((status = 'PENDING') = (outcome is null))
 );
-create index request_at on request (at);
+create index request_decided on request (at) where status <> 'PENDING';
 
 -- id, aggregatetype, aggregateid, type and payload are what Debezium's outbox event router reads.
 create table outbox (
@@ -236,7 +316,7 @@ create table log_identity (
 
 -- Rows that are updated in place, without touching an index: room on each page lets the update stay there.
 alter table partition_progress set (fillfactor = 20);
-alter table section set (fillfactor = 50);
+alter table block set (fillfactor = 50);
 alter table queue set (fillfactor = 50);
 alter table seat set (fillfactor = 80);
 alter table wallet set (fillfactor = 80);

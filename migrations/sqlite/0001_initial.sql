@@ -1,6 +1,8 @@
 -- Times are milliseconds since 1970 UTC, as the log says them. Amounts are in the currency's smallest unit.
--- Hashes (fingerprint, state_hash) are 64-bit patterns, so half of them look negative.
+-- Hashes (fingerprint, content, state_hash) are 64-bit patterns, so half of them look negative.
 -- changed_*: the command that last wrote the row; its lane is the one that owns the table.
+-- Texts compare byte by byte, as SQLite does without more words.
+-- Tables that a lane writes have no foreign keys: the owner of a partition is their only writer, and the audit checks.
 
 -- The catalog: descriptions that the front door writes.
 create table concert (
@@ -18,84 +20,131 @@ create table schedule (
     hold_ttl_ms integer not null,
     max_seats_per_user integer not null,
     sales_open_at integer,
+    sales_close_at integer,
     queue integer not null,
     created_at integer not null
 ) strict;
 create index schedule_concert on schedule (concert_id, starts_at, id);
 
--- Lane seats. No foreign key to schedule: a service may open sections of a schedule the catalog does not describe,
--- and a description that comes late must not stop a partition.
-create table section (
+-- Lane seats.
+-- counts: free seats, as in 120,40 3 1;30. Sections in order of rank by semicolons, their categories by commas; the
+-- second and third number are those of the free ones that are not for sale, and companion seats.
+-- noted: what the queue was last sent, as JSON.
+create table block (
     schedule_id blob not null,
-    name text not null,
-    seats integer not null check (seats > 0),
-    price integer not null,
+    block text not null,
     hold_ttl_ms integer not null,
+    rehold_after_ms integer not null,
+    payment_timeout_ms integer not null,
     max_seats_per_user integer not null,
     sales_open_at integer,
+    sales_close_at integer,
     starts_at integer not null,
+    companions_free_at integer,
     queue integer not null,
-    available integer not null check (available between 0 and seats),
+    content integer not null,
+    cancelled_partition integer,
+    cancelled_offset integer,
+    cancelled_at integer,
+    swept blob,
+    sweep_done integer not null,
+    refunds_due integer not null,
+    refunds_done integer not null,
+    counts text not null,
+    pending integer not null,
+    noted text,
+    due_at integer,
     changed_partition integer not null,
     changed_offset integer not null,
     changed_at integer not null,
-    primary key (schedule_id, name)
+    primary key (schedule_id, block)
+) strict;
+create index block_due on block (changed_partition) where due_at is not null;
+
+-- layout: {"seats":20,"runs":[[1,20]],"categories":[["Front",9000]],"category_runs":[[1,20,0]]} and, if there are any,
+-- "not_for_sale", "wheelchair" (spans like runs) and "companions" ([companion seat, wheelchair place]).
+create table section (
+    schedule_id blob not null,
+    block text not null,
+    name text not null,
+    rank integer not null,
+    layout text not null,
+    changed_partition integer not null,
+    changed_offset integer not null,
+    changed_at integer not null,
+    primary key (schedule_id, block, name)
+) strict;
+
+-- Only seats that were ever touched have a row.
+create table seat (
+    schedule_id blob not null,
+    block text not null,
+    section text not null,
+    number integer not null,
+    status text not null,
+    reservation_id blob,
+    remembered_user text,
+    remembered_end integer,
+    checked_partition integer,
+    checked_offset integer,
+    checked_at integer,
+    changed_partition integer not null,
+    changed_offset integer not null,
+    changed_at integer not null,
+    primary key (schedule_id, block, section, number),
+    check ((status = 'AVAILABLE') = (reservation_id is null))
 ) strict, without rowid;
 
+-- seats: [["A",[12,13]],["B",[1]]]. payment_id: the one under way, done, or being paid back.
 create table reservation (
     id blob not null primary key,
     schedule_id blob not null,
-    section text not null,
+    block text not null,
     user_id text not null,
+    by_user text,
     seats text not null,
     amount integer not null,
     status text not null,
     expires_at integer not null,
     payment_id blob,
+    serial integer,
     held_partition integer not null,
     held_offset integer not null,
     held_at integer not null,
     changed_partition integer not null,
     changed_offset integer not null,
-    changed_at integer not null,
-    foreign key (schedule_id, section) references section (schedule_id, name)
+    changed_at integer not null
 ) strict;
 create index reservation_user on reservation (user_id, id);
-create index reservation_section on reservation (schedule_id, section, status);
-create index reservation_held on reservation (schedule_id, section, expires_at) where status = 'HELD';
+create index reservation_unfinished on reservation (schedule_id, block)
+    where status in ('HELD', 'PAYING', 'CONFIRMED') or status = 'CANCELLED' and payment_id is not null;
 
--- reservation.payment_id names the latest payment and has no foreign key: each would need the other first.
+-- asking_*: the pay request that it answers; refund_*: the cancel request that waits for the refund. ask_at: when the
+-- wallet is asked again; of a COMPLETED payment it says that the refund is under way.
 create table payment (
     id blob not null primary key,
-    reservation_id blob not null references reservation (id),
+    schedule_id blob not null,
+    block text not null,
+    reservation_id blob not null,
     user_id text not null,
     amount integer not null,
     status text not null,
     failure text,
-    request_id blob not null,
+    asking_request blob not null,
+    asking_fingerprint integer not null,
+    asking_by text,
+    refund_request blob,
+    refund_fingerprint integer,
+    refund_by text,
+    ask_at integer,
+    ask_interval_ms integer,
     created_at integer not null,
     changed_partition integer not null,
     changed_offset integer not null,
     changed_at integer not null
 ) strict;
 create index payment_user on payment (user_id, id);
-create index payment_reservation on payment (reservation_id);
-
--- seat.reservation_id has no foreign key: checking it, and an index for it, would cost each hold more than it gives a
--- table that one lane writes.
-create table seat (
-    schedule_id blob not null,
-    section text not null,
-    number integer not null,
-    status text not null,
-    reservation_id blob,
-    changed_partition integer not null,
-    changed_offset integer not null,
-    changed_at integer not null,
-    primary key (schedule_id, section, number),
-    foreign key (schedule_id, section) references section (schedule_id, name),
-    check ((status = 'AVAILABLE') = (reservation_id is null))
-) strict, without rowid;
+create index payment_unfinished on payment (schedule_id, block) where status in ('PENDING', 'COMPLETED');
 
 -- Lane wallets.
 create table wallet (
@@ -108,7 +157,7 @@ create table wallet (
 ) strict, without rowid;
 
 create table wallet_entry (
-    user_id text not null references wallet (user_id),
+    user_id text not null,
     number integer not null,
     id blob not null,
     kind text not null,
@@ -116,13 +165,34 @@ create table wallet_entry (
     balance_after integer not null check (balance_after >= 0),
     reason text,
     request_id blob not null,
+    by_user text,
+    cause blob not null,
     at_partition integer not null,
     at_offset integer not null,
     at integer not null,
     primary key (user_id, number)
 ) strict, without rowid;
+-- Unique within a wallet, not beyond: two wallets may lie on two partitions, whose owners know nothing of each other,
+-- and a request id that a producer uses for both must stop neither.
+create unique index wallet_entry_cause on wallet_entry (cause, kind, user_id);
+
+-- The first answer to the debit or refund of a payment, kept for good: the balance after it, or why it was declined.
+create table payment_answer (
+    payment_id blob not null,
+    kind text not null,
+    user_id text not null,
+    amount integer not null,
+    balance integer,
+    declined text,
+    at_partition integer not null,
+    at_offset integer not null,
+    at integer not null,
+    primary key (payment_id, kind, user_id),
+    check ((balance is null) <> (declined is null))
+) strict, without rowid;
 
 -- Lane queues.
+-- sale: the newest note of each block as JSON, null for a block that has sent none.
 create table queue (
     schedule_id blob not null primary key,
     max_active integer not null,
@@ -131,6 +201,11 @@ create table queue (
     admit_per_minute integer,
     on_timeout text not null,
     abandon_after_ms integer not null,
+    claim_after_ms integer not null,
+    absent_max_ms integer not null,
+    sales_open_at integer,
+    starts_at integer not null,
+    sale text not null,
     paused integer not null,
     next_sequence integer not null,
     waiting integer not null,
@@ -140,14 +215,16 @@ create table queue (
     expired_total integer not null,
     left_total integer not null,
     rate_next_us integer not null,
+    due_at integer,
     changed_partition integer not null,
     changed_offset integer not null,
     changed_at integer not null
 ) strict;
+create index queue_due on queue (changed_partition) where due_at is not null;
 
 -- With rowid: without it SQLite would rather search a whole queue by its primary key than use the indexes below.
 create table queue_token (
-    schedule_id blob not null references queue (schedule_id),
+    schedule_id blob not null,
     sequence integer not null,
     user_id text not null,
     status text not null,
@@ -166,21 +243,24 @@ create index queue_token_live on queue_token (schedule_id, changed_offset, seque
     where status in ('WAITING', 'ACTIVE');
 
 -- Every lane.
+-- internal: the program's own, whose ids are derived; a client's equal id is another request.
 create table request (
     request_id blob not null,
+    internal integer not null,
     lane text not null,
     partition integer not null,
     log_offset integer not null,
     fingerprint integer not null,
     command text not null,
     user_id text,
+    by_user text,
     status text not null,
     outcome text,
     at integer not null,
-    primary key (request_id, lane, partition),
+    primary key (request_id, internal, lane, partition),
     check ((status = 'PENDING') = (outcome is null))
 ) strict;
-create index request_at on request (at);
+create index request_decided on request (at) where status <> 'PENDING';
 
 -- id, aggregatetype, aggregateid, type and payload are what Debezium's outbox event router reads.
 create table outbox (

@@ -1,4 +1,4 @@
-//! Around every request: the bound on how many are answered at once, metrics, and a panic that stays one request's.
+//! Around every request: the bound on how many are answered at once, metrics, and a panic that fails one request only.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::AppState;
-use super::http::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, Problem};
+use super::http::problem::{Kind, Problem};
 use crate::telemetry::metrics;
 
-/// Those who keep the process going must get through when it is full.
+/// Operators and probes must get through when it is full.
 const ALWAYS_ANSWERED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// Counts one request while it is being answered.
@@ -34,8 +34,8 @@ impl Drop for InFlight {
     }
 }
 
-/// The outermost layer.
-pub async fn guard(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
+/// The outermost layer. `permits`: for requests being answered.
+pub async fn guard(State(permits): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let _in_flight = InFlight::begin();
     // The template, not the path: paths would make a series of each id.
@@ -44,15 +44,15 @@ pub async fn guard(State(state): State<Arc<AppState>>, request: Request, next: N
     let mut response = if ALWAYS_ANSWERED.contains(&route.as_str()) {
         answer(request, next).await
     } else {
-        match state.requests.try_acquire() {
+        match permits.try_acquire() {
             Ok(_permit) => answer(request, next).await,
-            Err(_) => Problem::new(OVERLOADED, "too many requests are being answered").into_response(),
+            Err(_) => Problem::new(Kind::Overloaded, "too many requests are being answered").into_response(),
         }
     };
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     if route.starts_with("/v1/") {
-        // What is a user's own belongs in no cache on the way.
+        // A user's own data belongs in no cache on the way.
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     metrics::HTTP_REQUESTS.with_label_values(&[&route, method, response.status().as_str()]).inc();
@@ -65,7 +65,7 @@ async fn answer(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => {
             tracing::error!("a request's handler panicked");
-            Problem::new(INTERNAL, "the request could not be answered").into_response()
+            Problem::new(Kind::Internal, "the request could not be answered").into_response()
         }
     }
 }
@@ -85,9 +85,9 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 pub async fn no_such_path() -> Problem {
-    Problem::new(NOT_FOUND, "there is nothing under this path")
+    Problem::new(Kind::NotFound, "no resource has this path")
 }
 
 pub async fn no_such_method() -> Problem {
-    Problem::new(METHOD_NOT_ALLOWED, "this path does not take this method")
+    Problem::new(Kind::MethodNotAllowed, "this path does not take this method")
 }

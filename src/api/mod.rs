@@ -1,9 +1,9 @@
-//! The front door. It publishes commands, waits for their outcomes and reads the store; it decides nothing.
+//! The API server. It publishes commands, waits for their outcomes and reads the store; it decides nothing.
 //!
 //! [`serve`] accepts a connection, [`middleware`] bounds it, [`router`] picks the handler in [`routes`]. Below the
-//! handlers lie the modules they share: [`http`] parses a request and knows no command, [`cache`] answers reads,
-//! [`submission`] publishes a command and brings its outcome back, [`queue`] shows the waiting queue from replicas.
-//! [`state`] holds the services of all of them; [`openapi`] describes the interface.
+//! handlers lie the modules they share, each of which knows only those before it: [`http`] parses a request and knows no
+//! command, [`openapi`] describes the interface, [`cache`] answers reads and [`submission`] publishes a command and brings
+//! its outcome back, [`queue`] shows the waiting queue from replicas. [`state`] makes the services of all of them.
 
 pub(crate) mod cache;
 pub(crate) mod http;
@@ -20,7 +20,7 @@ pub mod submission;
 #[cfg(test)]
 mod tests;
 
-pub use router::router;
+pub use router::{documentation, router};
 pub use serve::serve;
 pub use settings::{AuthSettings, JwtKeySource, QueueTokenSecret, Settings};
 pub use state::AppState;

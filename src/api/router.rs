@@ -1,57 +1,92 @@
-//! Every path of the front door, on one screen.
+//! Every route of the API, once: what is served is what is described.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, patch, post};
+use axum::{Extension, Router};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::openapi::{document, page};
+use super::http::problem::ProblemObject;
+use super::openapi::handlers::{self, Documentation};
 use super::routes::{
-    concerts, health, holds, payments, queue, queue_position, queue_stats, queue_streams, requests, reservations,
-    schedules, seats, wallet,
+    concerts, health, holds, opening, payments, queue, queue_position, queue_stats, queue_streams, requests,
+    reservations, schedules, seats, wallet,
 };
+use super::submission::request_object::Accepted;
 use super::{AppState, middleware};
 
-/// All paths over one state.
-pub fn router(state: Arc<AppState>) -> Router {
-    let paths = Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics));
-    let paths = if state.settings.front_door { paths.merge(front_door()) } else { paths };
-    paths
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Turnstile",
+        description = "Sells seats to a crowd. Commands are answered once the log has them; the order of the log is \
+            the order of arrival, and it alone decides who was first. Money is counted in integers of the smallest \
+            currency unit, times are RFC 3339 UTC."
+    ),
+    tags(
+        (name = "catalog", description = "Concerts, their dates and seats"),
+        (name = "queue", description = "The waiting queue of a date"),
+        (name = "seats", description = "Holding seats"),
+        (name = "reservations", description = "What was held: paying, cancelling, listing"),
+        (name = "wallet", description = "The money of a user"),
+        (name = "requests", description = "What became of a command"),
+        (name = "operations", description = "Operations"),
+    ),
+    components(schemas(ProblemObject, Accepted))
+)]
+struct Head;
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    Documentation::of(OpenApiRouter::with_openapi(Head::openapi()).merge(probes()).merge(front_door()).into_openapi())
+});
+
+/// The description of all routes.
+pub fn documentation() -> &'static Documentation {
+    &DOCUMENTATION
+}
+
+/// All routes over one state.
+pub fn router(state: AppState) -> Router {
+    let routes = if state.settings.front_door { probes().merge(front_door()) } else { probes() };
+    let (routes, _) = routes.split_for_parts();
+    routes
         .fallback(middleware::no_such_path)
         .method_not_allowed_fallback(middleware::no_such_method)
-        .layer(from_fn_with_state(state.clone(), middleware::guard))
+        .layer(Extension(documentation()))
+        .layer(from_fn_with_state(state.requests.clone(), middleware::guard))
         .with_state(state)
 }
 
-fn front_door() -> Router<Arc<AppState>> {
-    Router::new()
-        .route("/openapi.json", get(document::get_openapi))
-        .route("/docs", get(page::get_docs))
-        .route("/v1/requests/{id}", get(requests::get_request))
-        .route("/v1/concerts", get(concerts::list_concerts).post(concerts::create_concert))
-        .route("/v1/concerts/{id}", get(concerts::get_concert))
-        .route("/v1/concerts/{id}/schedules", get(schedules::list_schedules).post(schedules::create_schedule))
-        .route("/v1/schedules/{id}", get(schedules::get_schedule))
-        .route("/v1/schedules/{id}/seats", get(seats::get_seats))
-        .route("/v1/schedules/{id}/seats/events", get(seats::seat_events))
-        .route("/v1/schedules/{id}/holds", post(holds::hold_seats))
-        .route("/v1/schedules/{id}/queue", post(queue::join_queue).delete(queue::leave_queue))
-        .route("/v1/schedules/{id}/queue", patch(queue::configure_queue))
-        .route("/v1/schedules/{id}/queue/position", get(queue_position::get_position))
-        .route("/v1/schedules/{id}/queue/events", get(queue_streams::stream_events))
-        .route("/v1/schedules/{id}/queue/ws", get(queue_streams::stream_socket))
-        .route("/v1/schedules/{id}/queue/stats", get(queue_stats::get_stats))
-        .route("/v1/reservations", get(reservations::list_reservations))
-        .route("/v1/reservations/{id}", get(reservations::get_reservation))
-        .route("/v1/reservations/{id}", delete(reservations::cancel_reservation))
-        .route("/v1/reservations/{id}/payment", post(payments::pay_reservation))
-        .route("/v1/payments", get(payments::list_payments))
-        .route("/v1/wallet", get(wallet::get_wallet))
-        .route("/v1/wallet/charges", post(wallet::charge_wallet))
-        .route("/v1/wallet/debits", post(wallet::debit_wallet))
-        .route("/v1/wallet/entries", get(wallet::list_entries))
+/// What every process answers.
+fn probes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz)).routes(routes!(health::metrics))
+}
+
+fn front_door() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(handlers::get_openapi))
+        .routes(routes!(handlers::get_docs))
+        .routes(routes!(requests::get_request))
+        .routes(routes!(concerts::list_concerts, concerts::create_concert))
+        .routes(routes!(concerts::get_concert))
+        .routes(routes!(schedules::list_schedules, opening::create_schedule))
+        .routes(routes!(schedules::get_schedule))
+        .routes(routes!(seats::get_seats))
+        .routes(routes!(seats::seat_events))
+        .routes(routes!(holds::hold_seats))
+        .routes(routes!(queue::join_queue, queue::leave_queue, queue::configure_queue))
+        .routes(routes!(queue_position::get_position))
+        .routes(routes!(queue_streams::stream_events))
+        .routes(routes!(queue_streams::stream_socket))
+        .routes(routes!(queue_stats::get_stats))
+        .routes(routes!(reservations::list_reservations))
+        .routes(routes!(reservations::get_reservation, reservations::cancel_reservation))
+        .routes(routes!(payments::pay_reservation))
+        .routes(routes!(payments::list_payments))
+        .routes(routes!(wallet::get_wallet))
+        .routes(routes!(wallet::charge_wallet))
+        .routes(routes!(wallet::debit_wallet))
+        .routes(routes!(wallet::list_entries))
 }

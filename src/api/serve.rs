@@ -14,8 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppState;
 use super::router::router;
-use super::submission::feed;
-use crate::log::Topic;
 
 /// Largest request head, and with it the buffer of a connection.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -23,13 +21,14 @@ const HEADERS_MAX: usize = 64;
 /// After a failed accept (no file descriptors left) the next try waits, or it would spin.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// The front door: follows the outcomes and answers requests until `shutdown`, then lets connections end within
+/// Follows the outcomes and answers requests until `shutdown`, then lets connections end within
 /// `settings.drain_timeout`. An error means that something ended unasked and the role must come down.
-pub async fn serve(listener: TcpListener, state: Arc<AppState>, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(listener: TcpListener, state: AppState, shutdown: CancellationToken) -> anyhow::Result<()> {
     let mut feed = JoinSet::new();
-    let followed = if state.settings.front_door { state.log.partitions().of(Topic::Outcomes) } else { 0 };
+    let followed = if state.settings.front_door { state.feed.partitions() } else { 0 };
     for partition in 0..followed {
-        feed.spawn(feed::follow(state.clone(), partition));
+        let reader = state.feed.clone();
+        feed.spawn(async move { reader.follow(partition).await });
     }
     let mut connections = JoinSet::new();
     let ended = tokio::select! {
@@ -60,7 +59,7 @@ async fn unasked_end(feed: &mut JoinSet<()>) -> anyhow::Error {
     }
 }
 
-async fn accept(listener: &TcpListener, state: &Arc<AppState>, connections: &mut JoinSet<()>) {
+async fn accept(listener: &TcpListener, state: &AppState, connections: &mut JoinSet<()>) {
     let app = router(state.clone());
     let open = Arc::new(Semaphore::new(state.settings.connections_max));
     loop {

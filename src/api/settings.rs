@@ -1,11 +1,10 @@
-//! What can be set about the front door. The configuration maps onto it; the defaults are the program's.
+//! What can be set about the API. The configuration maps onto it; the defaults are the program's.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::queue::token::Signer;
+pub use super::http::auth::{AuthSettings, JwtKeySource};
 
-/// Bounds and times of the front door.
+/// Bounds and times of the API.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Without it the process answers for its health and metrics only: a worker alone.
@@ -16,11 +15,11 @@ pub struct Settings {
     /// Most requests being answered at once; further ones get 503. Streams count only until their head is sent.
     pub requests_in_flight_max: usize,
     /// A connection must send a whole request head within this time, and may be idle between two requests as long.
-    /// Longer than the 60 s that load balancers usually keep an idle connection, so that it is they who close it.
+    /// Longer than the 60 s that load balancers usually keep an idle connection, so that they close it first.
     pub header_timeout: Duration,
     /// A request's body must be here within this time.
     pub body_timeout: Duration,
-    /// Most bytes of a request's body.
+    /// Most bytes of a request's body; a schedule's may have 1 MiB.
     pub body_bytes_max: usize,
     /// Longest `Prefer: wait`, in seconds; more is taken as this.
     pub wait_seconds_max: u64,
@@ -32,7 +31,7 @@ pub struct Settings {
     pub user_burst: u32,
     /// Commands per second one user may send in the long run.
     pub user_per_second: u32,
-    /// Users whose pace is remembered; the longest unseen are forgotten first.
+    /// Users whose rate is remembered; the longest unseen are forgotten first.
     pub users_tracked_max: usize,
     /// Most commands of one lane partition appended but not decided; beyond it 503.
     pub backlog_max: u64,
@@ -78,16 +77,6 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    pub(super) fn queue_token_signer(&self) -> Signer {
-        match (&self.queue_token_secret, &self.auth) {
-            (Some(secret), _) => Signer::new(&secret.0),
-            (None, AuthSettings::Dev) => Signer::for_dev(),
-            (None, AuthSettings::Jwt(_)) => Signer::random(),
-        }
-    }
-}
-
 /// 32 bytes or more. Never printed.
 #[derive(Clone)]
 pub struct QueueTokenSecret(pub Vec<u8>);
@@ -95,36 +84,5 @@ pub struct QueueTokenSecret(pub Vec<u8>);
 impl std::fmt::Debug for QueueTokenSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("QueueTokenSecret")
-    }
-}
-
-/// How callers prove who they are.
-#[derive(Clone)]
-pub enum AuthSettings {
-    /// `X-User-Id` is believed. For a loopback address only.
-    Dev,
-    Jwt(JwtKeySource),
-}
-
-/// What tokens are checked with. Exactly one, so that no token can choose its own kind of key.
-#[derive(Clone)]
-pub enum JwtKeySource {
-    /// At least 32 bytes (RFC 7518, 3.2).
-    Hs256Secret(String),
-    /// PEM file with an RSA (RS256) or Ed25519 (EdDSA) public key.
-    PublicKeyFile(PathBuf),
-    /// JSON file with RSA and Ed25519 keys, chosen by `kid`.
-    JwksFile(PathBuf),
-}
-
-impl std::fmt::Debug for AuthSettings {
-    /// Never prints the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            AuthSettings::Dev => "Dev",
-            AuthSettings::Jwt(JwtKeySource::Hs256Secret(_)) => "Jwt(Hs256Secret)",
-            AuthSettings::Jwt(JwtKeySource::PublicKeyFile(_)) => "Jwt(PublicKeyFile)",
-            AuthSettings::Jwt(JwtKeySource::JwksFile(_)) => "Jwt(JwksFile)",
-        })
     }
 }

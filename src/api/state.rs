@@ -1,83 +1,236 @@
-//! What all handlers share, made once at the start.
+//! The services of the API, made once at the start and held together here. Nothing below the routes knows all of them.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use axum::extract::FromRef;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::cache::{queued_schedules, seat_watch, snapshots};
-use super::http::{auth, rate_limit};
-use super::queue::{replicas, token};
-use super::routes::health;
+use super::cache::probes::{self, Probes};
+use super::cache::schedule_facts::ScheduleFacts;
+use super::cache::seat_watch::{self, SeatWatches};
+use super::cache::snapshots::Snapshots;
+use super::http::auth::{AuthError, AuthSettings, Authenticator};
+use super::http::extract::BodyLimits;
+use super::http::prefer::WaitLimit;
+use super::http::rate_limit::RateLimiter;
+use super::queue::places::{self, Places};
+use super::queue::replicas::Replicas;
+use super::queue::token::Signer;
+use super::queue::upkeep;
 use super::settings::Settings;
-use super::submission::{backlog, feed, keys, waiters};
-use crate::log::{Log, Topic};
+use super::submission::feed::{self, Feed};
+use super::submission::keys::RecentKeys;
+use super::submission::lag_limit::LagLimit;
+use super::submission::submit::{self, Submission};
+use super::submission::waiters::Waiters;
+use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
-use crate::store::reads::Reads;
+use crate::store::FrontStore;
 
-/// What all handlers share.
-pub struct AppState {
-    pub log: Arc<dyn Log>,
-    pub store: Arc<dyn Reads>,
-    pub clock: Clock,
+/// The services; a clone shares them. Handlers and extractors take the ones they need by `FromRef`.
+#[derive(Clone)]
+pub struct AppState(Arc<Services>);
+
+pub struct Services {
     pub settings: Settings,
-    /// Long polls and streams end on it. [`super::serve`] cancels it when its own shutdown comes.
-    pub shutdown: CancellationToken,
+    pub store: Arc<dyn FrontStore>,
+    pub clock: Clock,
     /// The process's checks, written by all roles.
     pub health: Health,
-    pub auth: auth::Authenticator,
-    pub waiters: waiters::Waiters,
-    pub feed: feed::Feed,
-    pub users: rate_limit::Users,
-    pub backlog: backlog::Backlog,
-    pub keys: keys::RecentKeys,
-    pub schedules: queued_schedules::QueuedSchedules,
-    /// Shared reads, at most 200 ms old.
-    pub views: snapshots::Views,
-    pub seat_watches: seat_watch::SeatWatches,
-    pub queues: replicas::Replicas,
+    /// Long polls and streams end on it. [`super::serve`] cancels it when its own shutdown comes.
+    pub shutdown: CancellationToken,
+    pub authenticator: Arc<Authenticator>,
+    pub limiter: Arc<RateLimiter>,
+    pub waiters: Waiters,
+    pub feed: Arc<Feed>,
+    pub submission: Arc<Submission>,
+    pub snapshots: Arc<Snapshots>,
+    pub seat_watches: SeatWatches,
+    pub facts: Arc<ScheduleFacts>,
     /// Signs queue tokens.
-    pub tokens: token::Signer,
+    pub signer: Arc<Signer>,
+    pub places: Arc<Places>,
     /// Permits for open streams of positions.
     pub queue_streams: Arc<Semaphore>,
-    pub probes: health::Probes,
+    pub probes: Arc<Probes>,
     /// Permits for requests being answered.
-    pub requests: Semaphore,
+    pub requests: Arc<Semaphore>,
+}
+
+impl Deref for AppState {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
 }
 
 impl AppState {
     /// Reads the key files the settings name; fails if they cannot be used.
     pub fn new(
         log: Arc<dyn Log>,
-        store: Arc<dyn Reads>,
+        store: Arc<dyn FrontStore>,
         clock: Clock,
         health: Health,
         settings: Settings,
-    ) -> Result<Arc<Self>, auth::AuthError> {
-        let shutdown = CancellationToken::new();
-        let outcome_partitions = log.partitions().of(Topic::Outcomes);
-        Ok(Arc::new(AppState {
-            auth: auth::Authenticator::new(&settings.auth)?,
-            waiters: waiters::Waiters::new(settings.waiters_max),
-            feed: feed::Feed::new(outcome_partitions),
-            users: rate_limit::Users::new(settings.user_burst, settings.user_per_second, settings.users_tracked_max),
-            backlog: backlog::Backlog::new(store.clone(), settings.backlog_max, settings.progress_age_max),
-            keys: keys::RecentKeys::new(settings.recent_keys_max),
-            schedules: queued_schedules::QueuedSchedules::new(store.clone()),
-            views: snapshots::Views::new(store.clone()),
-            seat_watches: seat_watch::SeatWatches::new(settings.seat_streams_max),
-            queues: replicas::Replicas::new(log.clone(), store.clone(), clock.clone(), shutdown.clone()),
-            tokens: settings.queue_token_signer(),
-            queue_streams: Arc::new(Semaphore::new(settings.queue_streams_max)),
-            probes: health::Probes::default(),
-            requests: Semaphore::new(settings.requests_in_flight_max),
-            shutdown,
-            log,
-            store,
-            clock,
-            health,
-            settings,
-        }))
+    ) -> Result<Self, AuthError> {
+        let authenticator = Arc::new(Authenticator::new(&settings.auth)?);
+        let ports = Ports { log, store, clock, shutdown: CancellationToken::new() };
+        Ok(AppState(Arc::new(Services::new(ports, authenticator, health, settings))))
     }
+}
+
+/// What most services are made of.
+struct Ports {
+    log: Arc<dyn Log>,
+    store: Arc<dyn FrontStore>,
+    clock: Clock,
+    shutdown: CancellationToken,
+}
+
+impl Ports {
+    /// Tells the seat map of changes, then the waiters of outcomes.
+    fn feed(
+        &self,
+        waiters: Waiters,
+        snapshots: Arc<Snapshots>,
+        watches: SeatWatches,
+        running: watch::Sender<bool>,
+    ) -> Feed {
+        let seats_changed = Box::new(move |schedule| {
+            snapshots.seats_changed(schedule);
+            watches.seats_changed(schedule);
+        });
+        let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
+        Feed::new(feed::Sources { log, waiters, seats_changed, running, shutdown })
+    }
+
+    fn submission(
+        &self,
+        waiters: Waiters,
+        limiter: Arc<RateLimiter>,
+        feed_running: watch::Receiver<bool>,
+        settings: &Settings,
+    ) -> Submission {
+        Submission::new(submit::Sources {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            waiters,
+            limiter,
+            lag: LagLimit::new(self.store.clone(), settings.backlog_max, settings.progress_age_max),
+            keys: RecentKeys::new(settings.recent_keys_max),
+            feed_running,
+            append_timeout: settings.append_timeout,
+            shutdown: self.shutdown.clone(),
+        })
+    }
+
+    fn replicas(&self) -> Replicas {
+        Replicas::new(upkeep::Sources {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            shutdown: self.shutdown.clone(),
+        })
+    }
+
+    fn places(&self, facts: Arc<ScheduleFacts>, signer: Arc<Signer>, limiter: Arc<RateLimiter>) -> Places {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        Places::new(places::Sources { facts, replicas: self.replicas(), signer, store, limiter, clock })
+    }
+}
+
+impl Services {
+    fn new(ports: Ports, authenticator: Arc<Authenticator>, health: Health, settings: Settings) -> Self {
+        let rate = (settings.user_burst, settings.user_per_second);
+        let limiter = Arc::new(RateLimiter::new(rate.0, rate.1, settings.users_tracked_max));
+        let (running, feed_running) = watch::channel(false);
+        let snapshots = Arc::new(Snapshots::new(ports.store.clone()));
+        let facts = Arc::new(ScheduleFacts::new(ports.store.clone()));
+        let signer = Arc::new(signer(&settings));
+        let waiters = Waiters::new(settings.waiters_max);
+        let seat_watches = SeatWatches::new(
+            seat_watch::Sources {
+                snapshots: snapshots.clone(),
+                feed_running: feed_running.clone(),
+                shutdown: ports.shutdown.clone(),
+            },
+            settings.seat_streams_max,
+        );
+        let probes = Probes::new(probes::Sources {
+            log: ports.log.clone(),
+            store: ports.store.clone(),
+            health: health.clone(),
+            feed_running: settings.front_door.then(|| feed_running.clone()),
+            shutdown: ports.shutdown.clone(),
+        });
+        let feed = ports.feed(waiters.clone(), snapshots.clone(), seat_watches.clone(), running);
+        Services {
+            feed: Arc::new(feed),
+            submission: Arc::new(ports.submission(waiters.clone(), limiter.clone(), feed_running, &settings)),
+            places: Arc::new(ports.places(facts.clone(), signer.clone(), limiter.clone())),
+            queue_streams: Arc::new(Semaphore::new(settings.queue_streams_max)),
+            requests: Arc::new(Semaphore::new(settings.requests_in_flight_max)),
+            probes: Arc::new(probes),
+            settings,
+            store: ports.store,
+            clock: ports.clock,
+            shutdown: ports.shutdown,
+            health,
+            authenticator,
+            limiter,
+            waiters,
+            snapshots,
+            seat_watches,
+            facts,
+            signer,
+        }
+    }
+}
+
+fn signer(settings: &Settings) -> Signer {
+    match (&settings.queue_token_secret, &settings.auth) {
+        (Some(secret), _) => Signer::new(&secret.0),
+        (None, AuthSettings::Dev) => Signer::for_dev(),
+        (None, AuthSettings::Jwt(_)) => Signer::random(),
+    }
+}
+
+impl FromRef<AppState> for BodyLimits {
+    fn from_ref(state: &AppState) -> Self {
+        BodyLimits { bytes_max: state.settings.body_bytes_max, within: state.settings.body_timeout }
+    }
+}
+
+impl FromRef<AppState> for WaitLimit {
+    fn from_ref(state: &AppState) -> Self {
+        WaitLimit(state.settings.wait_seconds_max)
+    }
+}
+
+macro_rules! parts {
+    ($($service:ty: $field:ident;)+) => {$(
+        impl FromRef<AppState> for $service {
+            fn from_ref(state: &AppState) -> Self {
+                state.$field.clone()
+            }
+        }
+    )+};
+}
+
+parts! {
+    Arc<Authenticator>: authenticator;
+    Arc<dyn FrontStore>: store;
+    Arc<Submission>: submission;
+    Arc<Snapshots>: snapshots;
+    Arc<ScheduleFacts>: facts;
+    Arc<Places>: places;
+    Arc<Signer>: signer;
+    Arc<Probes>: probes;
+    SeatWatches: seat_watches;
+    Clock: clock;
+    CancellationToken: shutdown;
 }

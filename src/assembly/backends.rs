@@ -1,4 +1,4 @@
-//! Log and store as the configuration names them.
+//! Opens the configured log and store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::store::postgres::{PostgresSettings, PostgresStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 
-/// A process that starts together with its services waits so long for them, then ends and is started again.
+/// How long a starting process waits for its services before it exits, to be restarted.
 const START_WITHIN: Duration = Duration::from_secs(60);
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// What all roles of a process share.
+/// Log and store, shared by the roles of a process.
 #[derive(Clone)]
 pub struct Backends {
     pub log: Arc<dyn Log>,
     pub store: Arc<dyn Store>,
-    /// The log once more, if it is the embedded one: it is this process's to trim and to close.
+    /// The same log, if embedded: this process trims and closes it.
     pub embedded: Option<EmbeddedLog>,
 }
 
@@ -39,7 +39,7 @@ fn store_path(data_dir: &Path) -> PathBuf {
     data_dir.join("store.db")
 }
 
-/// Nothing was ever kept here: the first start on one machine.
+/// The first start on one machine: `data_dir` has neither log nor store.
 pub fn is_first_start(config: &Config) -> bool {
     config.log.brokers.is_none()
         && config.database.url.is_none()
@@ -54,10 +54,10 @@ pub fn kinds(config: &Config) -> (&'static str, &'static str) {
     (log, store)
 }
 
-/// Why log or store could not be opened.
+/// Why log or store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// Trying again changes nothing: the configuration names what cannot work.
+    /// A retry would fail the same way: the configuration is wrong.
     #[error("{0}")]
     Configuration(String),
     #[error("{0:#}")]
@@ -71,7 +71,7 @@ impl Backends {
         Ok(Self { log, store, embedded })
     }
 
-    /// What was appended is acknowledged or given up, and files are closed.
+    /// Flushes the log within `deadline`, then closes the files.
     pub async fn close(self, deadline: Duration) {
         self.log.flush(deadline).await;
         if let Some(embedded) = self.embedded {
@@ -80,7 +80,7 @@ impl Backends {
     }
 }
 
-/// Why something could not be opened: does waiting help?
+/// Whether a failed attempt is worth repeating.
 enum Refusal {
     Away(anyhow::Error),
     Final(BackendError),
@@ -106,7 +106,7 @@ impl From<ConnectError> for Refusal {
     }
 }
 
-/// Tries until it works, will never work, or [`START_WITHIN`] is over.
+/// Retries until success, a final refusal, or the end of [`START_WITHIN`].
 async fn until_there<T>(mut open: impl AsyncFnMut() -> Result<T, Refusal>) -> Result<T, BackendError> {
     let began = Instant::now();
     let mut pause = RETRY_FIRST;
@@ -117,7 +117,7 @@ async fn until_there<T>(mut open: impl AsyncFnMut() -> Result<T, Refusal>) -> Re
             Err(Refusal::Away(error)) if began.elapsed() + pause > START_WITHIN => {
                 return Err(BackendError::Internal(error));
             }
-            Err(Refusal::Away(error)) => warn!(error = format!("{error:#}"), "not there yet, trying again"),
+            Err(Refusal::Away(error)) => warn!(error = format!("{error:#}"), "not available yet, retrying"),
         }
         sleep(pause).await;
         pause = (pause * 2).min(RETRY_MAX);
@@ -126,7 +126,7 @@ async fn until_there<T>(mut open: impl AsyncFnMut() -> Result<T, Refusal>) -> Re
 
 fn make_data_dir(config: &Config) -> anyhow::Result<()> {
     let path = &config.data_dir;
-    std::fs::create_dir_all(path).with_context(|| format!("data_dir {} cannot be made", path.display()))
+    std::fs::create_dir_all(path).with_context(|| format!("data_dir {} cannot be created", path.display()))
 }
 
 fn postgres_settings(config: &Config, url: &Secret) -> PostgresSettings {
@@ -196,7 +196,7 @@ pub async fn migrate(config: &Config) -> Result<(), BackendError> {
     }
 }
 
-/// Creates the topics that are missing and checks the others; says what was found, a line each.
+/// Creates missing topics and checks the others; returns one line per topic.
 pub async fn make_topics(config: &Config) -> Result<String, BackendError> {
     let Some(brokers) = &config.log.brokers else {
         open_embedded(config, &Clock::System).await?.close().await;

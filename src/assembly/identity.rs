@@ -1,13 +1,13 @@
-//! Log and store belong together: a store that was fed from another log would skip or repeat commands.
+//! Checks that log and store belong together: with another log, a store would skip or repeat commands.
 
 use std::fmt;
 
 use crate::log::{Log, LogIdentity, PartitionCounts, ReadError, Topic};
-use crate::store::{RecordedLog, Store, StoreError};
+use crate::store::{LogBinding, Reads, RecordedLog, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// Running on would do harm; says what to do instead.
+    /// Continuing would do harm; the text says what to do instead.
     #[error("{0}")]
     Refused(String),
     #[error(transparent)]
@@ -16,16 +16,25 @@ pub enum CheckError {
     Store(#[from] StoreError),
 }
 
-/// Compares the log with what the store remembers of it. With `record`, a store that remembers nothing learns it.
-/// `prefix`: of the topics, where several sets of them may lie on one cluster.
-pub async fn check(log: &dyn Log, store: &dyn Store, prefix: Option<&str>, record: bool) -> Result<(), CheckError> {
+/// What is compared with the log.
+pub trait BoundStore: LogBinding + Reads {}
+impl<S: LogBinding + Reads + ?Sized> BoundStore for S {}
+
+/// Compares the log with the one recorded in the store. With `record`, an empty store records this log. `prefix`: topic
+/// prefix, which tells apart several sets of topics on one cluster.
+pub async fn check(
+    log: &dyn Log,
+    store: &(impl BoundStore + ?Sized),
+    prefix: Option<&str>,
+    record: bool,
+) -> Result<(), CheckError> {
     let mut identity = log.identity().await?;
     if let Some(prefix) = prefix {
         identity.log_id = format!("{}/{prefix}", identity.log_id);
     }
     let found = RecordedLog { identity, partitions: log.partitions().clone() };
     if record {
-        // Two workers may start at once: the first one's entry stays, and both compare with it.
+        // Two workers may start at once: the first entry stays, and both compare with it.
         store.record_log(&found).await?;
     }
     let Some(recorded) = store.recorded_log().await? else { return Ok(()) };
@@ -41,11 +50,11 @@ fn refused(reason: fmt::Arguments<'_>) -> CheckError {
 fn same_partitions(recorded: &PartitionCounts, found: &PartitionCounts) -> Result<(), CheckError> {
     for topic in Topic::ALL {
         let (before, now) = (recorded.of(topic), found.of(topic));
-        // Which partition an outcome or a dead letter lies on is nobody's contract: those may grow.
+        // Nothing depends on the partition of an outcome or a dead letter: those counts may grow.
         if before != now && matches!(topic, Topic::Lane(_)) {
             return Err(refused(format_args!(
                 "the store was filled from {before} partitions of {topic}, the log has {now}, so keys would change \
-                 their owner; set log.partitions.{topic} back to {before}, or move to {now} as docs/kafka.md says"
+                 owners; set log.partitions.{topic} back to {before}, or migrate to {now} as described in docs/kafka.md"
             )));
         }
     }
@@ -64,7 +73,7 @@ fn same_log(recorded: &LogIdentity, found: &LogIdentity) -> Result<(), CheckErro
         match found.topics.get(topic) {
             Some(now) if now != before => {
                 return Err(refused(format_args!(
-                    "topic {topic} was deleted and made again (id {before}, now {now}), so its offsets mean other \
+                    "topic {topic} was deleted and recreated (id {before}, now {now}), so its offsets name other \
                      records; restore it, or start with an empty store"
                 )));
             }
@@ -74,7 +83,7 @@ fn same_log(recorded: &LogIdentity, found: &LogIdentity) -> Result<(), CheckErro
     Ok(())
 }
 
-async fn every_offset_is_on_the_log(log: &dyn Log, store: &dyn Store) -> Result<(), CheckError> {
+async fn every_offset_is_on_the_log(log: &dyn Log, store: &(impl Reads + ?Sized)) -> Result<(), CheckError> {
     for view in store.progress_views().await? {
         let topic = Topic::Lane(view.partition.lane);
         let partition = view.partition.partition;
@@ -92,8 +101,8 @@ async fn every_offset_is_on_the_log(log: &dyn Log, store: &dyn Store) -> Result<
         let first = log.first_offset(topic, partition).await?;
         if next < first {
             return Err(refused(format_args!(
-                "{} is decided up to offset {next}, but the log begins at {first}: commands between were deleted \
-                 before they were decided; restore the log, or see docs/operations.md on accepting the loss",
+                "{} is decided up to offset {next}, but the log begins at {first}: the commands between were deleted \
+                 undecided; restore the log, or see docs/operations.md on accepting the loss",
                 view.partition
             )));
         }
@@ -104,9 +113,10 @@ async fn every_offset_is_on_the_log(log: &dyn Log, store: &dyn Store) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Changes;
     use crate::log::NewRecord;
     use crate::runtime::clock::Clock;
-    use crate::store::{CommitBatch, lane_partitions};
+    use crate::store::{CommitBatch, Ownership, Progress, lane_partitions};
     use crate::testing::{MemoryLog, MemoryStore};
 
     fn counts(seats: u32) -> PartitionCounts {
@@ -122,13 +132,9 @@ mod tests {
         let before = store.acquire(partition, "me").await.unwrap();
         let batch = CommitBatch {
             partition,
-            epoch: before.epoch,
-            from_offset: before.next_offset,
-            next_offset,
-            last_time: before.last_time,
-            next_outbox_seq: before.next_outbox_seq,
-            state_hash: before.state_hash,
-            changes: vec![],
+            before,
+            after: Progress { next_offset, ..before },
+            changes: Changes::Seats(vec![]),
             requests: vec![],
             completions: vec![],
             outbox: vec![],
@@ -160,11 +166,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_topic_made_again_and_another_log_are_refused() {
+    async fn a_recreated_topic_and_another_log_are_refused() {
         let before = LogIdentity { log_id: "a".into(), topics: [(Topic::Outcomes, "1".into())].into() };
         let again = LogIdentity { log_id: "a".into(), topics: [(Topic::Outcomes, "2".into())].into() };
         let other = LogIdentity { log_id: "b".into(), topics: before.topics.clone() };
-        assert!(same_log(&before, &again).unwrap_err().to_string().contains("deleted and made again"));
+        assert!(same_log(&before, &again).unwrap_err().to_string().contains("deleted and recreated"));
         assert!(same_log(&before, &other).unwrap_err().to_string().contains("this one is b"));
         same_log(&before, &LogIdentity { log_id: "a".into(), topics: Default::default() }).unwrap();
     }

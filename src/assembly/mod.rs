@@ -1,4 +1,4 @@
-//! Log and store as the configuration names them: opened, checked against each other, trimmed.
+//! Opens the configured log and store, checks that they belong together, and deletes old rows and records.
 
 pub mod backends;
 pub mod identity;

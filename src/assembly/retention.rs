@@ -1,4 +1,4 @@
-//! Forgets decided requests and dead letters after their time, a small transaction at a time.
+//! Deletes old requests and dead letters, in small transactions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,27 +7,33 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::Retention;
-use crate::domain::LogTime;
+use crate::config;
+use crate::domain::{LanePartition, LogTime};
 use crate::log::embedded::EmbeddedLog;
-use crate::log::{LanePartition, PartitionCounts, ReadError, Topic};
+use crate::log::{PartitionCounts, ReadError, Topic};
 use crate::runtime::clock::Clock;
-use crate::store::{Store, StoreError, lane_partitions};
+use crate::store::{OwnerStore, Retention, StoreError, lane_partitions};
 
-/// Between two batches: commits of the partitions go first.
+/// Pause between two batches, so that commits of the partitions go first.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What there is to forget, and how.
+/// What retention deletes from, and how.
 pub struct Forgetting {
-    pub store: Arc<dyn Store>,
-    /// To trim, if the log is this process's own.
+    pub store: Arc<dyn Retention>,
+    /// The embedded log, to be trimmed.
     pub embedded: Option<EmbeddedLog>,
-    pub settings: Retention,
-    /// Of the outbox that something outside publishes; `None` if the relay does, which deletes what it published.
-    pub captured: Option<PartitionCounts>,
+    pub settings: config::Retention,
+    /// `None`: the relay publishes the outbox and deletes its rows.
+    pub captured: Option<CapturedOutbox>,
 }
 
-/// Rounds until `shutdown`. A store that is away is tried again in the next round.
+/// An outbox published by an external process.
+pub struct CapturedOutbox {
+    pub store: Arc<dyn OwnerStore>,
+    pub partitions: PartitionCounts,
+}
+
+/// Runs rounds until `shutdown`. The next round retries an unavailable store.
 pub async fn run(what: Forgetting, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<()> {
     let mut outbox_ends = BTreeMap::new();
     loop {
@@ -48,20 +54,20 @@ impl Forgetting {
     async fn round(&self, before: LogTime, outbox_ends: &mut BTreeMap<LanePartition, u64>) {
         match self.forget(before).await {
             Ok(0) => {}
-            Ok(rows) => info!(rows, "forgot requests and dead letters older than the retention"),
-            Err(error) => warn!(%error, "the retention's round ended early"),
+            Ok(rows) => info!(rows, "deleted requests and dead letters older than the retention"),
+            Err(error) => warn!(%error, "retention round failed"),
         }
-        // The lanes stay whole: an audit decides them again from their beginning.
+        // Lanes are never trimmed: an audit replays them from the beginning.
         for topic in [Topic::Outcomes, Topic::DeadLetters] {
             let Some(log) = &self.embedded else { break };
             match self.trim(log, topic, before).await {
                 Ok(0) => {}
-                Ok(records) => info!(%topic, records, "trimmed what is older than the retention"),
+                Ok(records) => info!(%topic, records, "trimmed records older than the retention"),
                 Err(error) => warn!(%topic, %error, "the topic could not be trimmed"),
             }
         }
-        if let Some(counts) = &self.captured
-            && let Err(error) = self.delete_captured(counts, outbox_ends).await
+        if let Some(captured) = &self.captured
+            && let Err(error) = captured.delete(outbox_ends).await
         {
             warn!(%error, "captured outbox rows could not be deleted");
         }
@@ -90,15 +96,13 @@ impl Forgetting {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
 
-    /// Deletes the outbox rows that were there in the round before. Change-data-capture reads the database's own log,
-    /// which keeps a row's insertion for it, also when the row is gone.
-    async fn delete_captured(
-        &self,
-        counts: &PartitionCounts,
-        ends: &mut BTreeMap<LanePartition, u64>,
-    ) -> Result<(), StoreError> {
-        for partition in lane_partitions(counts) {
+impl CapturedOutbox {
+    /// Deletes the outbox rows that existed in the previous round. Change data capture reads the database's own log,
+    /// which keeps the insertion of a deleted row.
+    async fn delete(&self, ends: &mut BTreeMap<LanePartition, u64>) -> Result<(), StoreError> {
+        for partition in lane_partitions(&self.partitions) {
             let Some(progress) = self.store.progress(partition).await? else { continue };
             if let Some(before) = ends.insert(partition, progress.next_outbox_seq) {
                 self.store.delete_outbox(partition, before).await?;
@@ -113,20 +117,23 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::{CommitBatch, OutboxRow};
+    use crate::domain::Changes;
+    use crate::store::{CommitBatch, Outbox, OutboxRow, Ownership, Progress};
     use crate::testing::MemoryStore;
 
     const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
 
     fn forgetting(store: Arc<MemoryStore>) -> Forgetting {
-        let settings = Retention { age: Duration::from_secs(60), batch_rows: 10, interval: Duration::from_secs(3600) };
-        Forgetting { store, embedded: None, settings, captured: Some(COUNTS) }
+        let settings =
+            config::Retention { age: Duration::from_secs(60), batch_rows: 10, interval: Duration::from_secs(3600) };
+        let captured = CapturedOutbox { store: store.clone(), partitions: COUNTS };
+        Forgetting { store, embedded: None, settings, captured: Some(captured) }
     }
 
-    /// Commits one more outbox row of the first partition.
+    /// Commits one more outbox row of the partition.
     async fn commit_row(store: &MemoryStore, partition: LanePartition) {
-        let progress = store.acquire(partition, "me").await.unwrap();
-        let seq = progress.next_outbox_seq;
+        let before = store.acquire(partition, "me").await.unwrap();
+        let seq = before.next_outbox_seq;
         let row = OutboxRow {
             id: Uuid::from_u128(u128::from(seq)),
             seq,
@@ -136,15 +143,12 @@ mod tests {
             payload: vec![],
             headers: vec![],
         };
+        let after = Progress { next_offset: before.next_offset + 1, next_outbox_seq: seq + 1, ..before };
         let batch = CommitBatch {
             partition,
-            epoch: progress.epoch,
-            from_offset: progress.next_offset,
-            next_offset: progress.next_offset + 1,
-            last_time: progress.last_time,
-            next_outbox_seq: seq + 1,
-            state_hash: 0,
-            changes: vec![],
+            before,
+            after,
+            changes: Changes::Seats(vec![]),
             requests: vec![],
             completions: vec![],
             outbox: vec![row],

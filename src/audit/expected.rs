@@ -3,23 +3,19 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::domain::{Arrival, Change, Lane, LogTime, Position, RequestId};
-use crate::log::{LanePartition, PartitionCounts};
-use crate::store::{CommitBatch, DeadLetter, RequestRow, RequestStatus, lane_partitions};
+use super::rows::{Key, arrival, key_of, table_of};
+use crate::domain::{Arrival, LanePartition, LogTime, Position, RequestId, Row};
+use crate::log::PartitionCounts;
+use crate::store::{
+    CommitBatch, DeadLetter, RequestCompletion, RequestKey, RequestRow, RequestState, StateTable, lane_partitions,
+};
 
 /// What kind of row something is said of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    Section,
-    Seat,
-    Reservation,
-    Payment,
-    Wallet,
-    WalletEntry,
-    Queue,
-    Token,
+    State(StateTable),
     Request,
     DeadLetter,
 }
@@ -28,54 +24,33 @@ impl Kind {
     /// The table's name.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Section => "section",
-            Kind::Seat => "seat",
-            Kind::Reservation => "reservation",
-            Kind::Payment => "payment",
-            Kind::Wallet => "wallet",
-            Kind::WalletEntry => "wallet_entry",
-            Kind::Queue => "queue",
-            Kind::Token => "queue_token",
+            Kind::State(table) => table.as_str(),
             Kind::Request => "request",
             Kind::DeadLetter => "dead_letter",
-        }
-    }
-
-    fn of(change: &Change) -> Kind {
-        match change {
-            Change::Section(_) => Kind::Section,
-            Change::Seat(_) => Kind::Seat,
-            Change::Reservation(_) => Kind::Reservation,
-            Change::Payment(_) => Kind::Payment,
-            Change::Wallet(_) => Kind::Wallet,
-            Change::WalletEntry(_) => Kind::WalletEntry,
-            Change::Queue(_) => Kind::Queue,
-            Change::Token(_) => Kind::Token,
         }
     }
 }
 
 /// One row as the log has it, in 32 bytes: there are two of them for a command.
-struct Row {
+struct Compared {
     /// Of a request the XOR of two: of what never changes, and of its status and outcome.
     digest: u64,
-    /// With lane, partition and time: the command that last changed the row.
+    /// With partition and time: the command that last changed the row.
     offset: u64,
     time: LogTime,
-    partition: u32,
-    lane: Lane,
+    partition: LanePartition,
     kind: Kind,
     pending: bool,
 }
 
-impl Row {
-    fn new(kind: Kind, digest: u64, at: Arrival) -> Row {
-        let Position { lane, partition, offset } = at.position;
-        Row { digest, offset, time: at.time, partition, lane, kind, pending: false }
+impl Compared {
+    fn new(kind: Kind, digest: u64, at: Arrival) -> Compared {
+        let Position { partition, offset } = at.position;
+        Compared { digest, offset, time: at.time, partition, kind, pending: false }
     }
 
     fn position(&self) -> Position {
-        Position { lane: self.lane, partition: self.partition, offset: self.offset }
+        self.partition.at(self.offset)
     }
 }
 
@@ -97,7 +72,7 @@ impl Hasher for Hashed {
     }
 }
 
-type Rows = HashMap<u128, Row, BuildHasherDefault<Hashed>>;
+type Rows = HashMap<u128, Compared, BuildHasherDefault<Hashed>>;
 
 /// All rows the replays so far gave, by the hash of their key. Matched rows are taken out; what is left is missing.
 #[derive(Default)]
@@ -126,30 +101,30 @@ impl Expected {
     pub fn take(&mut self, batch: CommitBatch) {
         let rows = self.rows.entry(batch.partition).or_default();
         let mut hash = 0;
-        for change in &batch.changes {
-            let digest = change.digest();
-            let row = Row::new(Kind::of(change), digest, arrival(change));
-            let before = rows.insert(key_of(change), row).map_or(0, |row| row.digest);
+        for row in batch.changes.into_rows() {
+            let digest = row.digest();
+            let compared = Compared::new(Kind::State(table_of(&row)), digest, arrival(&row));
+            let before = rows.insert(key_of(&row), compared).map_or(0, |before| before.digest);
             hash ^= before ^ digest;
         }
         *self.hashes.entry(batch.partition).or_default() ^= hash;
         for request in &batch.requests {
             let at = Arrival { position: request.position, time: request.at };
-            let mut row = Row::new(Kind::Request, whole_digest(request), at);
-            row.pending = request.status == RequestStatus::Pending;
-            rows.insert(request_key(request.request_id, batch.partition), row);
+            let mut row = Compared::new(Kind::Request, whole_digest(request), at);
+            row.pending = request.state == RequestState::Pending;
+            rows.insert(request_key(request.key, batch.partition), row);
         }
-        for completion in &batch.completions {
-            let row = rows.get_mut(&request_key(completion.request_id, batch.partition));
+        for RequestCompletion { request_id, decided } in batch.completions {
+            let row = rows.get_mut(&request_key(asked(request_id), batch.partition));
             if let Some(row) = row.filter(|row| row.pending) {
                 row.pending = false;
-                row.digest ^= outcome_digest(RequestStatus::Pending, None);
-                row.digest ^= outcome_digest(completion.status, Some(&completion.outcome));
+                row.digest ^= outcome_digest(&RequestState::Pending);
+                row.digest ^= outcome_digest(&RequestState::Decided(decided));
             }
         }
         for letter in &batch.dead_letters {
             let at = Arrival { position: letter.position, time: letter.at };
-            rows.insert(letter_key(letter.position), Row::new(Kind::DeadLetter, letter_digest(letter), at));
+            rows.insert(letter_key(letter.position), Compared::new(Kind::DeadLetter, letter_digest(letter), at));
         }
     }
 
@@ -158,13 +133,12 @@ impl Expected {
         self.hashes.get(&partition).copied().unwrap_or(0)
     }
 
-    pub fn state(&mut self, change: &Change) -> Match {
-        self.compare(arrival(change).position, key_of(change), change.digest())
+    pub fn state(&mut self, row: &Row) -> Match {
+        self.compare(arrival(row).position, key_of(row), row.digest())
     }
 
     pub fn request(&mut self, row: &RequestRow) -> Match {
-        let Position { lane, partition, .. } = row.position;
-        let key = request_key(row.request_id, LanePartition { lane, partition });
+        let key = request_key(row.key, row.position.partition);
         self.compare(row.position, key, whole_digest(row))
     }
 
@@ -173,8 +147,7 @@ impl Expected {
     }
 
     fn compare(&mut self, at: Position, key: u128, digest: u64) -> Match {
-        let here = LanePartition { lane: at.lane, partition: at.partition };
-        let row = self.rows.get_mut(&here).and_then(|rows| rows.remove(&key));
+        let row = self.rows.get_mut(&at.partition).and_then(|rows| rows.remove(&key));
         // The store may be wrong about that as well.
         match row.or_else(|| self.rows.values_mut().find_map(|rows| rows.remove(&key))) {
             None => Match::Unknown,
@@ -189,90 +162,36 @@ impl Expected {
     }
 }
 
-/// The command that last changed the row.
-pub fn arrival(change: &Change) -> Arrival {
-    match change {
-        Change::Section(row) => row.changed,
-        Change::Seat(row) => row.changed,
-        Change::Reservation(row) => row.changed,
-        Change::Payment(row) => row.changed,
-        Change::Wallet(row) => row.changed,
-        Change::WalletEntry(row) => row.at,
-        Change::Queue(row) => row.changed,
-        Change::Token(row) => row.changed,
-    }
+/// Only requests of clients wait for a completion.
+fn asked(id: RequestId) -> RequestKey {
+    RequestKey { id, internal: false }
 }
 
-/// Puts a row's key into bytes; the first one keeps the tables apart.
-struct Key(Vec<u8>);
-
-impl Key {
-    fn of(kind: Kind) -> Key {
-        Key(vec![kind as u8])
-    }
-
-    fn bytes(mut self, bytes: &[u8]) -> Key {
-        self.0.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn number(mut self, number: u64) -> Key {
-        self.0.extend_from_slice(&number.to_le_bytes());
-        self
-    }
-
-    fn place(self, lane: Lane, partition: u32) -> Key {
-        self.number(u64::from(lane as u8)).number(partition.into())
-    }
-
-    fn hash(self) -> u128 {
-        xxh3_128(&self.0)
-    }
-}
-
-fn key_of(change: &Change) -> u128 {
-    let key = Key::of(Kind::of(change));
-    match change {
-        Change::Section(row) => key.bytes(row.schedule_id.0.as_bytes()).bytes(row.name.as_str().as_bytes()),
-        Change::Seat(row) => {
-            key.bytes(row.schedule_id.0.as_bytes()).bytes(row.section.as_str().as_bytes()).number(row.number.into())
-        }
-        Change::Reservation(row) => key.bytes(row.id.0.as_bytes()),
-        Change::Payment(row) => key.bytes(row.id.0.as_bytes()),
-        Change::Wallet(row) => key.bytes(row.user_id.as_str().as_bytes()),
-        Change::WalletEntry(row) => key.bytes(row.user_id.as_str().as_bytes()).number(row.number),
-        Change::Queue(row) => key.bytes(row.schedule_id.0.as_bytes()),
-        Change::Token(row) => key.bytes(row.schedule_id.0.as_bytes()).number(row.sequence),
-    }
-    .hash()
-}
-
-fn request_key(id: RequestId, of: LanePartition) -> u128 {
-    Key::of(Kind::Request).bytes(id.0.as_bytes()).place(of.lane, of.partition).hash()
+fn request_key(key: RequestKey, of: LanePartition) -> u128 {
+    Key::of("request").bytes(key.id.0.as_bytes()).number(key.internal.into()).place(of).hash()
 }
 
 fn letter_key(at: Position) -> u128 {
-    Key::of(Kind::DeadLetter).place(at.lane, at.partition).number(at.offset).hash()
+    Key::of("dead_letter").place(at.partition).number(at.offset).hash()
 }
 
 fn whole_digest(row: &RequestRow) -> u64 {
-    request_digest(row) ^ outcome_digest(row.status, row.outcome.as_deref())
+    request_digest(row) ^ outcome_digest(&row.state)
 }
 
 fn request_digest(row: &RequestRow) -> u64 {
-    let user = row.user_id.as_ref().map_or("", |user| user.as_str());
-    let key = Key(Vec::with_capacity(128)).bytes(row.command.as_bytes()).bytes(user.as_bytes());
-    let key = key.number(row.position.offset).number(row.fingerprint).number(row.at.0 as u64);
-    xxh3_64(&key.0)
+    let [user, by] = [&row.user_id, &row.by].map(|user| user.as_ref().map_or("", |user| user.as_str()));
+    let key = Key::of(row.command.as_str()).bytes(user.as_bytes()).bytes(by.as_bytes());
+    let key = key.number(row.position.offset).number(row.fingerprint.0).number(row.at.0 as u64);
+    key.digest()
 }
 
-fn outcome_digest(status: RequestStatus, outcome: Option<&str>) -> u64 {
-    let key = Key(Vec::with_capacity(512)).bytes(status.as_str().as_bytes());
-    xxh3_64(&key.bytes(outcome.unwrap_or_default().as_bytes()).0)
+fn outcome_digest(state: &RequestState) -> u64 {
+    let outcome = state.outcome().unwrap_or_default();
+    Key::of(state.status().as_str()).bytes(outcome.as_bytes()).digest()
 }
 
 fn letter_digest(letter: &DeadLetter) -> u64 {
-    let key = Key(Vec::new()).bytes(letter.reason.as_bytes()).bytes(letter.key.as_deref().unwrap_or_default());
-    xxh3_64(&key.bytes(letter.value.as_deref().unwrap_or_default()).number(letter.at.0 as u64).0)
+    let key = Key::of(&letter.reason).bytes(letter.key.as_deref().unwrap_or_default());
+    key.bytes(letter.value.as_deref().unwrap_or_default()).number(letter.at.0 as u64).digest()
 }

@@ -6,6 +6,7 @@
 
 mod conservation;
 mod expected;
+mod rows;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,11 +15,13 @@ use std::time::Duration;
 use futures_util::future::join;
 use tokio::time::{Instant, sleep};
 
-use crate::domain::{LogTime, Position};
-use crate::log::{LanePartition, Log, PartitionReader, ReadError, Record, Timestamp, Topic};
+use crate::domain::{Command, LanePartition, LogTime, Position};
+use crate::log::{Log, PartitionReader, ReadError, Record, Timestamp, Topic};
 use crate::processor::Replay;
-use crate::store::reads::Page;
-use crate::store::{Progress, StateTable, Store, StoreError, lane_partitions};
+use crate::store::{
+    AggregateLoads, AuditReads, DeadLetters, Ownership, Page, Progress, RequestKey, StateTable, StoreError,
+    lane_partitions,
+};
 use crate::wire;
 
 use conservation::Conservation;
@@ -104,13 +107,17 @@ pub enum AuditError {
     Moved,
 }
 
+/// What the audit reads of a store.
+pub trait AuditedStore: Ownership + AggregateLoads + DeadLetters + AuditReads {}
+impl<S: Ownership + AggregateLoads + DeadLetters + AuditReads + ?Sized> AuditedStore for S {}
+
 /// Audits the whole store. `older_than`: requests and dead letters before this log time may have been forgotten.
 ///
 /// # Errors
 /// When the log or the store cannot be read to the end; never for what was found there.
 pub async fn run(
     log: &dyn Log,
-    store: &dyn Store,
+    store: &(impl AuditedStore + ?Sized),
     older_than: LogTime,
     watch: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Report, AuditError> {
@@ -138,15 +145,15 @@ async fn read(reader: &mut dyn PartitionReader) -> Result<Vec<Record>, ReadError
     }
 }
 
-struct Audit<'a> {
+struct Audit<'a, S: ?Sized> {
     log: &'a dyn Log,
-    store: &'a dyn Store,
+    store: &'a S,
     watch: &'a mut (dyn FnMut(Step) + Send),
     expected: Expected,
     report: Report,
 }
 
-impl Audit<'_> {
+impl<S: AuditedStore + ?Sized> Audit<'_, S> {
     /// Of all partitions that were ever acquired. Epochs do not matter: acquiring alone decides nothing.
     async fn progress(&self) -> Result<Vec<(LanePartition, Progress)>, AuditError> {
         let mut all = Vec::new();
@@ -212,12 +219,12 @@ impl Audit<'_> {
     async fn stamp(&self, partition: LanePartition, records: &mut [Record]) -> Result<bool, AuditError> {
         let unstamped = |record: &&Record| matches!(record.timestamp, Timestamp::Create(_));
         let command = |record: &Record| wire::command::decode(record.value.as_ref()?).ok();
-        let ids: Vec<_> =
-            records.iter().filter(unstamped).filter_map(command).map(|command| command.request_id).collect();
+        let request = |command: Command| RequestKey { id: command.request_id, internal: command.body.is_internal() };
+        let keys: Vec<_> = records.iter().filter(unstamped).filter_map(command).map(request).collect();
         if !records.iter().any(|record| unstamped(&record)) {
             return Ok(true);
         }
-        let rows = self.store.load_requests(partition, &ids).await?;
+        let rows = self.store.load_requests(partition, &keys).await?;
         let used: HashMap<u64, LogTime> = rows.into_iter().map(|row| (row.position.offset, row.at)).collect();
         for record in records.iter_mut().filter(|record| unstamped(&&**record)) {
             let time = match used.get(&record.offset) {
@@ -270,7 +277,7 @@ impl Audit<'_> {
                     for row in &rows {
                         conservation.row(row);
                         let found = self.expected.state(row);
-                        self.judge(found, expected::arrival(row).position, || format!("{row:?}"));
+                        self.judge(found, rows::arrival(row).position, || format!("{row:?}"));
                     }
                     self.compared(rows.len());
                 };

@@ -1,4 +1,4 @@
-//! The front door: `http.*` and `auth.*`.
+//! The API server: `http.*` and `auth.*`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::layers::{ConfigError, Layers};
 use super::read::Secret;
 
-/// Shorter secrets can be guessed; RFC 7518 asks for the hash's size.
+/// Shorter secrets can be guessed; RFC 7518 requires the size of the hash.
 const SECRET_BYTES_MIN: usize = 32;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Http {
     }
 }
 
-/// Where the key that checks bearer tokens comes from.
+/// Source of the key that verifies bearer tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     Hs256(Secret),

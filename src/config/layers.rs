@@ -1,17 +1,17 @@
-//! Values by dotted key, each with the place it comes from: defaults, then a file, then the environment.
+//! Values by dotted key, each with its source: defaults, then a file, then the environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use toml::{Table, Value};
 
-/// Environment variables with this prefix are configuration; `TURNSTILE_…` with one underscore is not.
+/// Prefix of environment variables that are configuration; `TURNSTILE_…` with one underscore is not.
 pub const ENV_PREFIX: &str = "TURNSTILE__";
 
-/// The one section whose keys are not known beforehand: they are handed to the Kafka client.
+/// The one section with arbitrary keys: they are passed to the Kafka client.
 pub const OPEN_SECTION: &str = "log.kafka.";
 
-/// Where a value was said.
+/// Source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     Default,
@@ -29,19 +29,19 @@ impl fmt::Display for Source {
     }
 }
 
-/// One line for the operator: who said what wrong.
+/// One line for the operator: source, key and reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("configuration: {0}")]
 pub struct ConfigError(pub String);
 
-/// All values, defaults overridden.
+/// The merged values.
 #[derive(Debug, Clone)]
 pub struct Layers {
     pub(super) values: BTreeMap<String, (Value, Source)>,
 }
 
 impl Layers {
-    /// The defaults say which keys there are and of what type.
+    /// The defaults define the keys and their types.
     pub fn defaults(text: &str) -> Result<Self, ConfigError> {
         let mut values = BTreeMap::new();
         for (key, value) in flatten(text, &Source::Default)? {
@@ -50,7 +50,7 @@ impl Layers {
         Ok(Self { values })
     }
 
-    /// Overrides with a file's content; `path` is only named in errors.
+    /// Overrides with a file's content; `path` is for errors only.
     pub fn add_file(&mut self, path: &str, text: &str) -> Result<(), ConfigError> {
         let source = Source::File(path.to_owned());
         for (key, value) in flatten(text, &source)? {
@@ -60,7 +60,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Overrides with environment variables; those without the prefix are not ours.
+    /// Overrides with environment variables; ignores those without the prefix.
     pub fn add_env(&mut self, variables: impl Iterator<Item = (String, String)>) -> Result<(), ConfigError> {
         let mut ours: Vec<_> = variables.filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
         ours.sort();
@@ -89,7 +89,7 @@ impl Layers {
     }
 }
 
-/// `TURNSTILE__LOG__TOPIC_PREFIX` → `log.topic_prefix`; below `log.kafka` an underscore is a dot of the client's name.
+/// `TURNSTILE__LOG__TOPIC_PREFIX` → `log.topic_prefix`; below `log.kafka` an underscore stands for a dot.
 fn env_key(name: &str) -> String {
     let key = name[ENV_PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
     match key.strip_prefix(OPEN_SECTION) {
@@ -117,7 +117,7 @@ fn parse_as(example: &Value, text: &str) -> Option<Value> {
     })
 }
 
-/// The Kafka client takes every setting as text.
+/// Kafka client settings are text.
 fn as_text(value: Value) -> Value {
     match value {
         Value::String(_) => value,

@@ -35,7 +35,7 @@ pub struct LogConfig {
     /// `None`: the broker's default.
     pub replication_factor: Option<i32>,
     pub delivery_timeout: Duration,
-    /// Further settings of the Kafka client, by its names.
+    /// Further Kafka client settings, by their own names.
     pub kafka: BTreeMap<String, Secret>,
 }
 
@@ -80,7 +80,7 @@ fn partitions(layers: &Layers, kafka: bool) -> Result<PartitionCounts, ConfigErr
     })
 }
 
-/// Kafka's rule for names, short enough that a suffix still fits.
+/// Kafka's rule for names, with space left for a suffix.
 fn kafka_name(layers: &Layers, key: &str) -> Result<String, ConfigError> {
     let name = layers.text(key)?;
     let fits = (1..=200).contains(&name.len())

@@ -1,6 +1,6 @@
 //! Configuration: `config/default.toml` inside the binary, then a file, then the environment.
 //!
-//! Everything is checked here, before a port is bound: what the rest of the program gets is right by construction.
+//! Everything is checked here, before a port is bound: the rest of the program gets a valid configuration.
 
 mod http;
 mod layers;
@@ -20,7 +20,7 @@ pub use worker::{Retention, WorkerConfig};
 
 use crate::telemetry::logging::{LogFormat, Logging};
 
-/// The commented defaults; every key there is lies in it.
+/// The commented defaults; they contain every key.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The effective configuration, checked.
@@ -38,16 +38,16 @@ pub struct Config {
     pub demo_on_first_start: bool,
 }
 
-/// What a command asks of the configuration beyond each key's own rules.
+/// What a subcommand requires beyond each key's own rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// Opens the front door.
+    /// Serves the API.
     pub http: bool,
-    /// Is one of several processes, so the log and the store must be shared ones.
+    /// Is one of several processes, so log and store must be shared.
     pub shared: bool,
 }
 
-/// Defaults, file and environment, not yet checked: [`Config::read`] does that, `show` prints it.
+/// Defaults, file and environment, unchecked: [`Config::read`] checks them, `show` prints them.
 pub fn layers(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Layers, ConfigError> {
     let mut layers = Layers::defaults(DEFAULTS)?;
     if let Some(path) = file {
@@ -90,7 +90,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks what the command at hand needs.
+    /// Checks what the subcommand requires.
     pub fn check(&self, layers: &Layers, needs: Needs) -> Result<(), ConfigError> {
         if needs.http && self.auth.mode == AuthMode::Dev && !self.http.listen.ip().is_loopback() {
             let why = format_args!(

@@ -1,4 +1,4 @@
-//! Typed reads of layered values. Every refusal names the source and the key.
+//! Typed reads of layered values. Every refusal names source and key.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -19,7 +19,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself, for the one place that needs it.
+    /// The secret itself.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Layers {
-    /// A refusal of a key's value, naming who said it.
+    /// Refuses a key's value, naming its source.
     pub fn refuse(&self, key: &str, why: impl Display) -> ConfigError {
         ConfigError(format!("{}: {key} {why}", self.source(key)))
     }
@@ -45,7 +45,7 @@ impl Layers {
         self.values.get(key).map(|(value, _)| value).ok_or_else(|| ConfigError(format!("{key} has no default")))
     }
 
-    /// Text; surrounding blanks do not count.
+    /// Text, trimmed.
     pub fn text(&self, key: &str) -> Result<&str, ConfigError> {
         self.value(key)?.as_str().map(str::trim).ok_or_else(|| self.refuse(key, "must be text"))
     }
@@ -73,7 +73,7 @@ impl Layers {
         Err(self.refuse(key, format_args!("is {number}, must be {low} to {high}")))
     }
 
-    /// The same, in the type the caller counts with; the bounds lie within it.
+    /// The same in the caller's type, which must contain the bounds.
     pub fn count<T: TryFrom<i64>>(&self, key: &str, bounds: RangeInclusive<i64>) -> Result<T, ConfigError> {
         let number = self.number(key, bounds)?;
         T::try_from(number).map_err(|_| self.refuse(key, format_args!("is {number}, which does not fit")))
@@ -87,7 +87,7 @@ impl Layers {
         Ok(Duration::from_secs(self.count(key, bounds)?))
     }
 
-    /// Text that is parsed; `what` finishes the sentence "must be …".
+    /// Text, parsed; `what` completes the sentence "must be …".
     pub fn parsed<T: FromStr>(&self, key: &str, what: &str) -> Result<T, ConfigError> {
         let text = self.text(key)?;
         text.parse().map_err(|_| self.refuse(key, format_args!("is {text:?}, must be {what}")))
@@ -102,7 +102,7 @@ impl Layers {
         })
     }
 
-    /// The settings for the Kafka client, by its names; passwords are among them.
+    /// Kafka client settings, by their own names; may hold passwords.
     pub fn kafka_settings(&self) -> BTreeMap<String, Secret> {
         self.values
             .iter()

@@ -8,12 +8,12 @@ use super::layers::{Layers, OPEN_SECTION, Source};
 
 const HIDDEN: &str = "***";
 
-/// TOML that could be given to `--config`, but for the secrets; each overridden value says who set it.
+/// TOML that `--config` would accept, except for the secrets; each overridden value names its source.
 pub fn show(layers: &Layers) -> String {
     let mut text = String::new();
     let mut section = "";
     let mut keys: Vec<_> = layers.values.keys().collect();
-    // Keys without a section must come first in TOML.
+    // TOML requires keys without a section first.
     keys.sort_by_key(|key| (key.contains('.'), section_of(key), key.as_str()));
     for key in keys {
         let (value, source) = &layers.values[key];
@@ -32,7 +32,7 @@ pub fn show(layers: &Layers) -> String {
     text
 }
 
-/// The client's settings have dots of their own; their section is `log.kafka`.
+/// Kafka client settings contain dots; their section is `log.kafka`.
 fn section_of(key: &str) -> &str {
     match key.starts_with(OPEN_SECTION) {
         true => OPEN_SECTION.trim_end_matches('.'),

@@ -1,4 +1,4 @@
-//! The owners of partitions and what runs beside them: `worker.*`, `outbox.*`, `retention.*`.
+//! Partition owners, relay and retention: `worker.*`, `outbox.*`, `retention.*`.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::layers::{ConfigError, Layers};
 pub struct WorkerConfig {
     /// `None`: host name and process id.
     pub name: Option<String>,
-    /// Name in the group that stays over restarts.
+    /// Static name in the group, kept across restarts.
     pub instance_id: Option<String>,
     pub batch_max_records: usize,
     pub batch_max_bytes: usize,
     pub session_timeout: Duration,
     pub drain_deadline: Duration,
     pub cache_rows_max: usize,
-    /// Whether the worker publishes the outbox, or something outside does.
+    /// True: the worker publishes the outbox; false: an external process does.
     pub relay: bool,
     pub relay_in_flight_max: usize,
 }
@@ -24,7 +24,7 @@ impl WorkerConfig {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
         let session_timeout = layers.millis("worker.session_timeout_ms", 1_000..=300_000)?;
         let drain_deadline = layers.millis("worker.drain_deadline_ms", 50..=150_000)?;
-        // A worker that drains longer than that may be taken for dead while it still works.
+        // A worker that drains longer may be declared dead while it still works.
         if drain_deadline * 2 >= session_timeout {
             let why = format_args!(
                 "is {} ms, must be below half of worker.session_timeout_ms ({} ms)",
@@ -47,7 +47,7 @@ impl WorkerConfig {
     }
 }
 
-/// How long decided requests and dead letters are kept, and how they are deleted.
+/// Age and batch size for deleting decided requests and dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     pub age: Duration,

@@ -1,11 +1,12 @@
-//! Names of things: identifiers, positions, log time. Each newtype is checked once, where it is made.
+//! Identifiers, and the keys that decide a command's partition.
 
 use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
 
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
+
+use super::names::{BlockName, SectionName, UserId};
+use super::position::{Arrival, Lane};
 
 macro_rules! uuid_id {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -50,8 +51,9 @@ impl DerivedId {
     /// A UUIDv7 whose time is the cause's log time and whose other bits follow from (lane, partition, offset, index).
     pub fn of(cause: &Arrival, index: u32) -> Self {
         let mut seed = [0u8; 17];
-        seed[0] = cause.position.lane as u8;
-        seed[1..5].copy_from_slice(&cause.position.partition.to_be_bytes());
+        let partition = cause.position.partition;
+        seed[0] = partition.lane as u8;
+        seed[1..5].copy_from_slice(&partition.partition.to_be_bytes());
         seed[5..13].copy_from_slice(&cause.position.offset.to_be_bytes());
         seed[13..17].copy_from_slice(&index.to_be_bytes());
         let digest = xxh3_128(&seed).to_be_bytes();
@@ -62,143 +64,54 @@ impl DerivedId {
     }
 }
 
-/// Why a text is not an identifier.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidId(pub &'static str);
-
-fn is_name(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+/// One block of a date.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockKey {
+    pub schedule_id: ScheduleId,
+    pub block: BlockName,
 }
 
-macro_rules! name_id {
-    ($($(#[$doc:meta])* $name:ident, $max:literal, $error:literal;)+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                if is_name(text, $max) { Ok($name(text.into())) } else { Err(InvalidId($error)) }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    )+};
-}
-
-name_id! {
-    /// A user: 1–64 of `A-Za-z0-9._-`.
-    UserId, 64, "a user id is 1 to 64 of A-Z a-z 0-9 . _ -";
-    /// A section of a hall: 1–32 of `A-Za-z0-9._-`.
-    SectionName, 32, "a section name is 1 to 32 of A-Z a-z 0-9 . _ -";
-}
-
-/// One of the three command topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Lane {
-    Seats = 0,
-    Wallets = 1,
-    Queues = 2,
-}
-
-impl Lane {
-    pub const ALL: [Lane; 3] = [Lane::Seats, Lane::Wallets, Lane::Queues];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Lane::Seats => "seats",
-            Lane::Wallets => "wallets",
-            Lane::Queues => "queues",
-        }
-    }
-}
-
-impl fmt::Display for Lane {
+impl fmt::Display for BlockKey {
+    /// `{schedule_id}/{block}`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        write!(f, "{}/{}", self.schedule_id, self.block)
     }
 }
 
-impl FromStr for Lane {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        Lane::ALL.into_iter().find(|lane| lane.as_str() == text).ok_or(InvalidId("a lane is seats, wallets or queues"))
-    }
+/// One seat of a block.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeatId {
+    pub section: SectionName,
+    /// From 1.
+    pub number: u32,
 }
 
-/// Where the log has a command. Within a partition the order of positions is the order of arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position {
-    pub lane: Lane,
-    pub partition: u32,
-    pub offset: u64,
-}
-
-impl fmt::Display for Position {
-    /// `{lane}.{partition}.{offset}`, as in `Location: …?position=seats.3.1234`.
+impl fmt::Display for SeatId {
+    /// `{section}-{number}`, as people name a seat.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.lane, self.partition, self.offset)
+        write!(f, "{}-{}", self.section, self.number)
     }
 }
 
-impl FromStr for Position {
-    type Err = InvalidId;
+impl std::str::FromStr for SeatId {
+    type Err = super::InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        const ERROR: InvalidId = InvalidId("a position is {lane}.{partition}.{offset}");
-        let mut parts = text.split('.');
-        let (Some(lane), Some(partition), Some(offset), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(ERROR);
-        };
-        let offset: u64 = offset.parse().map_err(|_| ERROR)?;
-        if offset > i64::MAX as u64 {
-            return Err(ERROR);
-        }
-        Ok(Position { lane: lane.parse()?, partition: partition.parse().map_err(|_| ERROR)?, offset })
+    /// Split at the last `-`: a section's name may hold others.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const ERROR: super::InvalidText = super::InvalidText("a seat is {section}-{number}, e.g. A-12");
+        let (section, number) = text.rsplit_once('-').ok_or(ERROR)?;
+        // One spelling for a seat: neither A-012 nor A-+12.
+        let plain = number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+        let number = if plain { number.parse().map_err(|_| ERROR)? } else { return Err(ERROR) };
+        Ok(SeatId { section: section.parse()?, number })
     }
-}
-
-/// Milliseconds since 1970-01-01 UTC, as the log says them; never runs back within a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct LogTime(pub i64);
-
-impl LogTime {
-    /// This time plus a duration in milliseconds; stays at the end of time instead of overflowing.
-    pub fn plus_ms(self, ms: i64) -> LogTime {
-        LogTime(self.0.saturating_add(ms))
-    }
-}
-
-/// Position and log time of one command: all the rules know of "when" and "who was first".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
-    pub position: Position,
-    pub time: LogTime,
 }
 
 /// The text that decides a command's partition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RoutingKey {
-    /// `{schedule_id}/{section}`
-    Section(ScheduleId, SectionName),
+    /// `{schedule_id}/{block}`
+    Block(BlockKey),
     /// `{user_id}`
     Wallet(UserId),
     /// `{schedule_id}`
@@ -208,9 +121,18 @@ pub enum RoutingKey {
 impl RoutingKey {
     pub fn lane(&self) -> Lane {
         match self {
-            RoutingKey::Section(..) => Lane::Seats,
+            RoutingKey::Block(_) => Lane::Seats,
             RoutingKey::Wallet(_) => Lane::Wallets,
             RoutingKey::Queue(_) => Lane::Queues,
+        }
+    }
+
+    /// The date it is about, if it is about one.
+    pub fn schedule_id(&self) -> Option<ScheduleId> {
+        match self {
+            RoutingKey::Block(key) => Some(key.schedule_id),
+            RoutingKey::Wallet(_) => None,
+            RoutingKey::Queue(schedule_id) => Some(*schedule_id),
         }
     }
 }
@@ -218,7 +140,7 @@ impl RoutingKey {
 impl fmt::Display for RoutingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RoutingKey::Section(schedule, section) => write!(f, "{schedule}/{section}"),
+            RoutingKey::Block(key) => write!(f, "{key}"),
             RoutingKey::Wallet(user) => write!(f, "{user}"),
             RoutingKey::Queue(schedule) => write!(f, "{schedule}"),
         }
@@ -228,31 +150,22 @@ impl fmt::Display for RoutingKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{LogTime, Position};
 
     #[test]
-    fn a_position_reads_back_what_it_prints() {
-        let position = Position { lane: Lane::Seats, partition: 3, offset: 1234 };
-        assert_eq!(position.to_string(), "seats.3.1234");
-        assert_eq!("seats.3.1234".parse(), Ok(position));
-        for bad in ["", "seats", "seats.3", "seats.3.1.2", "rows.3.1", "seats.-1.1", "seats.1.18446744073709551615"] {
-            assert!(bad.parse::<Position>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn user_ids_are_short_and_plain() {
-        for good in ["a", "alice", "A.b_c-9", &"x".repeat(64)] {
-            assert!(good.parse::<UserId>().is_ok(), "{good}");
-        }
-        for bad in ["", "al ice", "ä", "a/b", &"x".repeat(65)] {
-            assert!(bad.parse::<UserId>().is_err(), "{bad}");
+    fn a_seat_is_split_at_its_last_hyphen() {
+        let seat: SeatId = "Upper-Left-12".parse().unwrap();
+        assert_eq!((seat.section.as_str(), seat.number), ("Upper-Left", 12));
+        assert_eq!(seat.to_string(), "Upper-Left-12");
+        for bad in ["", "A", "A-", "-1", "A-0", "A-012", "A-+1", "A-1x", "A-4294967296"] {
+            assert!(bad.parse::<SeatId>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn derived_ids_are_version_7_and_differ_by_every_part_of_their_cause() {
         let at = |lane, partition, offset| Arrival {
-            position: Position { lane, partition, offset },
+            position: Position::new(lane, partition, offset),
             time: LogTime(1_700_000_000_000),
         };
         let ids = [

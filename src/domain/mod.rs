@@ -2,17 +2,30 @@
 //!
 //! Every type here is plain data; how it looks on the log is `wire`'s business, how it looks in tables is `store`'s.
 
+pub mod aggregate;
+pub mod block;
 pub mod command;
 pub mod decision;
 pub mod digest;
 pub mod ids;
+pub mod money;
+pub mod names;
+pub mod position;
 pub mod queue;
-pub mod section;
+pub mod refusal;
+pub mod row;
+pub mod texts;
 pub mod wallet;
 
-pub use command::{Body, Command};
-pub use decision::{Change, Code, Completion, Decision, Refusal, Success, Verdict};
+pub use aggregate::Aggregate;
+pub use command::{Asking, Body, Command, CommandKind, Fingerprint};
+pub use decision::{Completion, Decision, Effects, Outcome, Reply, Verdict};
 pub use ids::{
-    Arrival, ConcertId, DerivedId, EntryId, Lane, LogTime, PaymentId, Position, RequestId, ReservationId, RoutingKey,
-    ScheduleId, SectionName, UserId,
+    BlockKey, ConcertId, DerivedId, EntryId, PaymentId, RequestId, ReservationId, RoutingKey, ScheduleId, SeatId,
 };
+pub use money::{Amount, Balance};
+pub use names::{BlockName, CategoryName, Reason, SectionName, UserId};
+pub use position::{Arrival, Lane, LanePartition, LogTime, Position};
+pub use refusal::{Code, More, Refusal};
+pub use row::{Changes, Row, RowKey};
+pub use texts::InvalidText;

@@ -1,7 +1,7 @@
-//! The workers' group of a log that lives in one process (memory, embedded): who owns which lane partition.
+//! The workers' group of a log inside one process (memory, embedded): assigns lane partitions to members.
 //!
-//! It moves as few partitions as it can and only those (cooperative): a partition on the move is taken from its owner
-//! first and given to the next one when it was released, or when the deadline for that has passed.
+//! Rebalances are cooperative and move as few partitions as possible: a partition is revoked from its owner first, and
+//! assigned to the next one after its release or the deadline.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,17 +15,17 @@ use super::news::News;
 use super::{GroupEvent, LanePartition, Membership, PartitionCounts, PartitionReader, ReadError, Topic};
 use crate::domain::Lane;
 
-/// Time an owner gets to let go of a partition before it is given away without it.
+/// Time an owner has to release a revoked partition before it is assigned to another member.
 pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
-/// Opens the readers of a member's partitions.
+/// Opens readers for a member's partitions.
 pub(crate) trait Source: Send + Sync + 'static {
     fn open(self: &Arc<Self>, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError>;
 }
 
 pub(crate) struct Group {
     state: Mutex<State>,
-    /// Marked changed whenever some member may have news.
+    /// Marked changed whenever a member may have an event.
     changed: watch::Sender<()>,
     drain: Duration,
 }
@@ -33,19 +33,19 @@ pub(crate) struct Group {
 #[derive(Default)]
 struct State {
     next_id: u64,
-    /// By order of joining.
+    /// In order of joining.
     members: BTreeMap<u64, Member>,
-    /// Partitions that belong to nobody now.
+    /// Partitions without an owner.
     free: BTreeSet<LanePartition>,
 }
 
 #[derive(Default)]
 struct Member {
     name: String,
-    /// False between the end of its session and its next call, which joins again.
+    /// False from the end of its session to its next call, which rejoins.
     present: bool,
     owned: BTreeSet<LanePartition>,
-    /// Taken away but not released yet, with the time until which we wait.
+    /// Revoked but not released yet, with the deadline.
     leaving: BTreeMap<LanePartition, Instant>,
     news: News,
 }
@@ -71,7 +71,7 @@ impl Group {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the group, shares out again, and wakes the members that wait.
+    /// Changes the group, rebalances, and wakes waiting members.
     fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state);
@@ -93,8 +93,8 @@ impl Group {
         GroupMember { group: Arc::clone(self), id, source }
     }
 
-    /// Ends the sessions of all members of that name, as if their heartbeats had stopped: others get their partitions
-    /// at once, and they learn of it when they ask next.
+    /// Ends the sessions of all members with this name, as if their heartbeats had stopped: others get their partitions
+    /// at once, and they learn of it at their next call.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn expire(&self, name: &str) {
         self.change(|state| {
@@ -123,7 +123,7 @@ impl Group {
                 }
                 match state.tell(id, now, self.drain) {
                     Some(event) => {
-                        // Telling a loss may have made this member join again, which concerns the others.
+                        // A loss may have made this member rejoin, which concerns the others.
                         drop(state);
                         self.changed.send_replace(());
                         return event;
@@ -132,7 +132,7 @@ impl Group {
                 }
             };
             match deadline {
-                // A sender lives as long as self, so `changed` cannot fail while we wait.
+                // The sender lives as long as self, so `changed` cannot fail here.
                 Some(deadline) => tokio::select! {
                     _ = changed.changed() => {}
                     () = sleep_until(deadline) => {}
@@ -144,7 +144,7 @@ impl Group {
 }
 
 impl State {
-    /// Gives up waiting for partitions that were not released in time.
+    /// Frees partitions whose release is overdue.
     fn take_overdue(&mut self, now: Instant) -> bool {
         let mut freed = BTreeSet::new();
         for member in self.members.values_mut() {
@@ -160,7 +160,7 @@ impl State {
         any
     }
 
-    /// Shares out: everybody keeps what they have up to their share, and what is free goes to who has least.
+    /// Members keep their partitions up to their share; free ones go to the member with the fewest.
     fn rebalance(&mut self, deadline: Instant) {
         let mut present: Vec<(usize, u64)> = Vec::new();
         let mut total = self.free.len();
@@ -173,7 +173,7 @@ impl State {
         if present.is_empty() {
             return;
         }
-        // The larger shares go to those who have most already, so that nothing moves without need.
+        // The larger shares go to the members with most partitions, so that nothing moves without need.
         present.sort_by_key(|(owned, id)| (std::cmp::Reverse(*owned), *id));
         let (share, rest) = (total / present.len(), total % present.len());
         for (rank, (_, id)) in present.iter().enumerate() {
@@ -189,7 +189,7 @@ impl State {
             }
         }
         while let Some(partition) = self.free.pop_first() {
-            // Least in all, then least of this lane, so that each lane is spread as well.
+            // Fewest in all, then fewest of this lane, so that each lane is spread as well.
             let poorest = self.members.values_mut().filter(|member| member.present).min_by_key(|member| {
                 (member.owned.len(), member.owned.iter().filter(|p| p.lane == partition.lane).count())
             });
@@ -199,7 +199,7 @@ impl State {
         }
     }
 
-    /// The next thing this member has not been told.
+    /// The next event of this member.
     fn tell(&mut self, id: u64, now: Instant, drain: Duration) -> Option<GroupEvent> {
         let Some(member) = self.members.get_mut(&id) else {
             return Some(GroupEvent::Closed("the member has left the group".to_owned()));
@@ -213,7 +213,7 @@ impl State {
         self.members.get_mut(&id).and_then(|member| member.news.tell(now))
     }
 
-    /// Takes a member out. Its partitions are free at once.
+    /// Removes a member; its partitions are free at once.
     fn remove(&mut self, id: u64) {
         if let Some(member) = self.members.remove(&id) {
             self.free.extend(member.owned);
@@ -222,7 +222,7 @@ impl State {
     }
 }
 
-/// One member; dropping it leaves the group.
+/// A member; dropping it leaves the group.
 pub(crate) struct GroupMember<S: Source> {
     group: Arc<Group>,
     id: u64,
@@ -258,7 +258,7 @@ impl<S: Source> Membership for GroupMember<S> {
         });
     }
 
-    /// Nobody looks at the lag of a log inside the process: its end offsets are at hand.
+    /// No dashboard reads the lag of a log inside the process: its end offsets are metrics.
     fn report(&self, _partition: LanePartition, _next_offset: u64) {}
 
     async fn leave(&self) {

@@ -1,7 +1,7 @@
 //! The log port: partitioned, append-only topics of opaque records.
 //!
-//! It moves bytes and knows no command. Implementations: `embedded` (SQLite file), `kafka`, and one in memory for tests.
-//! All of them pass `tests/conformance`.
+//! It moves bytes and knows no command. Implementations: `embedded` (SQLite file), `kafka`, and an in-memory one for
+//! tests. All of them pass `tests/conformance`.
 
 pub mod embedded;
 pub(crate) mod group;
@@ -19,11 +19,10 @@ use futures_util::future::BoxFuture;
 
 use crate::domain::Lane;
 
-/// Largest record value, in bytes, that anyone may append as a command.
-pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+pub use crate::domain::LanePartition;
 
-/// Largest record, in bytes of key, value and headers, that a log takes at all. More than a command may have, so that
-/// a dead letter can carry the record that was too large (Kafka's own default limit is 1 MiB) and its reason.
+/// Largest record a log accepts, in bytes of key, value and headers. Above the limit of a command, so that a dead
+/// letter can carry an oversized record and its reason (Kafka's default limit is 1 MiB).
 pub const APPEND_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The five topics. Their names on a real log are `{prefix}.{as_str}`.
@@ -69,7 +68,7 @@ impl FromStr for Topic {
     }
 }
 
-/// How many partitions each topic has.
+/// Number of partitions of each topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionCounts {
     pub seats: u32,
@@ -93,7 +92,7 @@ impl PartitionCounts {
 
 pub type Headers = Vec<(String, Vec<u8>)>;
 
-/// A record to append. Its partition is the caller's to say.
+/// A record to append; the caller names the partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
     pub key: Bytes,
@@ -101,12 +100,12 @@ pub struct NewRecord {
     pub headers: Headers,
 }
 
-/// Who says when a record was written.
+/// Time of a record, by its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timestamp {
-    /// The log stamped it, ms since 1970 UTC.
+    /// Set by the log at append, ms since 1970 UTC.
     LogAppend(i64),
-    /// The producer did: to be believed within bounds only.
+    /// Set by the producer: trusted within bounds only.
     Create(i64),
 }
 
@@ -130,7 +129,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The bytes it counts for against a batch's limit.
+    /// Bytes counted against a batch's limit.
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len)
             + self.value.as_ref().map_or(0, Bytes::len)
@@ -142,12 +141,12 @@ fn header_bytes(headers: &Headers) -> usize {
     headers.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
-/// The same measure as [`Record::size`].
+/// Same measure as [`Record::size`].
 pub(crate) fn record_size(record: &NewRecord) -> usize {
     record.key.len() + record.value.len() + header_bytes(&record.headers)
 }
 
-/// Why an append cannot be taken, whatever the log.
+/// The checks common to all logs; `None` if the append is acceptable.
 pub(crate) fn refusal(counts: &PartitionCounts, topic: Topic, partition: u32, size: usize) -> Option<AppendError> {
     if partition >= counts.of(topic) {
         return Some(AppendError::Refused(format!("{topic} has no partition {partition}")));
@@ -156,7 +155,7 @@ pub(crate) fn refusal(counts: &PartitionCounts, topic: Topic, partition: u32, si
         .then(|| AppendError::Refused(format!("{size} bytes is more than the limit of {APPEND_BYTES_MAX}")))
 }
 
-/// As many of the first records as fit a reader's limits; the first one always does.
+/// The longest prefix of `records` within a reader's limits; always at least one record.
 pub(crate) fn batch_within<'a>(
     records: impl IntoIterator<Item = &'a Record>,
     records_max: usize,
@@ -174,7 +173,7 @@ pub(crate) fn batch_within<'a>(
     batch
 }
 
-/// Where an appended record lies.
+/// Place of an appended record in its partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
     pub offset: u64,
@@ -182,40 +181,40 @@ pub struct Appended {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The log's own queue is full: nothing was appended, try again later (503 at the front door).
+    /// The log's queue is full: nothing was appended; retry later (the API server answers 503).
     #[error("the log's queue is full")]
     Backlog,
-    /// Nothing was appended and a repeat would not help.
+    /// Nothing was appended, and a retry would fail the same way.
     #[error("the record was refused: {0}")]
     Refused(String),
-    /// Not acknowledged; whether it was appended is unknown. Repeat it: the request id makes that harmless.
+    /// Not acknowledged; whether it was appended is unknown. Retry: the request id makes that harmless.
     #[error("the log did not acknowledge: {0}")]
     Unacknowledged(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// The log is away or busy; the reader goes on by itself when called again.
+    /// The log is unavailable or busy; the reader continues when called again.
     #[error("the log cannot be read now: {0}")]
     Unavailable(String),
-    /// The offset to start at is not on the log: before its first record or past its end.
+    /// The start offset lies before the log's first record or past its end.
     #[error("offset {offset} is not on the log: {reason}")]
     OutOfRange { offset: u64, reason: String },
 }
 
-/// Which log this is, so that a store is never run against another one.
+/// Identifies a log, so that a store is never run against another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogIdentity {
     /// Cluster id, or the embedded log's own id.
     pub log_id: String,
-    /// Topic ids where the log has them; changes when a topic is deleted and made again.
+    /// Topic ids, if the log has them; an id changes when its topic is deleted and recreated.
     pub topics: BTreeMap<Topic, String>,
 }
 
-/// Acknowledgement of one append. Dropping it does not take the append back.
+/// Acknowledgment of one append. Dropping it does not undo the append.
 pub type AppendFuture = BoxFuture<'static, Result<Appended, AppendError>>;
 
-/// One log. Cheap to share: implementations are used as `Arc<dyn Log>`.
+/// A log, shared as `Arc<dyn Log>`.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
     /// Fixed for the life of the log.
@@ -223,80 +222,66 @@ pub trait Log: Send + Sync + 'static {
 
     async fn identity(&self) -> Result<LogIdentity, ReadError>;
 
-    /// Appends a record. The place in the partition's order is taken when this is called, not when the future is
-    /// polled, so calls may be pipelined: of two appends by one caller to one partition the first lies before the
-    /// second. Resolves when the record is durable. If an append fails, later ones of the same caller may still
-    /// succeed.
+    /// Appends a record. The call fixes its place in the partition's order, not the first poll of the future, so calls
+    /// can be pipelined: of two appends by one caller to one partition, the first gets the lower offset. Resolves when
+    /// the record is durable. If an append fails, later ones of the same caller may still succeed.
     fn append(&self, topic: Topic, partition: u32, record: NewRecord) -> AppendFuture;
 
-    /// The offset the next record of this partition will get.
+    /// Offset of the next record appended to this partition.
     async fn end_offset(&self, topic: Topic, partition: u32) -> Result<u64, ReadError>;
 
-    /// The offset of the first record still on the log.
+    /// Offset of the first record still on the log.
     async fn first_offset(&self, topic: Topic, partition: u32) -> Result<u64, ReadError>;
 
-    /// Reads one partition from `start` on, outside of any group (outcome feed, audit, dead letters).
+    /// Reads one partition from `start`, outside of any group (outcome feed, audit, dead letters).
     async fn read(&self, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError>;
 
-    /// Joins the group of workers that share the command topics of all lanes.
+    /// Joins the workers' group, which shares the command topics of all lanes.
     async fn join(&self, member: &str) -> Result<Box<dyn Membership>, ReadError>;
 
-    /// Waits until what was appended is acknowledged or the deadline is reached.
+    /// Waits until every append is acknowledged or the deadline has passed.
     async fn flush(&self, deadline: Duration);
 }
 
-/// One partition of a lane: what a group hands out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LanePartition {
-    pub lane: Lane,
-    pub partition: u32,
-}
-
-impl fmt::Display for LanePartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.lane, self.partition)
-    }
-}
-
-/// What a member of the group is told. Lists are increments and may be empty.
+/// An event of a membership. Lists are increments and may be empty.
 #[derive(Debug)]
 pub enum GroupEvent {
-    /// These are yours now. Open each with [`Membership::open`] at the offset you name; until then nothing is read.
+    /// New partitions. Nothing is read from one until [`Membership::open`] names its start offset.
     Assigned(Vec<LanePartition>),
-    /// Let go of these: finish what is under way, then call [`Membership::release`] for each, by `deadline` from now.
-    /// After it another member may own them; what you still commit is then fenced by the store.
+    /// Partitions to give up: finish the work in progress, then call [`Membership::release`] for each, within
+    /// `deadline`. After that another member may own them, and the store fences late commits.
     Revoked { partitions: Vec<LanePartition>, deadline: Duration },
-    /// These are somebody else's already: commit nothing more.
+    /// Another member owns these already: commit nothing more.
     Lost(Vec<LanePartition>),
-    /// The membership ended for good and no event follows, e.g. a fatal error of the client.
+    /// The membership has ended for good, e.g. by a fatal error of the client. No event follows.
     Closed(String),
 }
 
-/// Membership of the workers' group. Polling and heartbeats are the implementation's business and never wait for the
+/// Membership in the workers' group. Polling and heartbeats run inside the implementation and never wait for the
 /// caller's work.
 #[async_trait]
 pub trait Membership: Send + Sync {
     /// The next event; cancel-safe. One caller at a time.
     async fn event(&self) -> GroupEvent;
 
-    /// Starts reading an assigned partition at the offset the owner names.
+    /// Starts reading an assigned partition at the offset named by the owner.
     async fn open(&self, partition: LanePartition, start: u64) -> Result<Box<dyn PartitionReader>, ReadError>;
 
-    /// Answers a revocation: this partition's work has stopped. Its reader must be dropped before.
+    /// Confirms a revocation: work on this partition has stopped. Drop its reader first.
     fn release(&self, partition: LanePartition);
 
-    /// For lag dashboards only: the owner has committed everything before `next_offset`. Never blocks, may be dropped.
+    /// For lag dashboards only: everything before `next_offset` is committed. Never blocks; a report may be dropped.
     fn report(&self, partition: LanePartition, next_offset: u64);
 
-    /// Leaves the group, so that the others take over without waiting for a session to time out.
+    /// Leaves the group, so that the others take over before the session times out.
     async fn leave(&self);
 }
 
 /// Reads one partition in order.
 #[async_trait]
 pub trait PartitionReader: Send {
-    /// Waits for at least one record, then returns what else has arrived, within the limits: at most `records_max`
-    /// and, but for the first, `bytes_max` ([`Record::size`]). Offsets ascend; they may have gaps. Cancel-safe: a call
-    /// that is dropped loses no record.
+    /// Waits for at least one record, then returns all that have arrived, within the limits: at most `records_max`
+    /// and, except for the first, `bytes_max` ([`Record::size`]). Offsets ascend; they may have gaps. Cancel-safe:
+    /// dropping a call loses no record.
     async fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
 }

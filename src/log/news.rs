@@ -1,5 +1,5 @@
-//! What a member of the group has not been told yet. Kept as sets, not as a queue, so that a member that never asks
-//! costs no more than one that does, and what is overtaken by the next change is never told.
+//! Events that a member of the group has not taken yet. Sets instead of a queue: a member that never asks costs no more
+//! than one that does, and a change undone by the next one is never reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use super::{GroupEvent, LanePartition};
 
 #[derive(Default)]
 pub(super) struct News {
-    /// The first answer after a join is an assignment, be it empty.
+    /// The first event after a join is an assignment, possibly empty.
     joined: bool,
     assigned: BTreeSet<LanePartition>,
-    /// With the time until which it should be released.
+    /// With the deadline of the release.
     revoked: BTreeMap<LanePartition, Instant>,
     lost: BTreeSet<LanePartition>,
     closed: Option<String>,
@@ -27,7 +27,7 @@ impl News {
         self.assigned.insert(partition);
     }
 
-    /// False: the member was never told that it had this one, so it is free at once.
+    /// False: the member had not taken the assignment yet, so the partition is free at once.
     pub(super) fn revoked(&mut self, partition: LanePartition, deadline: Instant) -> bool {
         let known = !self.assigned.remove(&partition);
         if known {
@@ -47,7 +47,7 @@ impl News {
         self.closed.get_or_insert(reason);
     }
 
-    /// The next event. Losses come first, for they end what an assignment would begin.
+    /// The next event. Losses come first: they end what an assignment would begin.
     pub(super) fn tell(&mut self, now: Instant) -> Option<GroupEvent> {
         if !self.lost.is_empty() {
             return Some(GroupEvent::Lost(std::mem::take(&mut self.lost).into_iter().collect()));

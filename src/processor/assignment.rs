@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Context;
+use super::context::Context;
 use super::partition::{self, Ended};
-use crate::log::{GroupEvent, LanePartition, Membership};
+use crate::domain::LanePartition;
+use crate::log::{GroupEvent, Membership};
 use crate::runtime::health::Severity;
 use crate::telemetry::metrics::PARTITION_STATE;
 

@@ -1,89 +1,18 @@
-//! One batch: records in, one transaction's worth of writes out. Decoding and deciding; no I/O but the prefetch.
+//! One batch in the making: what its records lead to, until it is one transaction's worth of writes.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
-use bytes::Bytes;
-
-use super::memory::{Memory, Seen};
-use super::outbox::Outbox;
-use crate::domain::decision::RowKey;
-use crate::domain::{Arrival, Change, Code, Command, Decision, LogTime, Refusal, RoutingKey, Verdict};
-use crate::log::{Headers, LanePartition, PartitionCounts, Record, Timestamp, Topic};
-use crate::store::{CommitBatch, DeadLetter, Progress, RequestCompletion, RequestRow, RequestStatus};
+use super::decode::{Ordered, Stray};
+use super::lanes::LaneAggregate;
+use super::outbox::{Cause, Outbox, Whose};
+use crate::domain::{
+    Arrival, Code, Completion, Decision, Effects, LanePartition, LogTime, Outcome, Refusal, RequestId, Verdict,
+};
+use crate::log::{Headers, Record, Timestamp};
+use crate::store::{CommitBatch, DeadLetter, Decided, Progress, RequestCompletion, RequestRow, RequestState};
 use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, STRAYS_FORWARDED};
-use crate::wire;
-
-/// A record goes round at most so often before it is a dead letter.
-const HOPS_MAX: u32 = 3;
-
-/// What a record turned out to be.
-enum Item {
-    Command {
-        command: Command,
-        key: RoutingKey,
-        fingerprint: u64,
-    },
-    /// It belongs on another partition.
-    Stray {
-        topic: Topic,
-        key: RoutingKey,
-        kind: &'static str,
-        hops: u32,
-    },
-    DeadLetter {
-        reason: String,
-    },
-}
-
-impl Item {
-    fn command(&self) -> Option<&Command> {
-        if let Item::Command { command, .. } = self { Some(command) } else { None }
-    }
-}
-
-/// Records understood, not yet decided.
-pub(super) struct Decoded(Vec<(Record, Item)>);
-
-/// Sorts records into commands, strays and dead letters.
-pub(super) fn decode(records: Vec<Record>, here: LanePartition, counts: &PartitionCounts) -> Decoded {
-    let item = |record: Record| {
-        let item = understand(&record, here, counts).unwrap_or_else(|reason| Item::DeadLetter { reason });
-        (record, item)
-    };
-    Decoded(records.into_iter().map(item).collect())
-}
-
-fn understand(record: &Record, here: LanePartition, counts: &PartitionCounts) -> Result<Item, String> {
-    let value = record.value.as_ref().ok_or("the record has no value")?;
-    let command = wire::command::decode(value).map_err(|error| error.to_string())?;
-    let key = command.body.routing_key();
-    let topic = Topic::Lane(key.lane());
-    let partition = wire::routing::partition_for(&key.to_string(), counts.of(topic));
-    if key.lane() == here.lane && partition == here.partition {
-        let fingerprint = wire::command::fingerprint(&command.body);
-        return Ok(Item::Command { command, key, fingerprint });
-    }
-    let hops = wire::headers::hops(&record.headers);
-    if hops >= HOPS_MAX {
-        return Err(format!("forwarded {hops} times and still not on its partition {topic}.{partition}"));
-    }
-    Ok(Item::Stray { topic, key, kind: command.body.name(), hops: hops + 1 })
-}
-
-impl Decoded {
-    pub fn commands(&self) -> Vec<&Command> {
-        self.0.iter().filter_map(|(_, item)| item.command()).collect()
-    }
-}
-
-/// A batch ready to commit.
-pub(super) struct Decided {
-    pub commit: CommitBatch,
-    /// Aggregates the batch has used, whose timers may have changed.
-    pub touched: Vec<RoutingKey>,
-    /// Its number in [`Memory`].
-    pub number: u64,
-}
+use crate::wire::outcome::OutcomeRecord;
 
 /// How a producer's own timestamp is taken: within `tolerance_ms` of `now`, where the log does not stamp records.
 #[derive(Clone, Copy)]
@@ -103,138 +32,168 @@ fn log_time(last: LogTime, timestamp: Timestamp, bounds: TimeBounds) -> LogTime 
     last.max(LogTime(said))
 }
 
-/// Decides prefetched records one after another on top of `progress`, which is moved past them.
-pub(super) fn decide(
-    decoded: Decoded,
-    memory: &mut Memory,
-    progress: &mut Progress,
-    here: LanePartition,
-    bounds: TimeBounds,
-    number: u64,
-) -> Decided {
-    let mut fold = Fold {
-        here,
-        from_offset: progress.next_offset,
-        changes: Changes::default(),
-        requests: Vec::new(),
-        completions: Vec::new(),
-        dead_letters: Vec::new(),
-        outbox: Outbox::new(progress.next_outbox_seq),
-        touched: Vec::new(),
-        state_hash: progress.state_hash,
-    };
-    for (record, item) in decoded.0 {
-        progress.last_time = log_time(progress.last_time, record.timestamp, bounds);
-        progress.next_offset = record.offset + 1;
-        let at = Arrival { position: here.at(record.offset), time: progress.last_time };
-        match item {
-            Item::Command { command, key, fingerprint } => {
-                fold.command(memory, &command, key, fingerprint, &record.headers, &at);
-            }
-            Item::Stray { topic, key, kind, hops } => fold.stray(record, topic, &key, kind, hops, &at),
-            Item::DeadLetter { reason } => fold.dead_letter(record, reason, &at),
-        }
-    }
-    progress.state_hash = fold.state_hash;
-    progress.next_outbox_seq = fold.outbox.next_seq();
-    fold.finish(progress, number)
-}
-
 /// What a batch has led to so far.
-struct Fold {
+pub(super) struct Batch<A: LaneAggregate> {
     here: LanePartition,
-    from_offset: u64,
-    changes: Changes,
+    before: Progress,
+    /// Past the records so far.
+    after: Progress,
+    changes: LastWrites<A>,
     requests: Vec<RequestRow>,
+    /// Clients' requests of this batch that wait, by their place in `requests`.
+    pending: HashMap<RequestId, usize>,
     completions: Vec<RequestCompletion>,
     dead_letters: Vec<DeadLetter>,
     outbox: Outbox,
-    touched: Vec<RoutingKey>,
-    state_hash: u64,
+    /// Aggregates that commands were decided on, and whether a timer's was among them.
+    touched: BTreeMap<A::Key, bool>,
 }
 
-impl Fold {
-    fn command(
-        &mut self,
-        memory: &mut Memory,
-        command: &Command,
-        key: RoutingKey,
-        fingerprint: u64,
-        headers: &Headers,
-        at: &Arrival,
-    ) {
-        let count = |status: &str| {
-            COMMANDS_DECIDED.with_label_values(&[self.here.lane.as_str(), command.body.name(), status]).inc();
-        };
-        match memory.recognise(command.request_id, fingerprint) {
-            Seen::New => {}
-            Seen::Repeat => return count("repeat"),
-            Seen::Reused => {
-                count("reused");
-                let detail = "another command was sent under this request id";
-                let verdict = Verdict::Rejected(Refusal::new(Code::IdempotencyKeyReused, detail));
-                self.outbox.outcome(command, &key, fingerprint, &verdict, at, headers);
-                return;
-            }
+impl<A: LaneAggregate> Batch<A> {
+    pub fn new(here: LanePartition, progress: Progress) -> Self {
+        Batch {
+            here,
+            before: progress,
+            after: progress,
+            changes: LastWrites::default(),
+            requests: Vec::new(),
+            pending: HashMap::new(),
+            completions: Vec::new(),
+            dead_letters: Vec::new(),
+            outbox: Outbox::new(progress.next_outbox_seq),
+            touched: BTreeMap::new(),
         }
-        let (decision, hash) = memory.decide(&key, command, at);
-        self.state_hash ^= hash;
-        count(match &decision.verdict {
-            Verdict::Succeeded(_) => "succeeded",
-            Verdict::Rejected(_) => "rejected",
-            Verdict::Pending => "pending",
-        });
-        self.decision(command, &key, fingerprint, decision, headers, at);
-        self.touched.push(key);
     }
 
-    fn decision(
-        &mut self,
-        command: &Command,
-        key: &RoutingKey,
-        fingerprint: u64,
-        decision: Decision,
-        headers: &Headers,
-        at: &Arrival,
-    ) {
-        let Decision { verdict, changes, follow_ups, completes } = decision;
-        for change in changes {
-            self.changes.put(change);
+    /// Moves past a record; says when it arrived.
+    pub fn next(&mut self, record: &Record, bounds: TimeBounds) -> Arrival {
+        self.after.last_time = log_time(self.after.last_time, record.timestamp, bounds);
+        self.after.next_offset = record.offset + 1;
+        Arrival { position: self.here.at(record.offset), time: self.after.last_time }
+    }
+
+    /// How many rows of state have changed.
+    pub fn changed_rows(&self) -> usize {
+        self.changes.rows.len()
+    }
+
+    pub fn decided(&mut self, command: Ordered<A>, decision: Decision<A>, hash: u64, at: Arrival, headers: &Headers) {
+        let Decision { verdict, effects, changes, follow_ups, completes } = decision;
+        self.after.state_hash ^= hash;
+        changes.into_iter().for_each(|row| self.changes.put(row));
+        let cause = Cause { at, headers };
+        if let Some(state) = self.verdict(&command, &verdict, &effects, cause) {
+            if state == RequestState::Pending {
+                self.pending.insert(command.asking.request_id, self.requests.len());
+            }
+            self.requests.push(RequestRow {
+                key: command.request(),
+                position: at.position,
+                fingerprint: command.asking.fingerprint,
+                command: command.kind,
+                user_id: command.user_id.clone(),
+                by: command.asking.by.clone(),
+                state,
+                at: at.time,
+            });
         }
-        let outcome = match &verdict {
-            Verdict::Pending => None,
-            verdict => Some(self.outbox.outcome(command, key, fingerprint, verdict, at, headers)),
-        };
-        self.requests.push(RequestRow {
-            request_id: command.request_id,
-            position: at.position,
-            fingerprint,
-            command: command.body.name().to_owned(),
-            user_id: command.body.user_id().cloned(),
-            status: status(&verdict),
-            outcome,
-            at: at.time,
-        });
         if let Some(completion) = completes {
-            let outcome = self.outbox.completion(&completion, key, command.body.user_id(), at, headers);
-            let (request_id, status) = (completion.request_id, status(&completion.verdict));
-            self.completions.push(RequestCompletion { request_id, status, outcome });
+            self.completed(&command, &completion, cause);
         }
         for (index, body) in follow_ups.into_iter().enumerate() {
-            self.outbox.follow_up(body, index, at, headers);
+            self.outbox.follow_up(body, index, cause);
+        }
+        let is_timer = command.is_timer();
+        *self.touched.entry(command.key).or_default() |= is_timer;
+    }
+
+    /// Publishes the command's own outcome; what the request's row says, if there is one.
+    fn verdict(
+        &mut self,
+        command: &Ordered<A>,
+        verdict: &Verdict,
+        effects: &Effects,
+        cause: Cause<'_>,
+    ) -> Option<RequestState> {
+        match verdict {
+            Verdict::Decided(outcome) => {
+                self.count(command, if outcome.is_ok() { "succeeded" } else { "rejected" });
+                Some(RequestState::Decided(self.own_outcome(command, outcome, effects, cause)))
+            }
+            Verdict::Pending => {
+                self.count(command, "pending");
+                Some(RequestState::Pending)
+            }
+            Verdict::Nothing => {
+                self.count(command, "nothing");
+                None
+            }
         }
     }
 
-    fn stray(&mut self, record: Record, topic: Topic, key: &RoutingKey, kind: &str, hops: u32, at: &Arrival) {
-        STRAYS_FORWARDED.with_label_values(&[self.here.lane.as_str()]).inc();
-        let Record { value, headers, .. } = record;
-        self.outbox.stray(topic, key, kind, value.unwrap_or_else(Bytes::new), headers, hops, at);
+    fn own_outcome(&mut self, command: &Ordered<A>, outcome: &Outcome, effects: &Effects, cause: Cause<'_>) -> Decided {
+        let record = OutcomeRecord {
+            request_id: command.asking.request_id,
+            command: command.kind,
+            user_id: command.user_id.as_ref(),
+            by: command.asking.by.as_ref(),
+            fingerprint: command.asking.fingerprint,
+            schedule_id: A::routing_key(&command.key).schedule_id(),
+            outcome,
+            effects,
+            decided: cause.at,
+        };
+        let answer = self.outbox.outcome(Whose::Own, &command.key_text, &record, cause);
+        Decided { succeeded: outcome.is_ok(), outcome: answer }
     }
 
-    fn dead_letter(&mut self, record: Record, reason: String, at: &Arrival) {
+    /// The outcome of an earlier, pending request.
+    fn completed(&mut self, command: &Ordered<A>, completion: &Completion, cause: Cause<'_>) {
+        let Completion { asking, command: kind, outcome } = completion;
+        let record = OutcomeRecord {
+            request_id: asking.request_id,
+            command: *kind,
+            user_id: command.user_id.as_ref(),
+            by: asking.by.as_ref(),
+            fingerprint: asking.fingerprint,
+            schedule_id: A::routing_key(&command.key).schedule_id(),
+            outcome,
+            effects: &Effects::default(),
+            decided: cause.at,
+        };
+        let answer = self.outbox.outcome(Whose::Earlier, &command.key_text, &record, cause);
+        let decided = Decided { succeeded: outcome.is_ok(), outcome: answer };
+        match self.pending.remove(&asking.request_id) {
+            // The parts of the commit's one statement do not see each other: an update would not find this row.
+            Some(at) => self.requests[at].state = RequestState::Decided(decided),
+            None => self.completions.push(RequestCompletion { request_id: asking.request_id, decided }),
+        }
+    }
+
+    pub fn repeated(&mut self, command: &Ordered<A>) {
+        self.count(command, "repeat");
+    }
+
+    /// Another command was sent under the id before; its outcome stays.
+    pub fn reused(&mut self, command: &Ordered<A>, at: Arrival, headers: &Headers) {
+        self.count(command, "reused");
+        let refusal = Refusal::new(Code::IdempotencyKeyReused, "another command was sent under this request id");
+        self.own_outcome(command, &Err(refusal), &Effects::default(), Cause { at, headers });
+    }
+
+    fn count(&self, command: &Ordered<A>, status: &str) {
+        COMMANDS_DECIDED.with_label_values(&[self.here.lane.as_str(), command.kind.as_str(), status]).inc();
+    }
+
+    pub fn stray(&mut self, record: Record, stray: Stray, at: Arrival) {
+        STRAYS_FORWARDED.with_label_values(&[self.here.lane.as_str()]).inc();
+        self.outbox.stray(record, stray, &at);
+    }
+
+    pub fn dead_letter(&mut self, record: Record, reason: String, at: Arrival) {
         DEAD_LETTERS.with_label_values(&[self.here.lane.as_str()]).inc();
         tracing::warn!(position = %at.position, reason, "dead letter");
-        self.outbox.dead_letter(&record, &reason, at);
+        self.outbox.dead_letter(&record, &reason, &at);
         self.dead_letters.push(DeadLetter {
             position: at.position,
             reason,
@@ -245,50 +204,43 @@ impl Fold {
         });
     }
 
-    fn finish(mut self, progress: &Progress, number: u64) -> Decided {
-        self.touched.sort_unstable();
-        self.touched.dedup();
+    /// The batch as it is committed, and the aggregates it touched.
+    pub fn finish(self) -> (CommitBatch, BTreeMap<A::Key, bool>) {
+        let after = Progress { next_outbox_seq: self.outbox.next_seq(), ..self.after };
         let commit = CommitBatch {
             partition: self.here,
-            epoch: progress.epoch,
-            from_offset: self.from_offset,
-            next_offset: progress.next_offset,
-            last_time: progress.last_time,
-            next_outbox_seq: progress.next_outbox_seq,
-            state_hash: progress.state_hash,
-            changes: self.changes.rows,
+            before: self.before,
+            after,
+            changes: A::changes(self.changes.rows),
             requests: self.requests,
             completions: self.completions,
             outbox: self.outbox.into_rows(),
             dead_letters: self.dead_letters,
         };
-        Decided { commit, touched: self.touched, number }
-    }
-}
-
-fn status(verdict: &Verdict) -> RequestStatus {
-    match verdict {
-        Verdict::Succeeded(_) => RequestStatus::Succeeded,
-        Verdict::Rejected(_) => RequestStatus::Rejected,
-        Verdict::Pending => RequestStatus::Pending,
+        (commit, self.touched)
     }
 }
 
 /// The changed rows of a batch, each once, in order of first change: a seat sold and a counter moved a hundred times
 /// are one write each.
-#[derive(Default)]
-struct Changes {
-    rows: Vec<Change>,
-    index: HashMap<RowKey, usize>,
+struct LastWrites<A: LaneAggregate> {
+    rows: Vec<A::Row>,
+    index: HashMap<A::RowKey, usize>,
 }
 
-impl Changes {
-    fn put(&mut self, change: Change) {
-        match self.index.entry(change.key()) {
-            std::collections::hash_map::Entry::Occupied(at) => self.rows[*at.get()] = change,
-            std::collections::hash_map::Entry::Vacant(free) => {
+impl<A: LaneAggregate> Default for LastWrites<A> {
+    fn default() -> Self {
+        LastWrites { rows: Vec::new(), index: HashMap::new() }
+    }
+}
+
+impl<A: LaneAggregate> LastWrites<A> {
+    fn put(&mut self, row: A::Row) {
+        match self.index.entry(A::row_key(&row)) {
+            Entry::Occupied(at) => self.rows[*at.get()] = row,
+            Entry::Vacant(free) => {
                 free.insert(self.rows.len());
-                self.rows.push(change);
+                self.rows.push(row);
             }
         }
     }

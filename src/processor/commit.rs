@@ -1,11 +1,11 @@
 //! Commits one batch, however long the store is away, and finds out what happened when nobody can say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::Deps;
-use crate::store::{CommitBatch, Committed, StoreError};
+use crate::store::{CommitBatch, Committed, Ownership, StoreError};
 use crate::telemetry::metrics::{BATCH_RECORDS, COMMIT_SECONDS, COMMITS_FENCED};
 
 /// Why a batch is not committed and never will be by this owner.
@@ -31,17 +31,18 @@ impl Backoff {
 
 /// Commits the batch and hands it back, so that its outbox rows can be published. The caller may be dropped at any
 /// await: the next owner then finds the batch committed or not, and both are right.
-pub(super) async fn commit(deps: Deps, batch: CommitBatch) -> Result<CommitBatch, Stopped> {
+pub(super) async fn commit(store: Arc<dyn Ownership>, batch: CommitBatch) -> Result<CommitBatch, Stopped> {
     let lane = batch.partition.lane.as_str();
     let mut backoff = Backoff::new();
     let mut away = false;
     loop {
         let timer = COMMIT_SECONDS.with_label_values(&[lane]).start_timer();
-        let result = deps.store.commit(&batch).await;
+        let result = store.commit(&batch).await;
         timer.observe_duration();
         match result {
             Ok(Committed::Done) => {
-                BATCH_RECORDS.with_label_values(&[lane]).observe((batch.next_offset - batch.from_offset) as f64);
+                let records = batch.after.next_offset - batch.before.next_offset;
+                BATCH_RECORDS.with_label_values(&[lane]).observe(records as f64);
                 if away {
                     info!(partition = %batch.partition, "the store is back");
                 }
@@ -58,7 +59,7 @@ pub(super) async fn commit(deps: Deps, batch: CommitBatch) -> Result<CommitBatch
                 }
                 away = true;
                 backoff.wait().await;
-                if took_effect(&deps, &batch, &mut backoff).await? {
+                if took_effect(&*store, &batch, &mut backoff).await? {
                     return Ok(batch);
                 }
             }
@@ -68,12 +69,12 @@ pub(super) async fn commit(deps: Deps, batch: CommitBatch) -> Result<CommitBatch
 
 /// Reads back whether the batch is committed. Asked after every failure, not just unknown ones: being wrong about
 /// "nothing was changed" would fence this owner by its own commit.
-async fn took_effect(deps: &Deps, batch: &CommitBatch, backoff: &mut Backoff) -> Result<bool, Stopped> {
+async fn took_effect(store: &dyn Ownership, batch: &CommitBatch, backoff: &mut Backoff) -> Result<bool, Stopped> {
     loop {
-        match deps.store.progress(batch.partition).await {
-            Ok(Some(progress)) if progress.epoch != batch.epoch => return Err(Stopped::Fenced),
-            Ok(Some(progress)) if progress.next_offset == batch.next_offset => return Ok(true),
-            Ok(Some(progress)) if progress.next_offset == batch.from_offset => return Ok(false),
+        match store.progress(batch.partition).await {
+            Ok(Some(progress)) if progress.epoch != batch.before.epoch => return Err(Stopped::Fenced),
+            Ok(Some(progress)) if progress.next_offset == batch.after.next_offset => return Ok(true),
+            Ok(Some(progress)) if progress.next_offset == batch.before.next_offset => return Ok(false),
             Ok(_) => return Err(Stopped::Fenced),
             Err(StoreError::Failed(reason)) => return Err(Stopped::Failed(format!("reading progress: {reason}"))),
             Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => backoff.wait().await,

@@ -2,22 +2,35 @@
 //!
 //! Every id is derived from the position of its cause, so a batch decided again gives the same rows.
 
-use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::domain::{Arrival, Body, Command, Completion, DerivedId, RequestId, RoutingKey, UserId, Verdict};
+use super::decode::Stray;
+use crate::domain::{Arrival, Body, Command, DerivedId, RequestId};
 use crate::log::{Headers, Record, Topic};
 use crate::store::OutboxRow;
 use crate::wire;
-use crate::wire::headers::{dead_letter_headers, traceparent, with_hops, with_traceparent};
+use crate::wire::headers::{dead_letter_headers, outcome_headers, traceparent, with_hops, with_traceparent};
 use crate::wire::outcome::OutcomeRecord;
 
 /// Which of a command's derived records: outcomes and the like first, then its follow-ups by index.
-const OUTCOME: u32 = 1;
-const COMPLETION: u32 = 2;
 const STRAY: u32 = 3;
 const DEAD_LETTER: u32 = 4;
 const FOLLOW_UPS: u32 = 16;
+
+/// Whose outcome a command gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Own = 1,
+    /// Of the earlier request that it completes.
+    Earlier = 2,
+}
+
+/// The record that something follows from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cause<'a> {
+    pub at: Arrival,
+    pub headers: &'a Headers,
+}
 
 pub(super) struct Outbox {
     rows: Vec<OutboxRow>,
@@ -37,87 +50,33 @@ impl Outbox {
         self.rows
     }
 
-    /// A command's own outcome; returns its JSON, which the request's row keeps.
-    pub fn outcome(
-        &mut self,
-        command: &Command,
-        key: &RoutingKey,
-        fingerprint: u64,
-        verdict: &Verdict,
-        at: &Arrival,
-        caused_by: &Headers,
-    ) -> String {
-        let name = command.body.name();
-        let record = OutcomeRecord {
-            request_id: command.request_id,
-            command: name,
-            user_id: command.body.user_id(),
-            verdict,
-            decided: *at,
-        };
-        self.publish_outcome(derived(at, OUTCOME), &record, key, fingerprint, caused_by)
-    }
-
-    /// The outcome of an earlier request that this command decides.
-    pub fn completion(
-        &mut self,
-        completion: &Completion,
-        key: &RoutingKey,
-        user_id: Option<&UserId>,
-        at: &Arrival,
-        caused_by: &Headers,
-    ) -> String {
-        let record = OutcomeRecord {
-            request_id: completion.request_id,
-            command: completion.command,
-            user_id,
-            verdict: &completion.verdict,
-            decided: *at,
-        };
-        self.publish_outcome(derived(at, COMPLETION), &record, key, 0, caused_by)
-    }
-
-    fn publish_outcome(
-        &mut self,
-        id: Uuid,
-        record: &OutcomeRecord<'_>,
-        key: &RoutingKey,
-        fingerprint: u64,
-        caused_by: &Headers,
-    ) -> String {
-        let value = wire::outcome::encode_value(record);
-        let key = key.to_string();
-        let headers = wire::headers::headers(id, &key, record, fingerprint, traceparent(caused_by));
-        self.push(id, Topic::Outcomes, key, record.command, value.clone().into_bytes(), headers);
-        value
+    /// An outcome; returns its JSON without effects, which the request's row keeps.
+    pub fn outcome(&mut self, whose: Whose, key: &str, record: &OutcomeRecord<'_>, cause: Cause<'_>) -> String {
+        let id = derived(&cause.at, whose as u32);
+        let headers = outcome_headers(id, key, record, traceparent(cause.headers));
+        let encoded = wire::outcome::encode(record);
+        let kind = record.command.as_str();
+        self.push(id, Topic::Outcomes, key.to_owned(), kind, encoded.record.into_bytes(), headers);
+        encoded.answer
     }
 
     /// A command for another aggregate. Its request id is derived too: however often it is published, it counts once.
-    pub fn follow_up(&mut self, body: Body, index: usize, at: &Arrival, caused_by: &Headers) {
+    pub fn follow_up(&mut self, body: Body, index: usize, cause: Cause<'_>) {
         let index = u32::try_from(index).expect("a decision has a bounded number of follow-ups");
-        let id = derived(at, FOLLOW_UPS + index);
+        let id = derived(&cause.at, FOLLOW_UPS + index);
         let key = body.routing_key();
-        let command = Command { request_id: RequestId(id), body };
-        let headers = traceparent(caused_by).map(with_traceparent).unwrap_or_default();
+        let command = Command { request_id: RequestId(id), by: None, body };
+        let headers = traceparent(cause.headers).map(with_traceparent).unwrap_or_default();
         let topic = Topic::Lane(key.lane());
         let payload = wire::command::encode(&command);
-        self.push(id, topic, key.to_string(), command.body.name(), payload, headers);
+        self.push(id, topic, key.to_string(), command.body.kind().as_str(), payload, headers);
     }
 
     /// A record forwarded to the partition it belongs on, byte for byte.
-    #[allow(clippy::too_many_arguments)]
-    pub fn stray(
-        &mut self,
-        topic: Topic,
-        key: &RoutingKey,
-        kind: &str,
-        value: Bytes,
-        headers: Headers,
-        hops: u32,
-        at: &Arrival,
-    ) {
-        let headers = with_hops(headers, hops);
-        self.push(derived(at, STRAY), topic, key.to_string(), kind, value.to_vec(), headers);
+    pub fn stray(&mut self, record: Record, stray: Stray, at: &Arrival) {
+        let headers = with_hops(record.headers, stray.hops);
+        let value = record.value.map(|value| value.to_vec()).unwrap_or_default();
+        self.push(derived(at, STRAY), stray.topic, stray.key_text, stray.kind.as_str(), value, headers);
     }
 
     pub fn dead_letter(&mut self, record: &Record, reason: &str, at: &Arrival) {

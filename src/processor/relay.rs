@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Context;
 use super::commit::Backoff;
-use crate::log::{AppendError, Appended, LanePartition, NewRecord, Topic};
+use super::context::Context;
+use crate::domain::LanePartition;
+use crate::log::{AppendError, Appended, NewRecord, Topic};
 use crate::store::OutboxRow;
 use crate::telemetry::metrics::OUTBOX_PENDING;
 use crate::wire;

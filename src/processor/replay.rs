@@ -1,48 +1,71 @@
 //! A partition decided again from its first record, by the owner's own steps, over nothing: what the audit compares.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
-use super::batch::{self, TimeBounds};
-use super::memory::Memory;
-use crate::domain::queue::{Queue, Token};
-use crate::domain::section::{Reservation, Section};
-use crate::domain::wallet::Wallet;
-use crate::domain::{LogTime, RequestId, ReservationId, ScheduleId, SectionName, UserId};
-use crate::log::{LanePartition, PartitionCounts, Record};
-use crate::store::{AggregateLoads, CommitBatch, Progress, RequestRow, StoreError};
+use super::batch::TimeBounds;
+use super::decider::{Decider, Limits};
+use super::lanes::LaneAggregate;
+use crate::domain::block::{self, Block, Payment, Reservation};
+use crate::domain::queue::{Queue, QueueState, Token};
+use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet, WalletState};
+use crate::domain::{BlockKey, Lane, LanePartition, LogTime, PaymentId, ReservationId, ScheduleId, UserId};
+use crate::log::{PartitionCounts, Record};
+use crate::store::{AggregateLoads, CommitBatch, Progress, RequestKey, RequestRow, StoreError};
 
-/// Replays one partition. It keeps all its aggregates and all request ids in memory, about 60 bytes a request besides
-/// the state itself, so that it needs no store.
-pub struct Replay {
-    partition: LanePartition,
-    counts: PartitionCounts,
-    memory: Memory,
-    progress: Progress,
-}
+/// Replays one partition. It keeps all its aggregates, with all that they remember, and all request ids in memory, about
+/// 60 bytes a request besides the rows themselves, so that it needs no store.
+pub struct Replay(Box<dyn Decides>);
 
 impl Replay {
     pub fn new(partition: LanePartition, counts: &PartitionCounts) -> Self {
-        let progress = Progress { epoch: 0, next_offset: 0, last_time: LogTime(0), next_outbox_seq: 0, state_hash: 0 };
-        let memory = Memory::new(partition, usize::MAX);
-        Replay { partition, counts: counts.clone(), memory, progress }
+        Replay(match partition.lane {
+            Lane::Seats => decider::<Block>(partition, counts),
+            Lane::Wallets => decider::<WalletState>(partition, counts),
+            Lane::Queues => decider::<QueueState>(partition, counts),
+        })
     }
 
-    /// Decides the next records; what comes back is what an owner would have committed. Where the log does not stamp
-    /// records, the caller puts the times that were used in.
+    /// Decides the next records; what comes back is what an owner would have committed, as one batch. Where the log does
+    /// not stamp records, the caller puts the times that were used in.
     ///
     /// # Errors
     /// None: what was never stored can always be read.
     pub async fn decide(&mut self, records: Vec<Record>) -> Result<CommitBatch, StoreError> {
-        let decoded = batch::decode(records, self.partition, &self.counts);
-        let number = self.memory.begin();
-        self.memory.prefetch(&Nothing, &decoded.commands()).await?;
-        let bounds = TimeBounds { now: LogTime(0), tolerance_ms: 0 };
-        Ok(batch::decide(decoded, &mut self.memory, &mut self.progress, self.partition, bounds, number).commit)
+        self.0.decide(records).await
     }
 
     /// How far it has come, and the state hash there.
     pub fn progress(&self) -> &Progress {
-        &self.progress
+        self.0.progress()
+    }
+}
+
+fn decider<A: LaneAggregate>(partition: LanePartition, counts: &PartitionCounts) -> Box<dyn Decides> {
+    let limits = Limits { cache_rows_max: usize::MAX, changed_rows_max: usize::MAX };
+    Box::new(Decider::<A>::new(partition, counts, limits, Progress::NONE))
+}
+
+/// A [`Decider`] of any lane.
+#[async_trait]
+trait Decides: Send + Sync {
+    async fn decide(&mut self, records: Vec<Record>) -> Result<CommitBatch, StoreError>;
+
+    fn progress(&self) -> &Progress;
+}
+
+#[async_trait]
+impl<A: LaneAggregate> Decides for Decider<A> {
+    async fn decide(&mut self, records: Vec<Record>) -> Result<CommitBatch, StoreError> {
+        let decoded = self.decode(records);
+        self.prefetch(&Nothing, &decoded).await?;
+        let bounds = TimeBounds { now: LogTime(0), tolerance_ms: 0 };
+        // Never committed: it forgets nothing.
+        Ok(Decider::decide(self, decoded, bounds).commit)
+    }
+
+    fn progress(&self) -> &Progress {
+        Decider::progress(self)
     }
 }
 
@@ -51,7 +74,7 @@ struct Nothing;
 
 #[async_trait]
 impl AggregateLoads for Nothing {
-    async fn load_sections(&self, _: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError> {
+    async fn load_blocks(&self, _: &[BlockKey]) -> Result<Vec<block::Rows>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -59,7 +82,19 @@ impl AggregateLoads for Nothing {
         Ok(Vec::new())
     }
 
+    async fn load_payments(&self, _: &[PaymentId]) -> Result<Vec<Payment>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn load_wallets(&self, _: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn load_answers(&self, _: &[PaymentId]) -> Result<Vec<PaymentAnswer>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn load_entries(&self, _: &[(EntryKind, Uuid)]) -> Result<Vec<Entry>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -67,7 +102,7 @@ impl AggregateLoads for Nothing {
         Ok(None)
     }
 
-    async fn load_requests(&self, _: LanePartition, _: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
+    async fn load_requests(&self, _: LanePartition, _: &[RequestKey]) -> Result<Vec<RequestRow>, StoreError> {
         Ok(Vec::new())
     }
 }

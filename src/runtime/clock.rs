@@ -1,4 +1,4 @@
-//! Wall time, behind a type so that the simulator can bend it. The rules never see it: they see log time.
+//! Wall time, behind a type so that the simulator can control it. The rules see log time only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,15 +8,15 @@ use tokio::time::Instant;
 
 use crate::domain::LogTime;
 
-/// Where wall time comes from.
+/// Source of wall time.
 #[derive(Debug, Clone, Default)]
 pub enum Clock {
     #[default]
     System,
     /// Milliseconds since 1970 UTC, set by a test.
     Manual(Arc<AtomicI64>),
-    /// tokio's time, which a test can pause: so many milliseconds since 1970 UTC at `since`. The simulator moves the
-    /// number to make this clock jump.
+    /// Tokio's time, which a test can pause: `ms` is milliseconds since 1970 UTC at `since`. The simulator changes `ms`
+    /// to make the clock jump.
     Virtual { since: Instant, ms: Arc<AtomicI64> },
 }
 

@@ -1,15 +1,15 @@
-//! What is well and what is not, by name: written by whoever knows, read by `/readyz`.
+//! Named health checks: set by the parts they describe, read by `/readyz`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How much a failing check matters.
+/// Severity of a failing check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// The process cannot serve: `/readyz` answers 503.
     Critical,
-    /// Part of it stands still (a parked partition): listed, the rest goes on.
+    /// Part of it is stopped (a parked partition): listed; the rest continues.
     Degraded,
 }
 
@@ -20,7 +20,7 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// The process's checks. Names come from the program (roles, partitions), so there is a bounded number of them.
+/// The process's checks. Names come from the program (roles, partitions), so their number is bounded.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     checks: Arc<Mutex<BTreeMap<String, Option<Failure>>>>,
@@ -28,28 +28,28 @@ pub struct Health {
 }
 
 impl Health {
-    /// The named thing is well.
+    /// Marks the check as passing.
     pub fn ok(&self, name: &str) {
         self.put(name, None);
     }
 
-    /// The named thing is not well, and why.
+    /// Marks the check as failing, with the reason.
     pub fn failing(&self, name: &str, severity: Severity, reason: impl Into<String>) {
         self.put(name, Some(Failure { severity, reason: reason.into() }));
     }
 
-    /// The named thing is not this process's business any more.
+    /// Removes a check that no longer concerns this process.
     pub fn forget(&self, name: &str) {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    /// All checks in order of name; `None` is well.
+    /// All checks in order of name; `None`: passing.
     pub fn snapshot(&self) -> Vec<(String, Option<Failure>)> {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         checks.iter().map(|(name, failure)| (name.clone(), failure.clone())).collect()
     }
 
-    /// Shutdown has begun: not ready any more.
+    /// Shutdown has begun: no longer ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! What keeps the process going and ends it cleanly: clock, shutdown, supervision.
+//! Clock, health, shutdown and supervision of the process.
 
 pub mod clock;
 pub mod health;

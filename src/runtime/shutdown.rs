@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT as a token that everything long-lived is given.
+//! SIGTERM and SIGINT as a token passed to every long-lived task.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// A token that is cancelled by the first SIGTERM or SIGINT. A second SIGINT ends the process at once: somebody at a
-/// terminal has lost patience.
+/// A token cancelled by the first SIGTERM or SIGINT. A second SIGINT ends the process at once, for an impatient user at
+/// a terminal.
 pub fn on_signal() -> io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -18,11 +18,11 @@ pub fn on_signal() -> io::Result<CancellationToken> {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        // First of all: whatever becomes of the log line, the process ends.
+        // First: the process must end even if the log line fails.
         cancelled.cancel();
         info!(signal = name, "shutting down");
         interrupt.recv().await;
-        #[allow(clippy::disallowed_methods, reason = "asked twice: nothing is closed any more")]
+        #[allow(clippy::disallowed_methods, reason = "second SIGINT: closes nothing")]
         std::process::exit(130);
     });
     Ok(token)

@@ -1,4 +1,4 @@
-//! Named tasks that live as long as their role: one that ends unasked brings the role down cleanly.
+//! Named tasks that live as long as their role: one that ends early shuts the role down cleanly.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Tasks are expected to end some time after `shutdown` is cancelled, and not before.
+    /// Tasks must end after `shutdown` is cancelled, not before.
     pub fn new(shutdown: CancellationToken) -> Self {
         Self { tasks: JoinSet::new(), names: BTreeMap::new(), shutdown }
     }
@@ -26,11 +26,11 @@ impl Supervisor {
         self.names.insert(handle.id(), name);
     }
 
-    /// Waits for the shutdown, or for a task that ends unasked, which then starts the shutdown; then for all tasks, at
+    /// Waits for the shutdown, or for a task that ends early and thereby starts the shutdown; then for all tasks, at
     /// most `deadline`.
     ///
     /// # Errors
-    /// The first task's failure, or the names of the tasks that had to be aborted.
+    /// The first failure of a task, or the names of the aborted tasks.
     pub async fn run(mut self, deadline: Duration) -> anyhow::Result<()> {
         let shutdown = self.shutdown.clone();
         let mut failure = tokio::select! {
@@ -54,7 +54,7 @@ impl Supervisor {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Logs the end of a task, and says whether it is a failure.
+    /// Logs the end of a task; returns its failure, if it is one.
     fn ended(&mut self, ended: Result<(Id, anyhow::Result<()>), JoinError>, unasked: bool) -> Option<anyhow::Error> {
         let (id, result) = match ended {
             Ok((id, result)) => (id, result),

@@ -1,13 +1,13 @@
-//! Log lines on standard error: readable on a terminal, JSON elsewhere. Standard output belongs to commands.
+//! Log lines on standard error: text on a terminal, JSON elsewhere. Standard output is for subcommands.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// What log lines look like.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Human on a terminal, else JSON.
+    /// `Human` on a terminal, else `Json`.
     Auto,
     Human,
     Json,
@@ -20,13 +20,13 @@ pub struct Logging {
     pub filter: String,
 }
 
-/// Starts logging for the rest of the process; a second call changes nothing.
+/// Starts logging for the life of the process; a second call has no effect.
 pub fn init(settings: &Logging) {
     let terminal = std::io::stderr().is_terminal();
-    // The filter was checked with the configuration.
+    // The configuration has checked the filter.
     let filter = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Nobody may read standard error any more. Complaining about that, on standard error, would panic.
+    // Standard error may be closed; reporting that to standard error would panic.
     let subscriber = subscriber.log_internal_errors(false);
     let json = match settings.format {
         LogFormat::Json => true,

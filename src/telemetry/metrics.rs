@@ -1,4 +1,4 @@
-//! Every metric of the program, by name. Units are last in a name.
+//! Every metric of the program. A name ends with its unit.
 
 use std::sync::LazyLock;
 
@@ -23,16 +23,17 @@ fn seconds_buckets() -> Vec<f64> {
     (0..16).map(|i| 0.0005 * f64::from(1 << i)).collect()
 }
 
-/// Commands decided, by lane, type and status (`succeeded`, `rejected`, `pending`, `repeat`).
+/// Commands decided, by lane, type and status (`succeeded`, `rejected`, `pending`, `nothing`, `repeat`,
+/// `reused`).
 pub static COMMANDS_DECIDED: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_commands_decided_total", "Commands decided", &["lane", "command", "status"]));
-/// Records forwarded to their right partition.
+/// Stray records forwarded to their partition.
 pub static STRAYS_FORWARDED: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counter("turnstile_strays_forwarded_total", "Records forwarded to their partition", &["lane"]));
-/// Records that could not be understood.
+    LazyLock::new(|| counter("turnstile_strays_forwarded_total", "Strays forwarded to their partition", &["lane"]));
+/// Records that could not be decoded or applied.
 pub static DEAD_LETTERS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_dead_letters_total", "Records sent to the dead letters", &["lane"]));
-/// Commits refused because another owner took over.
+/// Commits refused because the partition has a newer owner.
 pub static COMMITS_FENCED: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_commits_fenced_total", "Commits refused by the fence", &["lane"]));
 /// Duration of one commit.
@@ -47,7 +48,7 @@ pub static BATCH_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {
 /// Partitions owned (1), parked (2) or neither (0) by this process.
 pub static PARTITION_STATE: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_partition_state", "1 owned, 2 parked, 0 not here", &["lane", "partition"]));
-/// The offset everything before which is committed.
+/// Everything before this offset is committed.
 pub static NEXT_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_next_offset", "Everything before this offset is committed", &["lane", "partition"])
 });
@@ -55,7 +56,7 @@ pub static NEXT_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
 pub static OUTBOX_PENDING: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_outbox_pending", "Outbox rows not yet acknowledged by the log", &["lane", "partition"])
 });
-/// Duration of one commit of the embedded log, waits for a broken disk included.
+/// Duration of one commit of the embedded log, including retries on a failing disk.
 pub static LOG_COMMIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("turnstile_log_commit_seconds", "Duration of one commit of the log", &["log"], seconds_buckets())
 });
@@ -72,37 +73,37 @@ pub static HTTP_REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub static HTTP_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("turnstile_http_seconds", "Time to the head of the answer", &["route", "method"], seconds_buckets())
 });
-/// Requests being answered.
+/// Requests in flight.
 pub static HTTP_IN_FLIGHT: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_http_in_flight", "HTTP requests being answered", &[]));
-/// Waits for an outcome.
+    LazyLock::new(|| gauge("turnstile_http_in_flight", "HTTP requests in flight", &[]));
+/// Requests waiting for an outcome.
 pub static WAITERS: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_waiters", "Requests that wait for an outcome", &[]));
-/// Where a partition ends, as its reader last heard; with `turnstile_next_offset` it gives the lag.
+    LazyLock::new(|| gauge("turnstile_waiters", "Requests waiting for an outcome", &[]));
+/// End offset of a partition as its reader last saw it; minus `turnstile_next_offset` it is the lag.
 pub static LOG_END_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
-    gauge("turnstile_log_end_offset", "The offset the next record of a partition gets", &["topic", "partition"])
+    gauge("turnstile_log_end_offset", "Offset of the next record of a partition", &["topic", "partition"])
 });
 /// librdkafka's statistics, by client (`producer`, `reader`, `member`) and name: `queue_messages`, `queue_bytes`
 /// (not yet acknowledged), `fetched_messages`, `fetched_bytes` (not yet taken), `rtt_p99_us`, `brokers_up`,
 /// `rebalances`.
 pub static KAFKA_CLIENT: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_kafka_client", "Statistics of the Kafka clients", &["client", "name"]));
-/// Errors the Kafka clients told of, by client and code.
+/// Errors reported by the Kafka clients, by client and code.
 pub static KAFKA_ERRORS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_kafka_errors_total", "Errors of the Kafka clients", &["client", "code"]));
-/// Records that were found without having been announced; more than 0 is a defect.
+/// Records found by polling, without a wake-up; more than 0 is a defect.
 pub static KAFKA_WAKEUPS_LOST: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_kafka_wakeups_lost_total", "Records found without a wake-up", &["topic"]));
-/// Live tokens of the queues somebody asks this process for, by schedule and status (`waiting`, `active`).
+/// Live tokens of the queues with a replica in this process, by schedule and status (`waiting`, `active`).
 pub static QUEUE_TOKENS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_queue_tokens", "Live tokens of a queue", &["schedule", "status"]));
-/// Polls of a position, by the status they were answered with.
+/// Polls of a queue position, by the status in the answer.
 pub static QUEUE_POLLS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_queue_polls_total", "Polls of a position in a queue", &["status"]));
-/// Reads that brought a queue's replica up to date; does not grow with the polls.
+/// Refreshes of queue replicas from the store; independent of the number of polls.
 pub static QUEUE_REFRESHES: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_queue_refreshes_total", "Refreshes of queue replicas", &[]));
-/// Positions being pushed, by event stream or WebSocket.
+/// Open streams of queue positions: SSE and WebSocket.
 pub static QUEUE_STREAMS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_queue_streams", "Open streams of queue positions", &[]));
 /// Waiting tokens reported as seen.

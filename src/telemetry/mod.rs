@@ -1,4 +1,4 @@
-//! What operators see: metrics and logs.
+//! Metrics and log lines for operators.
 
 pub mod logging;
 pub mod metrics;

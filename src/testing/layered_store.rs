@@ -2,18 +2,21 @@
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
+use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
-use crate::domain::section::{Payment, Reservation, Seat, Section};
-use crate::domain::wallet::{Entry, Wallet};
+use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{
-    Change, ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, SectionName, UserId,
+    BlockKey, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, Row, ScheduleId, UserId,
 };
-use crate::log::LanePartition;
-use crate::store::reads::{Concert, DeadLetterView, Page, ProgressView, Reads, Schedule, ScheduleView};
 use crate::store::{
-    AggregateLoads, CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, StateTable, Store, StoreError,
+    AggregateLoads, AuditReads, BlockSeats, Catalog, CommitBatch, Committed, Concert, DeadLetterView, DeadLetters,
+    LogBinding, Outbox, OutboxRow, Ownership, Page, Progress, ProgressView, Reads, RecordedLog, RequestKey, RequestRow,
+    Retention, Schedule, ScheduleView, StateTable, Store, StoreError, Timers,
 };
+
+type Result<T> = std::result::Result<T, StoreError>;
 
 /// What is asked of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,35 +36,35 @@ pub trait Layer: Send + Sync + 'static {
 
     /// Every call comes through here, those of the methods below too unless they are overridden. Dropping `answer` is
     /// not making the call.
-    async fn pass<'a, T: Send>(
-        &'a self,
-        _call: Call,
-        answer: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
+    async fn pass<'a, T: Send>(&'a self, _call: Call, answer: BoxFuture<'a, Result<T>>) -> Result<T> {
         answer.await
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed> {
         self.pass(Call::Commit(batch.partition), self.below().commit(batch)).await
     }
 
-    async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
+    async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>> {
         self.pass(Call::Read, self.below().load_wallets(users)).await
     }
 
-    async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>, StoreError> {
+    async fn load_answers(&self, payments: &[PaymentId]) -> Result<Vec<PaymentAnswer>> {
+        self.pass(Call::Read, self.below().load_answers(payments)).await
+    }
+
+    async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>> {
         self.pass(Call::Read, self.below().load_queue(schedule)).await
     }
 
-    async fn load_requests(&self, partition: LanePartition, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
-        self.pass(Call::Read, self.below().load_requests(partition, ids)).await
+    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>> {
+        self.pass(Call::Read, self.below().load_requests(partition, keys)).await
     }
 
-    async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>> {
         self.pass(Call::Read, self.below().outbox(partition, from, limit)).await
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<(), StoreError> {
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
         self.pass(Call::Write, self.below().delete_outbox(partition, before)).await
     }
 }
@@ -71,173 +74,195 @@ pub trait Layer: Send + Sync + 'static {
 pub struct Layered<L>(pub L);
 
 #[async_trait]
-impl<L: Layer> Store for Layered<L> {
-    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError> {
+impl<L: Layer> Ownership for Layered<L> {
+    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress> {
         self.0.pass(Call::Acquire(partition), self.0.below().acquire(partition, owner)).await
     }
 
-    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError> {
+    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>> {
         self.0.pass(Call::Read, self.0.below().progress(partition)).await
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed> {
         self.0.commit(batch).await
-    }
-
-    async fn held_sections(&self) -> Result<Vec<(ScheduleId, SectionName, LogTime)>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().held_sections()).await
-    }
-
-    async fn live_queues(&self) -> Result<Vec<ScheduleId>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().live_queues()).await
-    }
-
-    async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
-        self.0.outbox(partition, from, limit).await
-    }
-
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<(), StoreError> {
-        self.0.delete_outbox(partition, before).await
-    }
-
-    async fn recorded_log(&self) -> Result<Option<RecordedLog>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().recorded_log()).await
-    }
-
-    async fn record_log(&self, log: &RecordedLog) -> Result<(), StoreError> {
-        self.0.pass(Call::Write, self.0.below().record_log(log)).await
-    }
-
-    async fn state_page(
-        &self,
-        table: StateTable,
-        after: Option<&Change>,
-        limit: u32,
-    ) -> Result<Vec<Change>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().state_page(table, after, limit)).await
-    }
-
-    async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().requests_page(after, limit)).await
-    }
-
-    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64, StoreError> {
-        self.0.pass(Call::Write, self.0.below().forget_before(before, limit)).await
     }
 }
 
 #[async_trait]
 impl<L: Layer> AggregateLoads for Layered<L> {
-    async fn load_sections(&self, keys: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().load_sections(keys)).await
+    async fn load_blocks(&self, keys: &[BlockKey]) -> Result<Vec<block::Rows>> {
+        self.0.pass(Call::Read, self.0.below().load_blocks(keys)).await
     }
 
-    async fn load_reservations(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>, StoreError> {
+    async fn load_reservations(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
         self.0.pass(Call::Read, self.0.below().load_reservations(ids)).await
     }
 
-    async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
+    async fn load_payments(&self, ids: &[PaymentId]) -> Result<Vec<Payment>> {
+        self.0.pass(Call::Read, self.0.below().load_payments(ids)).await
+    }
+
+    async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>> {
         self.0.load_wallets(users).await
     }
 
-    async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>, StoreError> {
+    async fn load_answers(&self, payments: &[PaymentId]) -> Result<Vec<PaymentAnswer>> {
+        self.0.load_answers(payments).await
+    }
+
+    async fn load_entries(&self, causes: &[(EntryKind, Uuid)]) -> Result<Vec<Entry>> {
+        self.0.pass(Call::Read, self.0.below().load_entries(causes)).await
+    }
+
+    async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>> {
         self.0.load_queue(schedule).await
     }
 
-    async fn load_requests(&self, partition: LanePartition, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
-        self.0.load_requests(partition, ids).await
+    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>> {
+        self.0.load_requests(partition, keys).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Timers for Layered<L> {
+    async fn due_blocks(&self, partition: u32) -> Result<Vec<(BlockKey, LogTime)>> {
+        self.0.pass(Call::Read, self.0.below().due_blocks(partition)).await
+    }
+
+    async fn due_queues(&self, partition: u32) -> Result<Vec<(ScheduleId, LogTime)>> {
+        self.0.pass(Call::Read, self.0.below().due_queues(partition)).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Outbox for Layered<L> {
+    async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>> {
+        self.0.outbox(partition, from, limit).await
+    }
+
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
+        self.0.delete_outbox(partition, before).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Catalog for Layered<L> {
+    async fn insert_concert(&self, concert: &Concert) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().insert_concert(concert)).await
+    }
+
+    async fn insert_schedule(&self, schedule: &Schedule) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().insert_schedule(schedule)).await
+    }
+
+    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>> {
+        self.0.pass(Call::Read, self.0.below().concerts(page)).await
+    }
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>> {
+        self.0.pass(Call::Read, self.0.below().concert(id)).await
+    }
+
+    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>> {
+        self.0.pass(Call::Read, self.0.below().schedules(concert)).await
+    }
+
+    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>> {
+        self.0.pass(Call::Read, self.0.below().schedule(id)).await
     }
 }
 
 #[async_trait]
 impl<L: Layer> Reads for Layered<L> {
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<()> {
         self.0.pass(Call::Read, self.0.below().ping()).await
     }
 
-    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>, StoreError> {
+    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>> {
         self.0.pass(Call::Read, self.0.below().request(id)).await
     }
 
-    async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {
+    async fn progress_views(&self) -> Result<Vec<ProgressView>> {
         self.0.pass(Call::Read, self.0.below().progress_views()).await
     }
 
-    async fn insert_concert(&self, concert: &Concert) -> Result<(), StoreError> {
-        self.0.pass(Call::Write, self.0.below().insert_concert(concert)).await
-    }
-
-    async fn insert_schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
-        self.0.pass(Call::Write, self.0.below().insert_schedule(schedule)).await
-    }
-
-    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().concerts(page)).await
-    }
-
-    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().concert(id)).await
-    }
-
-    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().schedules(concert)).await
-    }
-
-    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
-        self.0.pass(Call::Read, self.0.below().schedule(id)).await
-    }
-
-    async fn seats(&self, schedule: ScheduleId) -> Result<Vec<Seat>, StoreError> {
+    async fn seats(&self, schedule: ScheduleId) -> Result<Vec<BlockSeats>> {
         self.0.pass(Call::Read, self.0.below().seats(schedule)).await
     }
 
-    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>> {
         self.0.pass(Call::Read, self.0.below().reservation(id)).await
     }
 
-    async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
+    async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>> {
         self.0.pass(Call::Read, self.0.below().reservations(user, page)).await
     }
 
-    async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
+    async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>> {
         self.0.pass(Call::Read, self.0.below().payments(user, page)).await
     }
 
-    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>, StoreError> {
+    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>> {
         self.0.pass(Call::Read, self.0.below().wallet(user)).await
     }
 
-    async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>, StoreError> {
+    async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>> {
         self.0.pass(Call::Read, self.0.below().wallet_entries(user, page)).await
     }
 
-    async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>, StoreError> {
+    async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>> {
         self.0.pass(Call::Read, self.0.below().queue(schedule)).await
     }
 
-    async fn tokens_changed(
-        &self,
-        schedule: ScheduleId,
-        from: u64,
-        live_only: bool,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
+    async fn tokens_changed(&self, schedule: ScheduleId, from: u64, live_only: bool, limit: u32) -> Result<Vec<Token>> {
         self.0.pass(Call::Read, self.0.below().tokens_changed(schedule, from, live_only, limit)).await
     }
 
-    async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>, StoreError> {
+    async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>> {
         self.0.pass(Call::Read, self.0.below().tokens_of(schedule, user)).await
     }
+}
 
-    async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>, StoreError> {
+#[async_trait]
+impl<L: Layer> DeadLetters for Layered<L> {
+    async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>> {
         self.0.pass(Call::Read, self.0.below().dead_letters(page)).await
     }
 
-    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>, StoreError> {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>> {
         self.0.pass(Call::Read, self.0.below().dead_letter(position)).await
     }
 
-    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<(), StoreError> {
+    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()> {
         self.0.pass(Call::Write, self.0.below().mark_replayed(position, at)).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> AuditReads for Layered<L> {
+    async fn state_page(&self, table: StateTable, after: Option<&Row>, limit: u32) -> Result<Vec<Row>> {
+        self.0.pass(Call::Read, self.0.below().state_page(table, after, limit)).await
+    }
+
+    async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>> {
+        self.0.pass(Call::Read, self.0.below().requests_page(after, limit)).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> LogBinding for Layered<L> {
+    async fn recorded_log(&self) -> Result<Option<RecordedLog>> {
+        self.0.pass(Call::Read, self.0.below().recorded_log()).await
+    }
+
+    async fn record_log(&self, log: &RecordedLog) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().record_log(log)).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Retention for Layered<L> {
+    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64> {
+        self.0.pass(Call::Write, self.0.below().forget_before(before, limit)).await
     }
 }

@@ -2,21 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use uuid::Uuid;
-
-use crate::domain::{
-    Code, Lane, LogTime, PaymentId, RequestId, ReservationId, ScheduleId, SectionName, UserId, queue::OnTimeout,
-};
-
-use super::time::parse_rfc3339;
 
 /// Why bytes are not a command or an outcome; its text is the dead letter's reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct DecodeError(pub(super) Cow<'static, str>);
+pub struct DecodeError(Cow<'static, str>);
 
 impl DecodeError {
     pub(super) fn new(reason: impl Into<Cow<'static, str>>) -> Self {
@@ -25,6 +19,11 @@ impl DecodeError {
 
     pub(super) fn field(name: &str, reason: impl fmt::Display) -> Self {
         DecodeError(format!("field {name}: {reason}").into())
+    }
+
+    /// The same, of a field of the nested object `name`.
+    pub(super) fn within(self, name: impl fmt::Display) -> Self {
+        DecodeError(format!("{name}: {}", self.0).into())
     }
 }
 
@@ -61,7 +60,8 @@ impl<'a> Fields<'a> {
         serde_json::from_str(text).map_err(|error| DecodeError(cut(format!("not a JSON object: {error}")).into()))
     }
 
-    fn find(&self, name: &str) -> Result<Option<&'a RawValue>, DecodeError> {
+    /// The JSON text of a field.
+    pub(super) fn raw(&self, name: &str) -> Result<Option<&'a RawValue>, DecodeError> {
         let mut found = self.0.iter().filter(|(key, _)| key.0 == name);
         let first = found.next().map(|(_, value)| *value);
         // JSON readers differ in which of two they take; a service that sends two does not know what it asks.
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
 
     /// A field that must be there and not null.
     pub(super) fn required<T: Field>(&self, name: &str) -> Result<T, DecodeError> {
-        self.optional(name)?.ok_or_else(|| DecodeError::field(name, "missing"))
+        self.optional(name)?.ok_or_else(|| missing(name))
     }
 
     /// A field that may be missing or null.
@@ -83,54 +83,119 @@ impl<'a> Fields<'a> {
 
     /// A field for which missing (`None`) and null (`Some(None)`) mean different things.
     pub(super) fn nullable<T: Field>(&self, name: &str) -> Result<Option<Option<T>>, DecodeError> {
-        match self.find(name)? {
+        match self.raw(name)? {
             None => Ok(None),
             Some(raw) if raw.get() == "null" => Ok(Some(None)),
             Some(raw) => T::read(raw.get()).map(|value| Some(Some(value))).map_err(|e| DecodeError::field(name, e)),
         }
     }
 
-    /// A number that must be there and within bounds, both included.
-    pub(super) fn within<T>(&self, name: &str, least: T, most: T) -> Result<T, DecodeError>
-    where
-        T: Field + PartialOrd + fmt::Display + Copy,
-    {
-        self.optional_within(name, least, most)?.ok_or_else(|| DecodeError::field(name, "missing"))
+    /// A number that must be there and within bounds.
+    pub(super) fn within<T: Number>(&self, name: &str, bounds: RangeInclusive<T>) -> Result<T, DecodeError> {
+        self.optional_within(name, bounds)?.ok_or_else(|| missing(name))
     }
 
-    /// A number that may be missing or null, and otherwise is within bounds, both included.
-    pub(super) fn optional_within<T>(&self, name: &str, least: T, most: T) -> Result<Option<T>, DecodeError>
-    where
-        T: Field + PartialOrd + fmt::Display + Copy,
-    {
+    /// A number that may be missing or null, and otherwise is within bounds.
+    pub(super) fn optional_within<T: Number>(
+        &self,
+        name: &str,
+        bounds: RangeInclusive<T>,
+    ) -> Result<Option<T>, DecodeError> {
         let value = self.optional::<T>(name)?;
         match value {
-            Some(number) if number < least || number > most => {
+            Some(number) if !bounds.contains(&number) => {
+                let (least, most) = bounds.into_inner();
                 Err(DecodeError::field(name, format_args!("must be {least} to {most}, is {number}")))
             }
             _ => Ok(value),
         }
     }
 
-    /// A nested object that may be missing or null.
-    pub(super) fn optional_object(&self, name: &str) -> Result<Option<Fields<'a>>, DecodeError> {
-        match self.find(name)? {
-            Some(raw) if raw.get() != "null" => match serde_json::from_str(raw.get()) {
-                Ok(fields) => Ok(Some(fields)),
-                Err(_) => Err(DecodeError::field(name, "not an object")),
-            },
+    fn items(&self, name: &str) -> Result<Option<Vec<&'a RawValue>>, DecodeError> {
+        match self.raw(name)? {
+            Some(raw) if raw.get() != "null" => {
+                serde_json::from_str(raw.get()).map(Some).map_err(|_| DecodeError::field(name, "not a list"))
+            }
             _ => Ok(None),
         }
     }
 
-    /// A nested object that must be there.
-    pub(super) fn object(&self, name: &str) -> Result<Fields<'a>, DecodeError> {
-        self.optional_object(name)?.ok_or_else(|| DecodeError::field(name, "missing"))
+    /// A list that may be missing or null, and otherwise has a number of entries within bounds. An entry that is wrong
+    /// is named by its index.
+    pub(super) fn list<T: Field>(
+        &self,
+        name: &str,
+        entries: RangeInclusive<usize>,
+    ) -> Result<Option<Vec<T>>, DecodeError> {
+        let Some(items) = self.items(name)? else { return Ok(None) };
+        count(name, items.len(), entries)?;
+        let read = |(i, raw): (usize, &&RawValue)| {
+            T::read(raw.get()).map_err(|error| DecodeError::field(&format!("{name}[{i}]"), error))
+        };
+        items.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
     }
 
-    /// The JSON text of a field.
-    pub(super) fn raw(&self, name: &str) -> Result<Option<&'a RawValue>, DecodeError> {
-        self.find(name)
+    /// A list of objects that may be missing or null, each read by `read`.
+    pub(super) fn objects<T>(
+        &self,
+        name: &str,
+        entries: RangeInclusive<usize>,
+        read: impl Fn(&Fields<'_>) -> Result<T, DecodeError>,
+    ) -> Result<Option<Vec<T>>, DecodeError> {
+        let Some(items) = self.items(name)? else { return Ok(None) };
+        count(name, items.len(), entries)?;
+        let read = |(i, raw): (usize, &&RawValue)| {
+            let path = || format!("{name}[{i}]");
+            let fields = serde_json::from_str(raw.get()).map_err(|_| DecodeError::field(&path(), "not an object"))?;
+            read(&fields).map_err(|error| error.within(path()))
+        };
+        items.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A nested object that may be missing or null, read by `read`.
+    pub(super) fn optional_object<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Fields<'_>) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        match self.raw(name)? {
+            Some(raw) if raw.get() != "null" => {
+                let fields = serde_json::from_str(raw.get()).map_err(|_| DecodeError::field(name, "not an object"))?;
+                read(&fields).map(Some).map_err(|error| error.within(name))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A nested object that must be there, read by `read`.
+    pub(super) fn object<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Fields<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        self.optional_object(name, read)?.ok_or_else(|| missing(name))
+    }
+}
+
+pub(super) fn missing(name: &str) -> DecodeError {
+    DecodeError::field(name, "missing")
+}
+
+/// Whether a list has a number of entries within bounds.
+pub(super) fn count(name: &str, has: usize, entries: RangeInclusive<usize>) -> Result<(), DecodeError> {
+    if entries.contains(&has) {
+        return Ok(());
+    }
+    let (least, most) = entries.into_inner();
+    Err(DecodeError::field(name, format_args!("must have {least} to {most} entries, has {has}")))
+}
+
+/// The entries sorted; none may be there twice.
+pub(super) fn ascending<T: Ord + fmt::Display>(name: &str, mut entries: Vec<T>) -> Result<Vec<T>, DecodeError> {
+    entries.sort_unstable();
+    match entries.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(DecodeError::field(name, format_args!("{} is there twice", pair[0]))),
+        None => Ok(entries),
     }
 }
 
@@ -161,86 +226,7 @@ pub(super) trait Field: Sized {
     fn read(json: &str) -> Result<Self, Cow<'static, str>>;
 }
 
-macro_rules! read_by_serde {
-    ($($type:ty: $expected:literal;)+) => {$(
-        impl Field for $type {
-            fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-                serde_json::from_str(json).map_err(|_| $expected.into())
-            }
-        }
-    )+};
-}
+/// A field with bounds.
+pub(super) trait Number: Field + PartialOrd + fmt::Display + Copy {}
 
-read_by_serde! {
-    u32: "not an integer of 0 to 4294967295";
-    u64: "not an integer of 0 to 18446744073709551615";
-    i64: "not a 64-bit integer";
-    bool: "not true or false";
-    Vec<u32>: "not a list of integers of 0 to 4294967295";
-    Vec<u64>: "not a list of integers of 0 or more";
-}
-
-/// Without U+0000, which PostgreSQL cannot hold in a text: two stores must not differ in what a log gives.
-impl Field for String {
-    fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-        match serde_json::from_str::<String>(json) {
-            Ok(text) if text.contains('\0') => Err("holds U+0000".into()),
-            Ok(text) => Ok(text),
-            Err(_) => Err("not a text".into()),
-        }
-    }
-}
-
-/// A text that mostly needs no copy.
-fn text(json: &str) -> Result<Cow<'_, str>, Cow<'static, str>> {
-    let inner = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match inner {
-        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
-        _ => String::read(json).map(Cow::Owned),
-    }
-}
-
-impl Field for Uuid {
-    fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-        let text = text(json)?;
-        // Only the usual form with hyphens: one spelling for one id.
-        let id = text.parse::<uuid::fmt::Hyphenated>().map_err(|_| "not a UUID")?;
-        Ok(id.into_uuid())
-    }
-}
-
-macro_rules! read_ids {
-    ($($id:ident),+) => {$(
-        impl Field for $id {
-            fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-                Uuid::read(json).map($id)
-            }
-        }
-    )+};
-}
-
-read_ids!(RequestId, ScheduleId, ReservationId, PaymentId);
-
-macro_rules! read_parsed {
-    ($($type:ident),+) => {$(
-        impl Field for $type {
-            fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-                text(json)?.parse::<$type>().map_err(|error| error.0.into())
-            }
-        }
-    )+};
-}
-
-read_parsed!(UserId, SectionName, Code, Lane);
-
-impl Field for LogTime {
-    fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-        parse_rfc3339(&text(json)?).ok_or_else(|| "not an RFC 3339 time".into())
-    }
-}
-
-impl Field for OnTimeout {
-    fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-        OnTimeout::parse(&text(json)?).ok_or_else(|| "must be requeue or expire".into())
-    }
-}
+impl<T: Field + PartialOrd + fmt::Display + Copy> Number for T {}

@@ -2,9 +2,8 @@
 
 use std::fmt::{Display, Write};
 
-use crate::domain::LogTime;
-
 use super::time::rfc3339;
+use crate::domain::{LogTime, SeatId};
 
 /// An object being written; closed by [`Object::write`].
 pub(super) struct Object<'a> {
@@ -36,7 +35,14 @@ impl Object<'_> {
         self
     }
 
-    /// A text of characters that need no escaping: ids, names, codes.
+    pub(super) fn bare_if(&mut self, name: &str, value: Option<impl Display>) -> &mut Self {
+        match value {
+            Some(value) => self.bare(name, value),
+            None => self,
+        }
+    }
+
+    /// A text of characters that need no escaping: ids, block names, codes.
     pub(super) fn plain(&mut self, name: &str, value: impl Display) -> &mut Self {
         self.name(name);
         let _ = write!(self.out, "\"{value}\"");
@@ -47,12 +53,38 @@ impl Object<'_> {
         self.plain(name, rfc3339(value))
     }
 
-    /// A text that may hold anything.
+    pub(super) fn time_if(&mut self, name: &str, value: Option<LogTime>) -> &mut Self {
+        match value {
+            Some(value) => self.time(name, value),
+            None => self,
+        }
+    }
+
+    /// A text that may hold anything, like all that people name.
     pub(super) fn text(&mut self, name: &str, value: &str) -> &mut Self {
         self.name(name);
-        // `Value`'s Display is compact JSON and cannot fail on a string.
-        let _ = write!(self.out, "{}", serde_json::Value::from(value));
+        self.out.push('"');
+        escape(self.out, value);
+        self.out.push('"');
         self
+    }
+
+    pub(super) fn text_if(&mut self, name: &str, value: Option<&str>) -> &mut Self {
+        match value {
+            Some(value) => self.text(name, value),
+            None => self,
+        }
+    }
+
+    /// `{section}-{number}`
+    pub(super) fn seat(&mut self, name: &str, seat: &SeatId) -> &mut Self {
+        self.name(name);
+        write_seat(self.out, seat);
+        self
+    }
+
+    pub(super) fn seats(&mut self, name: &str, seats: &[SeatId]) -> &mut Self {
+        self.list(name, seats, write_seat)
     }
 
     pub(super) fn null(&mut self, name: &str) -> &mut Self {
@@ -83,6 +115,7 @@ impl Object<'_> {
         self
     }
 
+    /// A list of numbers, or of lists of numbers that print themselves.
     pub(super) fn numbers<T: Display>(&mut self, name: &str, items: impl IntoIterator<Item = T>) -> &mut Self {
         self.list(name, items, |out, value| {
             let _ = write!(out, "{value}");
@@ -94,5 +127,56 @@ impl Object<'_> {
         self.list(name, items, |out, value| {
             let _ = write!(out, "\"{value}\"");
         })
+    }
+
+    /// A list of objects.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        mut fields: impl FnMut(&mut Object<'_>, T),
+    ) -> &mut Self {
+        self.list(name, items, |out, value| Object::write(out, |o| fields(o, value)))
+    }
+}
+
+fn write_seat(out: &mut String, seat: &SeatId) {
+    out.push('"');
+    escape(out, seat.section.as_str());
+    let _ = write!(out, "-{}\"", seat.number);
+}
+
+/// The inside of a JSON string. Most texts need no escaping and are copied as they are.
+fn escape(out: &mut String, text: &str) {
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        // Escaped bytes are ASCII, so both ends are character boundaries.
+        out.push_str(&text[plain_from..at]);
+        plain_from = at + 1;
+        let _ = match byte {
+            b'"' | b'\\' => write!(out, "\\{}", char::from(byte)),
+            _ => write!(out, "\\u{byte:04x}"),
+        };
+    }
+    out.push_str(&text[plain_from..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_a_string_is_escaped_and_the_rest_is_not() {
+        let text = "\"Süd\"\\\n\u{0}\u{1f} \u{7f}😀";
+        let mut out = String::new();
+        Object::write(&mut out, |o| {
+            o.text("a", text).seat("b", &"x\"y-1".parse().unwrap());
+        });
+        assert_eq!(out, "{\"a\":\"\\\"Süd\\\"\\\\\\u000a\\u0000\\u001f \u{7f}😀\",\"b\":\"x\\\"y-1\"}");
+        let read: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(read["a"], text);
     }
 }

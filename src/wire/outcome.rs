@@ -1,177 +1,153 @@
 //! Outcomes as JSON records, and how the front door reads them back.
+//!
+//! An outcome has two parts: `result` or `problem` for the one who asked, `effects` for those who follow the feed. A
+//! user's answer is never taken from a value that has effects.
 
-use std::borrow::Cow;
-
-use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::fields::{DecodeError, Field, Fields};
-pub use super::headers::{Headers, fingerprint_of, headers};
+use super::fields::{DecodeError, Fields, missing, quoted};
 use super::json::Object;
-use super::results::{seat_name, write_result};
-use super::time::rfc3339;
-use crate::domain::{Arrival, Position, Refusal, RequestId, UserId, Verdict};
+use super::results::{read_decided, read_problem, write_decided, write_effects, write_problem, write_result};
+use crate::domain::{Arrival, CommandKind, Effects, Fingerprint, Outcome, Refusal, RequestId, ScheduleId, UserId};
 
 /// A decided command, to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct OutcomeRecord<'a> {
     pub request_id: RequestId,
-    /// The command's type, e.g. `hold_seats`.
-    pub command: &'a str,
+    pub command: CommandKind,
+    /// Whose request it is; `None`: the program's own.
     pub user_id: Option<&'a UserId>,
-    /// Not [`Verdict::Pending`]: what is pending has no outcome yet.
-    pub verdict: &'a Verdict,
+    /// Who acted, if not that user.
+    pub by: Option<&'a UserId>,
+    /// Of the command that asked; in the headers only.
+    pub fingerprint: Fingerprint,
+    /// The date it is about, if it is about one; in the headers only.
+    pub schedule_id: Option<ScheduleId>,
+    pub outcome: &'a Outcome,
+    pub effects: &'a Effects,
     /// The command that decided it: of a payment the settlement.
     pub decided: Arrival,
 }
 
-/// The record value: the request object of the HTTP interface plus `user_id`.
-pub fn encode_value(o: &OutcomeRecord<'_>) -> String {
-    debug_assert!(*o.verdict != Verdict::Pending, "a pending request has no outcome");
+/// One outcome as text, in both of its forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedOutcome {
+    /// For the one who asked: without effects.
+    pub answer: String,
+    /// The record value: with effects. Equal to `answer` if there are none.
+    pub record: String,
+}
+
+pub fn encode(o: &OutcomeRecord<'_>) -> EncodedOutcome {
+    let answer = value(o, &Effects::default());
+    let record = if o.effects.is_empty() { answer.clone() } else { value(o, o.effects) };
+    EncodedOutcome { answer, record }
+}
+
+fn value(o: &OutcomeRecord<'_>, effects: &Effects) -> String {
     let mut out = String::with_capacity(512);
     Object::write(&mut out, |object| {
         object.plain("request_id", o.request_id).plain("command", o.command);
-        if let Some(user) = o.user_id {
-            object.plain("user_id", user);
+        object.text_if("user_id", o.user_id.map(UserId::as_str)).text_if("by", o.by.map(UserId::as_str));
+        match o.outcome {
+            Ok(reply) => object.plain("status", SUCCEEDED).object("result", |result| write_result(result, reply)),
+            Err(refusal) => {
+                object.plain("status", REJECTED).object("problem", |problem| write_problem(problem, refusal))
+            }
+        };
+        if !effects.is_empty() {
+            object.object("effects", |object| write_effects(object, effects));
         }
-        match o.verdict {
-            Verdict::Succeeded(success) => {
-                object.plain("status", "SUCCEEDED").object("result", |result| write_result(result, success));
-            }
-            Verdict::Rejected(refusal) => {
-                object.plain("status", "REJECTED").object("problem", |problem| write_problem(problem, refusal));
-            }
-            Verdict::Pending => {
-                object.plain("status", "PENDING");
-            }
-        }
-        write_arrival(object, "decided", &o.decided);
+        object.object("decided", |decided| write_decided(decided, &o.decided));
     });
     out
 }
 
-fn write_problem(o: &mut Object<'_>, refusal: &Refusal) {
-    o.plain("code", refusal.code.as_str()).text("detail", &refusal.detail);
-    if let Some(taken) = &refusal.taken {
-        o.object("taken", |o| {
-            o.plain("seat", seat_name(&taken.section, taken.seat));
-            let position = taken.by.position;
-            o.object("position", |o| {
-                write_position(o, position);
-            });
-            o.time("at", taken.by.time);
-        });
-    }
-}
+const SUCCEEDED: &str = "SUCCEEDED";
+const REJECTED: &str = "REJECTED";
 
-fn write_position(o: &mut Object<'_>, position: Position) {
-    o.plain("lane", position.lane).bare("partition", position.partition).bare("offset", position.offset);
-}
-
-fn write_arrival(o: &mut Object<'_>, name: &str, arrival: &Arrival) {
-    o.object(name, |o| {
-        write_position(o, arrival.position);
-        o.time("at", arrival.time);
-    });
-}
-
-/// The status of a request, as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestStatusText {
-    Pending,
-    Succeeded,
-    Rejected,
-}
-
-impl RequestStatusText {
-    pub const ALL: [RequestStatusText; 3] =
-        [RequestStatusText::Pending, RequestStatusText::Succeeded, RequestStatusText::Rejected];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RequestStatusText::Pending => "PENDING",
-            RequestStatusText::Succeeded => "SUCCEEDED",
-            RequestStatusText::Rejected => "REJECTED",
-        }
-    }
-}
-
-impl Serialize for RequestStatusText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl Field for RequestStatusText {
-    fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-        let text = String::read(json)?;
-        RequestStatusText::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| "not a request's status".into())
-    }
-}
-
-/// Where and when a request was decided. Serializes as `{lane, partition, offset, at}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DecidedView(pub Arrival);
-
-impl Serialize for DecidedView {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Decided {
-            lane: &'static str,
-            partition: u32,
-            offset: u64,
-            at: String,
-        }
-        let Arrival { position, time } = self.0;
-        let decided = Decided {
-            lane: position.lane.as_str(),
-            partition: position.partition,
-            offset: position.offset,
-            at: rfc3339(time),
-        };
-        decided.serialize(serializer)
-    }
-}
-
-/// An outcome as read back. `result` stays the text it was, so that it reaches the client unchanged.
+/// A decided request, as read back.
 #[derive(Debug, Clone)]
-pub struct OutcomeView {
+pub struct DecidedRequest {
     pub request_id: RequestId,
-    pub command: String,
+    pub command: CommandKind,
     pub user_id: Option<UserId>,
-    pub status: RequestStatusText,
-    /// There when SUCCEEDED.
-    pub result: Option<Box<RawValue>>,
-    /// There when REJECTED: `code`, `detail`, and `taken` if somebody was first.
-    pub problem: Option<serde_json::Value>,
-    pub decided: DecidedView,
+    pub by: Option<UserId>,
+    pub outcome: Result<RawReply, Refusal>,
+    /// What it changed for others. Of a record only: the store's answers have none.
+    pub effects: Option<Box<RawValue>>,
+    pub decided: Arrival,
 }
 
-/// Reads what [`encode_value`] wrote; unknown fields are ignored.
-pub fn decode_value(value: &[u8]) -> Result<OutcomeView, DecodeError> {
+/// The text of a `result` object, unchanged on its way to the client.
+#[derive(Debug, Clone)]
+pub struct RawReply(pub Box<RawValue>);
+
+/// Reads either form of what [`encode`] wrote; unknown fields are ignored.
+pub fn decode(value: &[u8]) -> Result<DecidedRequest, DecodeError> {
     let fields = Fields::parse(value)?;
-    let decided = fields.object("decided")?;
-    let problem = match fields.raw("problem")? {
-        Some(raw) => serde_json::from_str(raw.get()).map_err(|error| DecodeError::field("problem", error))?,
-        None => None,
+    let status: String = fields.required("status")?;
+    let outcome = match status.as_str() {
+        SUCCEEDED => {
+            let result = fields.raw("result")?.ok_or_else(|| missing("result"))?;
+            Ok(RawReply(result.to_owned()))
+        }
+        REJECTED => Err(fields.object("problem", read_problem)?),
+        other => return Err(DecodeError::field("status", format_args!("unknown: {}", quoted(other)))),
     };
-    Ok(OutcomeView {
+    Ok(DecidedRequest {
         request_id: fields.required("request_id")?,
         command: fields.required("command")?,
         user_id: fields.optional("user_id")?,
-        status: fields.required("status")?,
-        result: fields.raw("result")?.map(ToOwned::to_owned),
-        problem,
-        decided: DecidedView(Arrival {
-            position: Position {
-                lane: decided.required("lane")?,
-                partition: decided.required("partition")?,
-                offset: decided.required("offset")?,
-            },
-            time: decided.required("at")?,
-        }),
+        by: fields.optional("by")?,
+        outcome,
+        effects: fields.raw("effects")?.map(ToOwned::to_owned),
+        decided: fields.object("decided", read_decided)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::wire::{arbitrary, samples};
+
+    proptest! {
+        #[test]
+        fn any_refusal_reads_back_as_it_was_written(
+            refusal in arbitrary::refusal(),
+            user in arbitrary::user(),
+            by in proptest::option::of(arbitrary::user()),
+        ) {
+            let sample = &samples::outcomes()[0];
+            let outcome = Err(refusal.clone());
+            let record =
+                OutcomeRecord { user_id: Some(&user), by: by.as_ref(), outcome: &outcome, ..sample.record() };
+            let encoded = encode(&record);
+            prop_assert_eq!(&encoded.answer, &encoded.record);
+            let read = decode(encoded.answer.as_bytes()).unwrap();
+            prop_assert_eq!((read.user_id.as_ref(), read.by.as_ref()), (Some(&user), by.as_ref()));
+            prop_assert_eq!(read.outcome.map(|reply| reply.0.get().to_owned()), Err(refusal));
+        }
+    }
+
+    #[test]
+    fn what_is_no_outcome_is_refused() {
+        let held = samples::outcomes().into_iter().find(|outcome| outcome.name == "held").unwrap();
+        let good = encode(&held.record()).record;
+        let refused = |from: &str, to: &str| {
+            let spoilt = good.replacen(from, to, 1);
+            assert_ne!(spoilt, good);
+            decode(spoilt.as_bytes()).unwrap_err().to_string()
+        };
+        assert_eq!(refused("hold_seats", "steal_seats"), "field command: not a command type");
+        assert_eq!(refused("SUCCEEDED", "PENDING"), r#"field status: unknown: "PENDING""#);
+        assert_eq!(refused("SUCCEEDED", "REJECTED"), "field problem: missing");
+        assert_eq!(refused("result", "results"), "field result: missing");
+        assert_eq!(
+            refused(r#""lane":"seats""#, r#""lane":"rows""#),
+            "decided: field lane: not a lane: seats, wallets or queues"
+        );
+    }
 }

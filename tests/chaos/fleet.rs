@@ -1,4 +1,4 @@
-//! The processes of one test: front doors and workers, started, stopped, killed.
+//! The processes of one test: API servers and workers, started, stopped, killed.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::harness::{Client, System};
 pub struct Fleet {
     env: Vec<(String, String)>,
     client: Client,
-    pub doors: Vec<Server>,
+    pub apis: Vec<Server>,
     pub workers: Vec<Server>,
-    /// Fenced commits that stopped processes had counted.
+    /// Fenced commits counted by processes that were stopped since.
     fenced: u64,
 }
 
 impl Fleet {
     pub fn of(system: &System) -> Fleet {
         let (env, client) = (system.env().to_vec(), system.client.clone());
-        Fleet { env, client, doors: Vec::new(), workers: Vec::new(), fenced: 0 }
+        Fleet { env, client, apis: Vec::new(), workers: Vec::new(), fenced: 0 }
     }
 
     async fn start(&self, role: &'static str, database_url: Option<&str>) -> Server {
@@ -27,15 +27,15 @@ impl Fleet {
         started.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
     }
 
-    pub async fn start_door(&mut self) {
-        let door = self.start("api", None).await;
-        door.until_ready(self.client.http()).await;
-        self.doors.push(door);
+    pub async fn start_api(&mut self) {
+        let api = self.start("api", None).await;
+        api.until_ready(self.client.http()).await;
+        self.apis.push(api);
         self.point_clients();
     }
 
     fn point_clients(&self) {
-        self.client.point_at(self.doors.iter().map(|door| door.base.clone()).collect());
+        self.client.point_at(self.apis.iter().map(|api| api.base.clone()).collect());
     }
 
     pub async fn start_worker(&mut self) {
@@ -44,22 +44,22 @@ impl Fleet {
         self.workers.push(worker);
     }
 
-    /// Returns as soon as it says that it listens; `database_url` instead of the others'.
+    /// Returns as soon as it listens, ready or not; `database_url` replaces the others'.
     pub async fn start_worker_at_once(&mut self, database_url: Option<&str>) {
         let worker = self.start("worker", database_url).await;
         self.workers.push(worker);
     }
 
-    /// Clients go on knocking there until another one has started, as behind a slow load balancer.
-    pub fn kill_door(&mut self, number: usize) {
-        self.doors.remove(number).kill();
+    /// Clients keep its address until another server starts, as behind a slow load balancer.
+    pub fn kill_api(&mut self, number: usize) {
+        self.apis.remove(number).kill();
     }
 
     pub fn kill_worker(&mut self, number: usize) {
         self.workers.remove(number).kill();
     }
 
-    /// SIGTERM; how long it took to exit, which must be cleanly.
+    /// Sends SIGTERM; returns the time until its exit, which must be clean.
     pub async fn stop_worker(&mut self, number: usize) -> Duration {
         self.fenced += self.fenced_by(&self.workers[number]).await;
         let mut worker = self.workers.remove(number);
@@ -71,15 +71,15 @@ impl Fleet {
     }
 
     pub async fn stop(&mut self) {
-        for mut door in self.doors.drain(..) {
-            door.stop().await;
+        for mut api in self.apis.drain(..) {
+            api.stop().await;
         }
         for mut worker in self.workers.drain(..) {
             worker.stop().await;
         }
     }
 
-    /// Commits that the fence refused in all workers that were not killed.
+    /// Commits that were fenced, of all workers that were not killed.
     pub async fn fenced(&self) -> u64 {
         let mut fenced = self.fenced;
         for worker in &self.workers {
@@ -96,7 +96,7 @@ impl Fleet {
     }
 
     pub fn print_logs(&self) {
-        for (role, servers) in [("api", &self.doors), ("worker", &self.workers)] {
+        for (role, servers) in [("api", &self.apis), ("worker", &self.workers)] {
             for server in servers {
                 println!("--- log of {role} {} ({}) ---\n{}", server.pid(), server.base, server.tail(60));
             }

@@ -1,28 +1,28 @@
-//! Faults on real processes under load, each followed by a check of the clients' own history: every command that was
-//! taken has one outcome, nothing is lost, nothing doubled, seats and money add up.
+//! Faults on real processes under load, each followed by a check of the clients' own history: every accepted command has
+//! one outcome, nothing is lost or duplicated, seats and money add up.
 //!
 //! ```text
-//! faults ── what is done to whom ──> stage ── rounds, waits, checks ──> report (docs/chaos.md)
-//!                                      ├── crowd: users at work, who repeat what was not answered
-//!                                      ├── fleet: the processes          pair: Kafka and PostgreSQL
-//!                                      ├── flood: another service, thousands of commands a second
-//!                                      └── proxy: cuts and holds commits on their way to PostgreSQL
+//! faults ── one test each ──> scenario ── rounds, checks ──> report (docs/chaos.md)
+//!                                ├── workload: clients that retry until they have an outcome
+//!                                ├── fleet: the processes          backends: Kafka and PostgreSQL
+//!                                ├── flood: another service, thousands of commands a second
+//!                                └── proxy: cuts and delays commits on their way to PostgreSQL
 //! ```
 //!
-//! They run where `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name services, one at a time, so that the
-//! waits they measure are not each other's. `scripts/chaos` says which further variables there are.
+//! They run where `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name services, one at a time, so that they do
+//! not slow each other down. `scripts/chaos` lists the other variables.
 
-mod crowd;
-mod dice;
+mod backends;
 mod faults;
 mod fleet;
 mod flood;
-mod pair;
+mod prng;
 mod proxy;
 mod report;
-mod stage;
+mod scenario;
+mod workload;
 
-// Of the end-to-end tests; not all of it is of use here.
+// Shared with the end-to-end tests; parts of it are unused here.
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../it/harness/mod.rs"]
 mod harness;

@@ -1,4 +1,4 @@
-//! Stands between a worker and PostgreSQL, knows a commit when one passes, and cuts or holds it.
+//! A proxy between a worker and PostgreSQL that recognizes commits and cuts or delays them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// What happens to the connection that the next commit comes through.
+/// How the connection of the next commit is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// The server never gets it.
     Before,
-    /// The server gets it, and finds nobody to answer.
+    /// The server gets it, but the connection is gone before it answers.
     Sent,
     /// The server has committed and answered; the answer is lost.
     Answered,
@@ -33,16 +33,16 @@ enum Plan {
     Hold,
 }
 
-/// Under load some worker's commit is never so far away.
+/// Upper bound on the time between two commits of a worker under load.
 const COMMITS_WITHIN: Duration = Duration::from_secs(60);
-/// Every commit begins with this, and nothing else does.
+/// Every commit statement starts with this, and nothing else does.
 const COMMIT: &[u8] = b"with fence as (";
-/// The server's last word about a statement, after it has committed: ready, and in no transaction.
+/// ReadyForQuery outside of a transaction: the server's last message for a statement.
 const READY: &[u8] = b"Z\0\0\0\x05I";
-/// One row of one 64-bit number, 0: the fence let nothing through.
+/// A row of one 64-bit integer, 0: the fence matched no partition.
 const FENCED: &[u8] = b"D\0\0\0\x12\0\x01\0\0\0\x08\0\0\0\0\0\0\0\0";
 
-struct Gate {
+struct Control {
     plan: watch::Sender<Plan>,
     /// Commits being held.
     held: watch::Sender<u64>,
@@ -52,7 +52,7 @@ struct Gate {
 pub struct Proxy {
     /// The database by way of this proxy.
     pub database_url: String,
-    gate: Arc<Gate>,
+    control: Arc<Control>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -71,71 +71,71 @@ impl Proxy {
         let url = database_url.replacen(&server, &own, 1);
         assert_ne!(url, database_url, "the proxy needs host and port in the url");
         let (plan, held) = (watch::Sender::new(Plan::Pass), watch::Sender::new(0));
-        let gate = Arc::new(Gate { plan, held, fenced: AtomicU64::new(0) });
-        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&gate)));
-        Proxy { database_url: url, gate, accepting }
+        let control = Arc::new(Control { plan, held, fenced: AtomicU64::new(0) });
+        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&control)));
+        Proxy { database_url: url, control, accepting }
     }
 
-    /// Cuts at the next commit, and returns when that has happened.
+    /// Cuts the connection at the next commit; returns once that has happened.
     pub async fn cut(&self, cut: Cut) {
-        let mut plan = self.gate.plan.subscribe();
-        self.gate.plan.send_replace(Plan::Cut(cut));
+        let mut plan = self.control.plan.subscribe();
+        self.control.plan.send_replace(Plan::Cut(cut));
         let done = timeout(COMMITS_WITHIN, plan.wait_for(|plan| *plan == Plan::Pass)).await;
-        done.expect("a commit comes this way").expect("the gate is ours");
+        done.expect("a commit passes the proxy").expect("the sender is ours");
     }
 
-    /// Holds all commits from now on, and returns when there is one.
+    /// Holds all commits from now on; returns once one is held.
     pub async fn hold(&self) {
-        self.gate.plan.send_replace(Plan::Hold);
-        let mut held = self.gate.held.subscribe();
+        self.control.plan.send_replace(Plan::Hold);
+        let mut held = self.control.held.subscribe();
         let done = timeout(COMMITS_WITHIN, held.wait_for(|held| *held > 0)).await;
-        done.expect("a commit comes this way").expect("the gate is ours");
+        done.expect("a commit passes the proxy").expect("the sender is ours");
     }
 
     pub fn release(&self) {
-        self.gate.plan.send_replace(Plan::Pass);
+        self.control.plan.send_replace(Plan::Pass);
     }
 
     /// Commits that the server answered with "fenced".
     pub fn fenced(&self) -> u64 {
-        self.gate.fenced.load(Ordering::Relaxed)
+        self.control.fenced.load(Ordering::Relaxed)
     }
 }
 
-async fn accept(listener: TcpListener, server: String, gate: Arc<Gate>) {
+async fn accept(listener: TcpListener, server: String, control: Arc<Control>) {
     while let Ok((client, _)) = listener.accept().await {
-        let (server, gate) = (server.clone(), Arc::clone(&gate));
+        let (server, control) = (server.clone(), Arc::clone(&control));
         tokio::spawn(async move {
-            // A server that is away is away for who comes through here, too.
+            // If the server is down, the client's connection is closed as well.
             if let Ok(server) = TcpStream::connect(&server).await {
-                let _ = Passing { client, server, gate, statements: Statements::default() }.run().await;
+                let _ = Passing { client, server, control, statements: Statements::default() }.run().await;
             }
         });
     }
 }
 
-/// One connection. Its end, by error or by cut, drops both sides.
+/// One connection. Dropping it closes both sides.
 struct Passing {
     client: TcpStream,
     server: TcpStream,
-    gate: Arc<Gate>,
+    control: Arc<Control>,
     statements: Statements,
 }
 
 impl Passing {
     async fn run(mut self) -> std::io::Result<()> {
         let (mut read, mut answer) = (vec![0; 65536], vec![0; 65536]);
-        let mut questions = Vec::new();
+        let mut requests = Vec::new();
         loop {
             tokio::select! {
                 bytes = self.client.read(&mut read) => {
                     match bytes? {
                         0 => return Ok(()),
-                        bytes => questions.extend_from_slice(&read[..bytes]),
+                        bytes => requests.extend_from_slice(&read[..bytes]),
                     }
-                    while let Some(message) = self.statements.next(&mut questions) {
+                    while let Some(message) = self.statements.next(&mut requests) {
                         if message.is_commit {
-                            self.commit(&message.bytes, &mut questions).await?;
+                            self.commit(&message.bytes, &mut requests).await?;
                         } else {
                             self.server.write_all(&message.bytes).await?;
                         }
@@ -151,13 +151,13 @@ impl Passing {
 
     async fn answer(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         if bytes.windows(FENCED.len()).any(|window| window == FENCED) {
-            self.gate.fenced.fetch_add(1, Ordering::Relaxed);
+            self.control.fenced.fetch_add(1, Ordering::Relaxed);
         }
         self.client.write_all(bytes).await
     }
 
-    /// A commit's first message is at hand; what belongs to it follows up to the Sync.
-    async fn commit(&mut self, first: &[u8], questions: &mut Vec<u8>) -> std::io::Result<()> {
+    /// Passes on a commit whose first message has been read; its other messages end with Sync.
+    async fn commit(&mut self, first: &[u8], requests: &mut Vec<u8>) -> std::io::Result<()> {
         let broken = || std::io::Error::other("cut");
         let cut = self.plan().await;
         if cut == Some(Cut::Before) {
@@ -166,7 +166,7 @@ impl Passing {
         self.server.write_all(first).await?;
         let mut read = vec![0; 65536];
         loop {
-            while let Some(message) = self.statements.next(questions) {
+            while let Some(message) = self.statements.next(requests) {
                 self.server.write_all(&message.bytes).await?;
                 if message.is_sync {
                     return match cut {
@@ -178,15 +178,15 @@ impl Passing {
             }
             match self.client.read(&mut read).await? {
                 0 => return Err(broken()),
-                bytes => questions.extend_from_slice(&read[..bytes]),
+                bytes => requests.extend_from_slice(&read[..bytes]),
             }
         }
     }
 
-    /// What is to be done with this commit, after it was held if it is to be.
+    /// How to cut this commit, after holding it if the plan says so.
     async fn plan(&self) -> Option<Cut> {
         let mut taken = None;
-        self.gate.plan.send_if_modified(|plan| match *plan {
+        self.control.plan.send_if_modified(|plan| match *plan {
             Plan::Cut(cut) => {
                 taken = Some(cut);
                 *plan = Plan::Pass;
@@ -194,10 +194,10 @@ impl Passing {
             }
             Plan::Pass | Plan::Hold => false,
         });
-        if taken.is_none() && *self.gate.plan.borrow() == Plan::Hold {
-            self.gate.held.send_modify(|held| *held += 1);
-            let _ = self.gate.plan.subscribe().wait_for(|plan| *plan != Plan::Hold).await;
-            self.gate.held.send_modify(|held| *held -= 1);
+        if taken.is_none() && *self.control.plan.borrow() == Plan::Hold {
+            self.control.held.send_modify(|held| *held += 1);
+            let _ = self.control.plan.subscribe().wait_for(|plan| *plan != Plan::Hold).await;
+            self.control.held.send_modify(|held| *held -= 1);
         }
         taken
     }
@@ -216,12 +216,12 @@ impl Passing {
 
 struct FrontMessage {
     bytes: Vec<u8>,
-    /// Binds a commit's parameters: with it the statement begins.
+    /// Binds a commit's parameters: the first message of its execution.
     is_commit: bool,
     is_sync: bool,
 }
 
-/// Reads the client's side of the protocol and remembers which prepared statements are commits.
+/// Parses the client's side of the protocol and tracks which prepared statements are commits.
 #[derive(Default)]
 struct Statements {
     started: bool,
@@ -231,7 +231,7 @@ struct Statements {
 impl Statements {
     /// Takes the next whole message.
     fn next(&mut self, bytes: &mut Vec<u8>) -> Option<FrontMessage> {
-        // What opens a connection has no type byte before its length.
+        // Startup messages have no type byte before their length.
         let head = usize::from(self.started);
         let length: [u8; 4] = bytes.get(head..head + 4)?.try_into().ok()?;
         let end = head + usize::try_from(u32::from_be_bytes(length)).ok()?;

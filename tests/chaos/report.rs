@@ -1,5 +1,5 @@
-//! What the rounds showed, as a document: `TURNSTILE_CHAOS_REPORT` names its path. Each test adds its row and writes
-//! the document again, so that it is right whichever tests were run.
+//! The report of all rounds: `TURNSTILE_CHAOS_REPORT` names its path. Each test adds its row and rewrites the document, so
+//! that it is correct whichever tests ran.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::crowd::{Done, Troubles};
+use crate::workload::{Completed, Failures};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Row {
-    /// Where it stands in the table.
+    /// Position in the table.
     pub order: u32,
     pub fault: String,
     pub seed: u64,
@@ -20,16 +20,16 @@ pub struct Row {
     pub commands: u64,
     pub succeeded: u64,
     pub refused: u64,
-    /// Answers 5xx and connections that broke; each was repeated under its key.
+    /// Responses 5xx and broken connections; each command was retried under its key.
     pub unavailable: u64,
     pub unanswered: u64,
     /// Of all commands, in milliseconds.
-    pub usual_ms: u64,
-    /// The longest wait of each round.
-    pub waits_ms: Vec<u64>,
+    pub median_ms: u64,
+    /// The longest latency of each round.
+    pub longest_ms: Vec<u64>,
     pub fenced: u64,
     pub seconds: u64,
-    /// Why the checks failed; `None`: nothing was lost and nothing doubled.
+    /// Why the checks failed; `None`: nothing was lost or duplicated.
     pub failure: Option<String>,
 }
 
@@ -43,17 +43,17 @@ pub fn median(mut values: Vec<u64>) -> u64 {
 }
 
 impl Row {
-    pub fn add_round(&mut self, faults: u64, wait: Duration) {
+    pub fn add_round(&mut self, faults: u64, longest: Duration) {
         self.rounds += 1;
         self.faults += faults;
-        self.waits_ms.push(millis(wait));
+        self.longest_ms.push(millis(longest));
     }
 
-    pub fn add_commands(&mut self, done: &[Done], troubles: &Troubles) {
-        self.commands = done.len() as u64;
-        self.usual_ms = median(done.iter().map(|done| millis(done.wait())).collect());
-        self.unavailable = troubles.refusals();
-        self.unanswered = troubles.unanswered;
+    pub fn add_commands(&mut self, completed: &[Completed], failures: &Failures) {
+        self.commands = completed.len() as u64;
+        self.median_ms = median(completed.iter().map(|one| millis(one.latency())).collect());
+        self.unavailable = failures.refusals();
+        self.unanswered = failures.unanswered;
     }
 
     fn cells(&self) -> String {
@@ -69,13 +69,13 @@ impl Row {
             self.unavailable,
             self.unanswered,
             self.fenced,
-            self.usual_ms,
-            seconds(median(self.waits_ms.clone())),
-            seconds(self.waits_ms.iter().copied().max().unwrap_or(0)),
+            self.median_ms,
+            seconds(median(self.longest_ms.clone())),
+            seconds(self.longest_ms.iter().copied().max().unwrap_or(0)),
         )
     }
 
-    /// Prints it, and brings the document up to date if one is wanted.
+    /// Prints the row, and rewrites the document if one is wanted.
     pub fn publish(&self) {
         println!("{self:?}");
         let Some(path) = std::env::var_os("TURNSTILE_CHAOS_REPORT").map(PathBuf::from) else { return };
@@ -99,16 +99,16 @@ fn rows(directory: &Path) -> Vec<Row> {
 const ABOUT: &str = "\
 # Faults on real processes
 
-Written by `scripts/chaos`; do not edit by hand. Two front doors and two or three workers run as processes of their own
-on Apache Kafka and PostgreSQL, twelve users charge, spend, hold, pay and cancel under keys of their own, and faults
-happen under them. Who gets no answer, or a 503, sends the command again with the same key. After the rounds every
-command is looked at: it has exactly one outcome, the last ones give the same outcome when they are sent once more,
-balances and seats are what the outcomes add up to, the hash of each partition is that of its rows, the outbox is empty,
-and the feed of outcomes has each once in one version.
+Written by `scripts/chaos`; do not edit by hand. Two API servers and two or three workers run as separate processes on
+Apache Kafka and PostgreSQL. Twelve clients charge, spend, hold, pay and cancel, each command under its own key, while
+faults are injected. A client that gets no answer or a 503 retries with the same key. After the rounds every command is
+checked: it has exactly one outcome, a late retry returns the same outcome, balances and seats equal the sum of the
+outcomes, each partition's hash equals the hash of its rows, the outbox is empty, and the outcomes topic has each outcome
+in one version.
 
-A command's wait is the time from its first sending to its known outcome. Of each round the longest wait counts: of
-these, the table has the median and the worst. *Usual* is the median wait of all commands. *Fenced* are commits of
-workers that were no longer the owner, refused by the store.
+Latency is the time from a command's first attempt to its known outcome. The table has the median over all commands, and
+the median and maximum of the longest latency of each round. *Fenced* counts commits of former owners that the store
+refused.
 
 ";
 
@@ -124,10 +124,10 @@ fn document(rows: &[Row]) -> String {
         text,
         "{faults} faults under {commands} commands in {} min, {build}, {cores} cores; {}.\n",
         seconds / 60,
-        if failed == 0 { "nothing lost, nothing doubled".to_owned() } else { format!("**{failed} checks failed**") }
+        if failed == 0 { "nothing lost, nothing duplicated".to_owned() } else { format!("**{failed} checks failed**") }
     );
-    text += "| fault | rounds | faults | commands | lost | doubled | 503 | no answer | fenced | usual | wait, median | \
-             wait, worst |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+    text += "| fault | rounds | faults | commands | lost | duplicated | 503 | no answer | fenced | median | longest, median | \
+             longest, max |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
     for row in rows {
         text += &row.cells();
         text.push('\n');

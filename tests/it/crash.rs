@@ -162,7 +162,8 @@ async fn kill_nine_loses_nothing_and_doubles_nothing(system: &System) {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
     println!("seed {seed}");
     let mut dice = Dice(u64::from(seed));
-    let offer = Offer { sections: &[("A", SEATS, 300)], hold_ttl_seconds: 2, max_seats_per_user: 30, queue: None };
+    let offer =
+        Offer { sections: &[("A", SEATS, 300)], hold_ttl_seconds: 2, max_seats_per_user: 30, ..Offer::default() };
     let sale = offer.open(&system.client).await;
     let mut hands: Vec<Hand> = (0..USERS)
         .map(|i| Hand {

@@ -3,38 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 use turnstile::domain::{Lane, Position};
-use turnstile::log::embedded::EmbeddedLog;
-use turnstile::log::{AppendError, Log, NewRecord, Topic};
-use turnstile::store::reads::Page;
+use turnstile::store::Page;
 use turnstile::wire::routing::partition_for;
 
+use crate::harness::producer::{Producer, new_id, partitions};
 use crate::harness::{Offer, Pair, System, User, run, scenarios, until};
 
 scenarios!(e5_what_cannot_be_understood_stops_nothing);
 
-/// The partitions of each lane in these tests.
-const PARTITIONS: [(Lane, u32); 3] = [(Lane::Seats, 3), (Lane::Wallets, 3), (Lane::Queues, 2)];
-
-fn new_id() -> String {
-    uuid::Uuid::now_v7().to_string()
-}
-
 /// Waits until a command that did not come through HTTP is decided, and checks that it succeeded.
 async fn succeeded(user: &User, request_id: &str) -> Value {
-    user.client.seen.lock().unwrap().requests.insert(request_id.to_owned());
-    let path = format!("/v1/requests/{request_id}");
-    until(&format!("{request_id} of {} to be decided", user.name), async || {
-        let answer = user.get(&path).await;
-        let decided = answer.status == 200 && answer.body["status"] != "PENDING";
-        if decided { Ok(answer.outcome().result()) } else { Err(format!("{answer:?}")) }
-    })
-    .await
+    user.decided_later(request_id).await.result()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,12 +25,17 @@ async fn e4_a_foreign_service_with_another_partitioner() {
         .await;
 }
 
+/// A section in a block of its own for each name, so that they lie on several partitions.
+fn a_block_for_each(names: &[String], seats: u32) -> Offer<'static> {
+    let section = |name: &String| json!({"name": name, "block": name, "seats": seats, "price": 1000});
+    Offer { layouts: names.iter().map(section).collect(), ..Offer::default() }
+}
+
 /// kcat is librdkafka with its default partitioner, which is not the one of Java clients.
 async fn foreign_service(system: &System) {
     let client = &system.client;
     let names: Vec<String> = (0..12).map(|i| format!("S{i}")).collect();
-    let sections: Vec<(&str, u32, i64)> = names.iter().map(|name| (name.as_str(), 10, 1000)).collect();
-    let sale = Offer { sections: &sections, ..Offer::default() }.open(client).await;
+    let sale = a_block_for_each(&names, 10).open(client).await;
     let users: Vec<User> = (0..12).map(|i| client.user(format!("foreign{i}"))).collect();
     let mut requests = Vec::new();
     let mut lines: BTreeMap<&str, String> = BTreeMap::new();
@@ -60,7 +47,7 @@ async fn foreign_service(system: &System) {
         let line = format!("{}|{command}\n", user.name);
         *lines.entry("wallets").or_default() += &line.repeat(2);
         let command = json!({"type": "hold_seats", "version": 1, "request_id": hold, "user_id": user.name,
-            "schedule_id": sale.schedule, "section": section, "seats": [3, 4]});
+            "schedule_id": sale.schedule, "block": section, "seats": [format!("{section}-3"), format!("{section}-4")]});
         let line = format!("{key}|{command}\n");
         *lines.entry("seats").or_default() += &line.repeat(2);
         requests.push((charge, hold));
@@ -122,7 +109,7 @@ fn poison() -> Vec<(&'static str, Option<Vec<u8>>)> {
         ("unknown version", charge(json!({"version": 99}))),
         ("no request id", charge(json!({"request_id": null}))),
         ("bad request id", charge(json!({"request_id": "one"}))),
-        ("bad user", charge(json!({"user_id": "a b"}))),
+        ("bad user", charge(json!({"user_id": "a\u{200b}b"}))),
         ("bad amount type", charge(json!({"amount": "1"}))),
         ("too large", Some(vec![b'x'; 1 << 20])),
     ]
@@ -132,17 +119,17 @@ fn poison() -> Vec<(&'static str, Option<Vec<u8>>)> {
 async fn good_ones(system: &System) -> Vec<(Lane, u32, String, Value, User)> {
     let client = &system.client;
     let names: Vec<String> = (0..30).map(|i| format!("S{i}")).collect();
-    let sections: Vec<(&str, u32, i64)> = names.iter().map(|name| (name.as_str(), 5, 1000)).collect();
-    let sale = Offer { sections: &sections, ..Offer::default() }.open(client).await;
+    let sale = a_block_for_each(&names, 5).open(client).await;
     let mut good = Vec::new();
-    for partition in 0..PARTITIONS[0].1 {
+    for partition in 0..partitions(Lane::Seats) {
         let section = names.iter().find(|name| partition_for(&format!("{}/{name}", sale.schedule), 3) == partition);
-        let section = section.expect("thirty sections reach three partitions");
+        let section = section.expect("thirty blocks reach three partitions");
         let user = client.user(format!("holder{partition}"));
-        let command = json!({"type": "hold_seats", "schedule_id": sale.schedule, "section": section, "seats": [1]});
+        let seats = [format!("{section}-1")];
+        let command = json!({"type": "hold_seats", "schedule_id": sale.schedule, "block": section, "seats": seats});
         good.push((Lane::Seats, partition, format!("{}/{section}", sale.schedule), command, user));
     }
-    for partition in 0..PARTITIONS[1].1 {
+    for partition in 0..partitions(Lane::Wallets) {
         let name = (0..).map(|i| format!("saver{i}")).find(|name| partition_for(name, 3) == partition).unwrap();
         let command = json!({"type": "charge_wallet", "amount": 500});
         good.push((Lane::Wallets, partition, name.clone(), command, client.user(name)));
@@ -215,61 +202,10 @@ async fn dead_letters_are_those(system: &System, expected: &BTreeMap<(Lane, u32)
     for view in &letters {
         let letter = &view.letter;
         assert!(letter.reason.len() > 5, "a reason that says something: {letter:?}");
-        *counted.entry((letter.position.lane, letter.position.partition)).or_default() += 1;
+        *counted.entry((letter.position.lane(), letter.position.partition.partition)).or_default() += 1;
     }
     assert_eq!(&counted, expected, "dead letters by partition");
     let reasons: std::collections::BTreeSet<&str> = letters.iter().map(|view| view.letter.reason.as_str()).collect();
     println!("{:?}: {total} dead letters, reasons: {reasons:#?}", system.pair);
     assert!(reasons.len() >= 5, "different reasons are told apart: {reasons:?}");
-}
-
-/// Puts records on the topics past the program: as Kafka's client, or on the embedded log while nobody has it open.
-enum Producer {
-    Kafka { producer: FutureProducer, prefix: String },
-    Embedded(EmbeddedLog),
-}
-
-impl Producer {
-    async fn open(system: &System) -> Producer {
-        match &system.services {
-            Some(services) => {
-                let mut config = ClientConfig::new();
-                config.set("bootstrap.servers", &services.brokers).set("message.max.bytes", "4000000");
-                let producer = config.create().expect("a producer");
-                Producer::Kafka { producer, prefix: services.prefix.clone() }
-            }
-            None => Producer::Embedded(system.open_log().await.1.expect("the embedded pair")),
-        }
-    }
-
-    /// Whether the log took it; one that is too large it may refuse.
-    async fn append(&mut self, lane: Lane, partition: u32, key: Option<&str>, value: Option<Vec<u8>>) -> bool {
-        match self {
-            Producer::Kafka { producer, prefix } => {
-                let topic = format!("{prefix}.{lane}");
-                let mut record: FutureRecord<'_, str, Vec<u8>> =
-                    FutureRecord::to(&topic).partition(i32::try_from(partition).unwrap());
-                record.key = key;
-                record.payload = value.as_ref();
-                producer.send(record, Duration::from_secs(30)).await.is_ok()
-            }
-            Producer::Embedded(log) => {
-                let key = key.unwrap_or_default().to_owned();
-                let Some(value) = value else { return false };
-                let record = NewRecord { key: key.into(), value: value.into(), headers: Vec::new() };
-                match log.append(Topic::Lane(lane), partition, record).await {
-                    Ok(_) => true,
-                    Err(AppendError::Refused(_)) => false,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        }
-    }
-
-    async fn close(self) {
-        match self {
-            Producer::Kafka { .. } => {}
-            Producer::Embedded(log) => log.close().await,
-        }
-    }
 }

@@ -4,6 +4,8 @@
 //! which runs when `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name them.
 
 mod audit;
+mod blocks;
+mod cancelled_shows;
 mod crash;
 mod foreign;
 mod harness;

@@ -246,7 +246,7 @@ async fn q7_a_full_queue_refuses(system: &System) {
     let outcomes = join_at_once(client, &sale, 150).await;
     let full: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.succeeded()).collect();
     assert_eq!(full.len(), 40, "110 are in");
-    assert!(full.iter().all(|outcome| outcome.refused() == "queue_full" && outcome.http_status == 503));
+    assert!(full.iter().all(|outcome| outcome.refused() == "queue_full" && outcome.http_status == 409));
     let inside = outcomes.iter().position(Outcome::succeeded).unwrap();
     client.user(format!("user{inside}")).leave(&sale).decide().await.result();
     client.user("late").joined(&sale).await;

@@ -130,9 +130,12 @@ async fn everyone_was_let_in_by_order(system: &System, sale: &Sale) {
     let mut tokens = store.tokens_changed(schedule, 0, false, 10_000).await.expect("the store answers");
     tokens.sort_by_key(|token| token.sequence);
     assert!(tokens.iter().map(|token| token.sequence).eq(1..=USERS as u64), "a place each, no gap");
-    assert!(tokens.iter().all(|token| token.status == TokenStatus::Completed));
+    assert!(tokens.iter().all(|token| token.state.status() == TokenStatus::Completed));
     assert!(tokens.is_sorted_by_key(|token| token.joined_at));
-    assert!(tokens.is_sorted_by_key(|token| token.admitted_at), "first come, first let in");
+    assert!(
+        tokens.is_sorted_by_key(|token| token.state.turn().map(|turn| turn.admitted_at)),
+        "first come, first admitted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

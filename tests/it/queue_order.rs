@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::json;
-use turnstile::domain::command::JoinQueue;
-use turnstile::domain::{Body, Command, Lane, RequestId, ScheduleId, UserId};
-use turnstile::log::{LanePartition, NewRecord, Topic};
-use turnstile::store::reads::Reads;
+use turnstile::domain::queue::{self, OfUser};
+use turnstile::domain::{Body, Command, Lane, LanePartition, RequestId, ScheduleId, UserId};
+use turnstile::log::{NewRecord, Topic};
+use turnstile::store::Reads;
 use turnstile::wire::{command, routing};
 
 use crate::harness::{Offer, Sale, System, scenarios, until};
@@ -59,9 +59,9 @@ async fn append_all(system: &System, sale: &Sale) -> (LanePartition, u64) {
     let partition = routing::partition_for(&key, log.partitions().of(topic));
     let mut under_way = std::collections::VecDeque::new();
     for n in 0..joins() {
-        let body = Body::JoinQueue(JoinQueue { schedule_id, user_id: user(n) });
+        let body = Body::Queues(queue::Command::JoinQueue(OfUser { schedule_id, user_id: user(n) }));
         let request_id = RequestId(uuid::Uuid::now_v7());
-        let value = Bytes::from(command::encode(&Command { request_id, body }));
+        let value = Bytes::from(command::encode(&Command { request_id, by: None, body }));
         let record = NewRecord { key: Bytes::from(key.clone()), value, headers: Vec::new() };
         under_way.push_back(log.append(topic, partition, record));
         if under_way.len() >= APPENDS_AT_ONCE

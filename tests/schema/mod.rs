@@ -146,19 +146,29 @@ fn is_format(format: &str, value: &Value) -> bool {
     match (format, value) {
         ("int64", Value::Number(number)) => number.is_i64(),
         ("uuid", Value::String(text)) => text.parse::<uuid::fmt::Hyphenated>().is_ok(),
-        ("date-time", Value::String(text)) => turnstile::wire::parse_rfc3339(text).is_some(),
+        ("date-time", Value::String(text)) => turnstile::wire::time::parse_rfc3339(text).is_some(),
         ("int64" | "uuid" | "date-time", _) => true,
         _ => panic!("format {format}"),
     }
 }
 
 fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let name = |max: usize| {
-        (1..=max).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    // Of the format characters (Cf) the ones that the tests know.
+    let is_visible = |text: &str, max: usize| {
+        let hidden = |c: char| c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
+        (1..=max).contains(&text.chars().count()) && !text.chars().any(hidden)
     };
     match pattern {
-        "^[A-Za-z0-9._-]{1,64}$" => name(64),
-        "^[A-Za-z0-9._-]{1,32}$" => name(32),
+        "^[A-Za-z0-9._-]{1,32}$" => {
+            (1..=32).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        }
+        r"^[^\p{Cc}\p{Cf}]{1,128}$" => is_visible(text, 128),
+        r"^[^\p{Cc}\p{Cf}]{1,64}$" => is_visible(text, 64),
+        r"^[^\p{Cc}\p{Cf}]{1,64}-[1-9][0-9]{0,9}$" => text.rsplit_once('-').is_some_and(|(section, number)| {
+            let digits = (1..=10).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+            is_visible(section, 64) && digits && !number.starts_with('0')
+        }),
+        "^[0-9a-f]{16}$" => text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
         r"^[^\x00-\x1f\x7f-\x9f]*$" => !text.chars().any(char::is_control),
         _ => panic!("pattern {pattern}"),
     }

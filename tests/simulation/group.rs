@@ -1,4 +1,4 @@
-//! The workers' group, with rebalances out of nowhere, sessions that end, and members who learn of it late.
+//! The workers' consumer group, with spontaneous rebalances, sessions that end, and members that learn of it late.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,13 +13,13 @@ use turnstile::store::lane_partitions;
 use crate::log::SimLog;
 use crate::sim::Sim;
 
-/// After so long without a sign of life a member's partitions are others'.
+/// A member's partitions are reassigned after this long without a heartbeat.
 const SESSION_MS: u64 = 6_000;
 const DRAIN_MS: u64 = 3_000;
-/// How long after its session ended a member may go on without knowing.
-const IGNORANCE_MS_MAX: u64 = 12_000;
+/// How long a member may continue without knowing that its session ended.
+const UNAWARE_MS_MAX: u64 = 12_000;
 
-enum News {
+enum Event {
     Assigned(LanePartition),
     Revoked(LanePartition, Instant),
     Lost(Vec<LanePartition>),
@@ -27,13 +27,13 @@ enum News {
 
 #[derive(Default)]
 struct Member {
-    /// False from the end of its session until it has learnt of it.
+    /// False from the end of its session until it learns of it.
     present: bool,
-    news: VecDeque<(Instant, News)>,
+    pending: VecDeque<(Instant, Event)>,
     owned: BTreeSet<LanePartition>,
-    /// Being taken away: to be released by then.
+    /// Being revoked: to be released by then.
     leaving: BTreeMap<LanePartition, Instant>,
-    /// Its process is gone: its session ends then.
+    /// Its process has ended: its session ends then.
     gone: Option<Instant>,
 }
 
@@ -60,7 +60,7 @@ impl SimGroup {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends sessions and waits for releases no longer than their time; runs for as long as the simulation.
+    /// Ends sessions and overdue revocations, for the whole run.
     pub async fn coordinate(self: Arc<Self>) {
         loop {
             let changed = self.changed.notified();
@@ -76,7 +76,7 @@ impl SimGroup {
         }
     }
 
-    /// Does what is due; says when the next thing is.
+    /// Ends what is overdue; returns the next deadline.
     fn overdue(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -94,14 +94,14 @@ impl SimGroup {
             let late: Vec<LanePartition> = late.map(|(partition, _)| *partition).collect();
             for partition in late {
                 member.leaving.remove(&partition);
-                self.tell(member, News::Lost(vec![partition]), 0);
+                self.notify(member, Event::Lost(vec![partition]), 0);
                 freed.push(partition);
             }
         }
         changed |= !freed.is_empty();
         state.free.extend(freed);
         if changed {
-            self.share_out(&mut state);
+            self.assign_free(&mut state);
             drop(state);
             self.changed.notify_waiters();
             state = self.lock();
@@ -111,31 +111,31 @@ impl SimGroup {
         leaving.chain(gone).min()
     }
 
-    fn tell(&self, member: &mut Member, news: News, late_ms_max: u64) {
+    fn notify(&self, member: &mut Member, event: Event, late_ms_max: u64) {
         let late = if self.sim.faulty() { self.sim.below(late_ms_max + 1) } else { 0 };
         let at = Instant::now() + self.sim.delay() + Duration::from_millis(late);
-        // In order: nobody is told of a loss before the assignment it ends.
-        let at = member.news.back().map_or(at, |(last, _)| at.max(*last));
-        member.news.push_back((at, news));
+        // In order: no member learns of a loss before the assignment that it ends.
+        let at = member.pending.back().map_or(at, |(last, _)| at.max(*last));
+        member.pending.push_back((at, event));
     }
 
-    /// Gives what is free to those who have least.
-    fn share_out(&self, state: &mut State) {
+    /// Assigns free partitions to the members that have fewest.
+    fn assign_free(&self, state: &mut State) {
         while let Some(partition) = state.free.first().copied() {
-            let poorest = state
+            let fewest = state
                 .members
                 .iter_mut()
                 .filter(|(_, m)| m.present && m.gone.is_none())
                 .min_by_key(|(id, m)| (m.owned.len(), **id));
-            let Some((id, member)) = poorest else { return };
+            let Some((id, member)) = fewest else { return };
             self.sim.note("assigned", [*id, partition.lane as u64, partition.partition.into()]);
             member.owned.insert(partition);
-            self.tell(member, News::Assigned(partition), 200);
+            self.notify(member, Event::Assigned(partition), 200);
             state.free.remove(&partition);
         }
     }
 
-    /// Asks a member to let go.
+    /// Asks a member to release a partition.
     fn revoke(&self, state: &mut State, id: u64, partition: LanePartition) {
         let Some(member) = state.members.get_mut(&id) else { return };
         if !member.owned.remove(&partition) {
@@ -144,11 +144,11 @@ impl SimGroup {
         self.sim.note("revoked", [id, partition.lane as u64, partition.partition.into()]);
         let until = Instant::now() + Duration::from_millis(DRAIN_MS);
         member.leaving.insert(partition, until);
-        self.tell(member, News::Revoked(partition, until), 500);
+        self.notify(member, Event::Revoked(partition, until), 500);
     }
 
-    /// Moves from those who have more than their share.
-    fn level(&self, state: &mut State) {
+    /// Revokes what members own above their share.
+    fn rebalance(&self, state: &mut State) {
         let present: Vec<u64> =
             state.members.iter().filter(|(_, m)| m.present && m.gone.is_none()).map(|(id, _)| *id).collect();
         let total: usize = state.free.len() + state.members.values().map(|m| m.owned.len()).sum::<usize>();
@@ -157,7 +157,7 @@ impl SimGroup {
             let over: Vec<LanePartition> = state.members[&id].owned.iter().skip(quota).copied().collect();
             over.into_iter().for_each(|partition| self.revoke(state, id, partition));
         }
-        self.share_out(state);
+        self.assign_free(state);
     }
 
     pub fn join(self: &Arc<Self>, log: Arc<SimLog>) -> SimMember {
@@ -166,13 +166,13 @@ impl SimGroup {
         state.next_id += 1;
         self.sim.note("joined", [id, 0, 0]);
         state.members.insert(id, Member { present: true, ..Member::default() });
-        self.level(&mut state);
+        self.rebalance(&mut state);
         drop(state);
         self.changed.notify_waiters();
         SimMember { group: Arc::clone(self), id, log }
     }
 
-    /// A rebalance out of nowhere: about half of all partitions change their owners.
+    /// A spontaneous rebalance: about half of all partitions change owners.
     pub fn storm(&self) {
         let mut state = self.lock();
         let owned: Vec<(u64, LanePartition)> =
@@ -186,19 +186,19 @@ impl SimGroup {
         self.changed.notify_waiters();
     }
 
-    /// The coordinator has not heard of some member for too long. It goes on until it learns of it.
+    /// Ends some member's session. The member continues until it learns of it.
     pub fn expire_one(&self) {
         let mut state = self.lock();
         let present: Vec<u64> = state.members.iter().filter(|(_, m)| m.present).map(|(id, _)| *id).collect();
-        let Some(id) = self.sim.rng().pick(&present).copied() else { return };
+        let Some(id) = self.sim.prng().pick(&present).copied() else { return };
         let Some(member) = state.members.get_mut(&id) else { return };
         self.sim.note("session expired", [id, 0, 0]);
         member.present = false;
         let mut had = std::mem::take(&mut member.owned);
         had.extend(std::mem::take(&mut member.leaving).into_keys());
-        self.tell(member, News::Lost(had.iter().copied().collect()), IGNORANCE_MS_MAX);
+        self.notify(member, Event::Lost(had.iter().copied().collect()), UNAWARE_MS_MAX);
         state.free.extend(had);
-        self.share_out(&mut state);
+        self.assign_free(&mut state);
         drop(state);
         self.changed.notify_waiters();
     }
@@ -207,7 +207,7 @@ impl SimGroup {
         let mut state = self.lock();
         if let Some(member) = state.members.remove(&id) {
             state.free.extend(member.owned.into_iter().chain(member.leaving.into_keys()));
-            self.share_out(&mut state);
+            self.assign_free(&mut state);
         }
         drop(state);
         self.changed.notify_waiters();
@@ -221,29 +221,29 @@ pub struct SimMember {
 }
 
 impl SimMember {
-    /// The next news that is due, or when it will be.
+    /// The next event that is due, or the time of the first one that is not.
     fn next(&self) -> Result<Option<GroupEvent>, Instant> {
         let now = Instant::now();
         let mut state = self.group.lock();
         let Some(member) = state.members.get_mut(&self.id) else {
             return Ok(Some(GroupEvent::Closed("not a member any more".to_owned())));
         };
-        match member.news.front() {
+        match member.pending.front() {
             None => return Ok(None),
             Some((at, _)) if *at > now => return Err(*at),
             Some(_) => {}
         }
-        let Some((_, news)) = member.news.pop_front() else { return Ok(None) };
-        Ok(Some(match news {
-            News::Assigned(partition) => GroupEvent::Assigned(vec![partition]),
-            News::Revoked(partition, until) => {
+        let Some((_, event)) = member.pending.pop_front() else { return Ok(None) };
+        Ok(Some(match event {
+            Event::Assigned(partition) => GroupEvent::Assigned(vec![partition]),
+            Event::Revoked(partition, until) => {
                 let deadline = until.saturating_duration_since(now);
                 GroupEvent::Revoked { partitions: vec![partition], deadline }
             }
-            News::Lost(partitions) => {
+            Event::Lost(partitions) => {
                 if !member.present {
                     member.present = true;
-                    self.group.level(&mut state);
+                    self.group.rebalance(&mut state);
                     drop(state);
                     self.group.changed.notify_waiters();
                 }
@@ -285,7 +285,7 @@ impl Membership for SimMember {
         let released = state.members.get_mut(&self.id).and_then(|member| member.leaving.remove(&partition));
         if released.is_some() {
             state.free.insert(partition);
-            self.group.share_out(&mut state);
+            self.group.assign_free(&mut state);
         }
         drop(state);
         self.group.changed.notify_waiters();
@@ -299,7 +299,7 @@ impl Membership for SimMember {
 }
 
 impl Drop for SimMember {
-    /// Without leaving first: the process is gone, which the others learn when its session ends.
+    /// Without leaving first: the process has ended, and its session ends later.
     fn drop(&mut self) {
         if let Some(member) = self.group.lock().members.get_mut(&self.id) {
             member.gone = Some(Instant::now() + Duration::from_millis(SESSION_MS));

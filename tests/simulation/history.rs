@@ -1,4 +1,4 @@
-//! What clients saw: each request with every answer it got, and each place in the queue they were told.
+//! What clients saw: each request with all its answers, and each statement about a place in the queue.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use turnstile::domain::RequestId;
 
-/// A decision as a client was told it.
+/// A decision as a client received it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// SUCCEEDED or REJECTED.
@@ -16,60 +16,59 @@ pub struct Answer {
     pub decided: Value,
 }
 
-/// One request of a client.
+/// One request of a client, with its retries.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    /// Follows from the key; without one the answer says it.
+pub struct Operation {
+    /// Follows from the key; without a key it comes with the answer.
     pub request_id: Option<RequestId>,
     pub user: usize,
     pub method: &'static str,
     pub path: String,
     pub key: Option<String>,
-    /// The `Queue-Token` that goes with it.
+    /// Its `Queue-Token`.
     pub token: Option<String>,
     pub body: Value,
-    /// Times it was sent.
-    pub tries: u64,
-    /// Some front door said 202: from then on the command must be decided.
+    pub attempts: u64,
+    /// Answered 202: from then on the command must be decided.
     pub accepted: bool,
     /// Sent under a key that another body has used.
-    pub rival: bool,
+    pub conflicting: bool,
     /// To this very command.
     pub answers: Vec<Answer>,
     /// Of the request, whichever body it had.
-    pub followed: Vec<Answer>,
-    /// Refused by the front door itself: never published by that.
+    pub polled: Vec<Answer>,
+    /// Refused by the API server: nothing was published.
     pub refused: bool,
 }
 
-impl Asked {
-    /// Whether a client knows how it was decided.
-    pub fn is_told(&self) -> bool {
-        !self.answers.is_empty() || !self.followed.is_empty()
+impl Operation {
+    /// Whether the client knows its outcome.
+    pub fn is_answered(&self) -> bool {
+        !self.answers.is_empty() || !self.polled.is_empty()
     }
 }
 
-/// A span of the run's time, ms since its beginning.
+/// A span of the run's time, ms since its start.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     pub began_ms: u64,
     pub ended_ms: u64,
-    /// There were faults when it began.
+    /// Faults were on when it began.
     pub faulty: bool,
 }
 
-/// What somebody was told who asked for their place in the queue, or was not let in.
+/// What an API server told a user about the queue.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Observation {
     pub user: usize,
-    /// With a token of their own.
+    /// The request carried a token of this user.
     pub with_token: bool,
     pub span: Span,
-    pub what: Saying,
+    pub what: Observed,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Saying {
+pub enum Observed {
     Place {
         status: String,
         position: u64,
@@ -77,16 +76,16 @@ pub enum Saying {
     },
     /// 404 with this code.
     NoPlace(String),
-    /// A hold was refused for want of an active token.
+    /// A hold was refused because the user has no active token.
     NotAdmitted,
 }
 
 #[derive(Default)]
 pub struct History {
-    asked: Mutex<Vec<Asked>>,
-    told: Mutex<Vec<Told>>,
-    sent: Mutex<BTreeSet<RequestId>>,
-    /// Tokens anybody was given.
+    operations: Mutex<Vec<Operation>>,
+    observations: Mutex<Vec<Observation>>,
+    appended: Mutex<BTreeSet<RequestId>>,
+    /// All tokens that were issued, with their users.
     tokens: Mutex<Vec<(usize, String)>>,
 }
 
@@ -95,42 +94,43 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl History {
-    pub fn begin(&self, asked: Asked) -> usize {
-        let mut all = lock(&self.asked);
-        all.push(asked);
+    /// Returns its number.
+    pub fn begin(&self, operation: Operation) -> usize {
+        let mut all = lock(&self.operations);
+        all.push(operation);
         all.len() - 1
     }
 
-    pub fn update(&self, at: usize, how: impl FnOnce(&mut Asked)) {
-        how(&mut lock(&self.asked)[at]);
+    pub fn update(&self, number: usize, change: impl FnOnce(&mut Operation)) {
+        change(&mut lock(&self.operations)[number]);
     }
 
-    pub fn get(&self, at: usize) -> Asked {
-        lock(&self.asked)[at].clone()
+    pub fn get(&self, number: usize) -> Operation {
+        lock(&self.operations)[number].clone()
     }
 
-    pub fn all(&self) -> Vec<Asked> {
-        lock(&self.asked).clone()
+    pub fn operations(&self) -> Vec<Operation> {
+        lock(&self.operations).clone()
     }
 
-    pub fn told(&self, told: Told) {
-        lock(&self.told).push(told);
+    pub fn observe(&self, observation: Observation) {
+        lock(&self.observations).push(observation);
     }
 
-    pub fn all_told(&self) -> Vec<Told> {
-        lock(&self.told).clone()
+    pub fn observations(&self) -> Vec<Observation> {
+        lock(&self.observations).clone()
     }
 
-    /// The log has acknowledged a command that somebody appended directly.
-    pub fn sent(&self, id: RequestId) {
-        lock(&self.sent).insert(id);
+    /// The log has acknowledged a command of another service.
+    pub fn appended(&self, id: RequestId) {
+        lock(&self.appended).insert(id);
     }
 
-    pub fn all_sent(&self) -> BTreeSet<RequestId> {
-        lock(&self.sent).clone()
+    pub fn all_appended(&self) -> BTreeSet<RequestId> {
+        lock(&self.appended).clone()
     }
 
-    pub fn token_given(&self, user: usize, token: &str) {
+    pub fn token_issued(&self, user: usize, token: &str) {
         lock(&self.tokens).push((user, token.to_owned()));
     }
 
@@ -138,7 +138,7 @@ impl History {
         lock(&self.tokens).iter().map(|(_, token)| token.clone()).collect()
     }
 
-    pub fn is_own(&self, user: usize, token: &str) -> bool {
-        lock(&self.tokens).iter().any(|(of, given)| *of == user && given == token)
+    pub fn is_own_token(&self, user: usize, token: &str) -> bool {
+        lock(&self.tokens).iter().any(|(of, issued)| *of == user && issued == token)
     }
 }

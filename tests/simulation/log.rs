@@ -1,4 +1,4 @@
-//! A log whose every append and read may be late, lost, repeated or answered wrongly.
+//! A log whose appends and reads may be late, lost, duplicated or answered wrongly.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ struct Slot {
 #[derive(Default)]
 struct Partition {
     slots: Vec<Slot>,
-    /// Appends before this are lost too: one before them was.
+    /// Appends until then fail too, because an earlier one was lost.
     poisoned_until: Option<Instant>,
 }
 
@@ -63,7 +63,7 @@ impl SimLog {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All records of a partition, those on their way included, with the times they were stored, ms since the run began.
+    /// All records of a partition, also those not yet visible, with the time each was stored, ms since the run began.
     pub fn all_timed(&self, topic: Topic, partition: u32) -> Vec<(Record, u64)> {
         let partitions = self.lock();
         let slots = partitions.get(&(topic, partition)).map_or(&[][..], |partition| &partition.slots);
@@ -74,18 +74,18 @@ impl SimLog {
         self.all_timed(topic, partition).into_iter().map(|(record, _)| record).collect()
     }
 
-    /// Whether every record of every lane can be read by now.
+    /// The offset the next record will get.
     pub fn end(&self, topic: Topic, partition: u32) -> u64 {
         self.lock().get(&(topic, partition)).map_or(0, |partition| partition.slots.len() as u64)
     }
 
-    /// Puts a record as a program might that sends neither key nor value.
+    /// Stores a record that may lack key and value, as another program's may.
     pub fn put(&self, place: (Topic, u32), key: Option<Bytes>, value: Option<Bytes>, headers: Vec<(String, Vec<u8>)>) {
         let delay = self.sim.delay();
         self.push(place, key, value, headers, delay);
     }
 
-    /// Stores a record at the end of a partition; it can be read after `delay`.
+    /// Appends a record; it becomes visible after `delay`.
     fn push(
         &self,
         place: (Topic, u32),
@@ -97,7 +97,7 @@ impl SimLog {
         let now_ms = self.sim.clock(&self.sim.broker_ms).now().0;
         let timestamp = match place.0 {
             Topic::Lane(_) if self.sim.plan.producers_stamp => {
-                // Most producers' clocks are nearly right, some are far off.
+                // Most producers' clocks are nearly right; 5 % are far off.
                 let off = if self.sim.strikes(50) { 200_000 } else { 500 };
                 Timestamp::Create(now_ms + self.sim.below(2 * off) as i64 - off as i64)
             }
@@ -131,14 +131,14 @@ impl SimLog {
         self.sim.called();
         sleep(self.sim.delay()).await;
         let away = self.sim.log_away().is_some() || self.sim.strikes(self.sim.plan.read_failed);
-        if away { Err(ReadError::Unavailable("as the plan wants it".into())) } else { Ok(()) }
+        if away { Err(ReadError::Unavailable("injected".into())) } else { Ok(()) }
     }
 }
 
-/// What becomes of an append.
+/// How an append ends.
 enum Fate {
     Stored,
-    /// Refused at once.
+    /// Refused immediately.
     Backlog,
     Lost,
     StoredUnacknowledged,
@@ -165,7 +165,7 @@ impl SimLog {
         }
     }
 
-    /// Lost, and with it what follows before that is known.
+    /// Loses an append, and in a gapless log those that follow before the loss is known; returns when that is.
     fn lose(&self, place: (Topic, u32)) -> Instant {
         let mut until = Instant::now() + Duration::from_millis(1 + self.sim.below(DELIVERY_MS_MAX));
         let mut partitions = self.lock();
@@ -265,7 +265,7 @@ impl Log for SimLog {
 }
 
 impl SimLog {
-    /// A second copy of a record: at once behind the first, or later, out of any order.
+    /// Stores a second copy of a record: directly behind the first, or later.
     fn copy_later(&self, place: (Topic, u32), (key, value, headers): (Bytes, Bytes, Vec<(String, Vec<u8>)>)) {
         self.sim.note("append twice", [code(place.0), place.1.into(), 0]);
         if self.sim.below(2) == 0 {

@@ -1,27 +1,31 @@
-//! The whole system from one seed: the real owners, relays, timers and front door over a log, a store, a group and
-//! clocks that fail in every way these can fail. One thread, virtual time: a seed repeats its run exactly.
+//! The whole system from one seed: the real owners, relays, timers and API servers over a log, a store, a consumer group
+//! and clocks that fail in every way these can fail. One thread, virtual time: a seed repeats its run exactly.
 //!
 //! `cargo test --test simulation` runs `TURNSTILE_SIM_SEEDS` seeds (200 unless said otherwise) from
 //! `TURNSTILE_SIM_FROM` (0) on; `TURNSTILE_SIM_SEED=n` runs that one and prints its trace if it fails.
 
-mod asking;
-mod chaos;
-mod clients;
-mod gate;
+mod answer_checker;
+mod api_servers;
+mod bounds;
+mod client;
+mod cluster;
+mod fault_plan;
+mod faults;
+mod foreign_producers;
 mod group;
-mod halls;
 mod history;
-mod line;
 mod log;
+mod model;
 mod mutants;
-mod referee;
-mod rng;
+mod oracle;
+mod place_checker;
+mod prng;
 mod run;
+mod sale;
 mod sim;
+mod staff;
 mod store;
-mod strangers;
-mod users;
-mod world;
+mod workload;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};

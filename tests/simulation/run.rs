@@ -1,4 +1,4 @@
-//! One run from a seed: a sale under faults, then healing, then judgement.
+//! One run from a seed: a sale under faults, recovery, then the checks.
 
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
@@ -10,47 +10,51 @@ use tokio::time::{Instant, sleep, timeout};
 use turnstile::audit;
 use turnstile::domain::LogTime;
 
+use crate::cluster::Cluster;
 use crate::mutants::{self, Mutant};
+use crate::sale::{self, HOLD_TTL_MS_MAX};
 use crate::sim::Sim;
-use crate::users::{self, USERS};
-use crate::world::World;
-use crate::{asking, chaos, referee, strangers};
+use crate::workload::{self, USERS};
+use crate::{client, faults, foreign_producers, oracle, staff};
 
-/// A sale takes no longer, even if everything is away all the time.
+/// Upper bound on the sale, even if everything is down all the time.
 const SALE_MAX: Duration = Duration::from_secs(240);
-/// After the faults are over everything must be decided by then.
-const HEALING_MAX: Duration = Duration::from_secs(120);
-/// Copies, late commits and failures that are still on their way when the faults end.
-const AFTERMATH: Duration = Duration::from_secs(12);
-/// No hold lasts longer.
-const HOLDS_MAX: Duration = Duration::from_secs(22);
+/// By then everything must be decided after the faults are over.
+const RECOVERY_MAX: Duration = Duration::from_secs(120);
+/// Longest delay of duplicates, late commits and failures that were injected before the faults ended.
+const IN_FLIGHT_MAX: Duration = Duration::from_secs(12);
+/// All holds have ended by then.
+const HOLDS_MAX: Duration = Duration::from_millis(HOLD_TTL_MS_MAX + 1_000);
 
-/// What runs.
+/// How far log time may be ahead of all clocks where producers stamp their records.
+const STAMPED_AHEAD_MAX: Duration = Duration::from_secs(61);
+
+/// What to run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Setup {
     pub mutant: Option<Mutant>,
     pub storage: Storage,
 }
 
-/// What is under the store's faults.
+/// The store below the faults.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Storage {
     #[default]
     Memory,
-    /// A file of its own for each run.
+    /// One file per run.
     Sqlite,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Ran {
     pub seed: u64,
     pub trace_hash: u64,
     /// Records on the lanes.
     pub records: u64,
     pub calls: u64,
-    /// What does not hold, with the last events.
+    /// The first violation, with the last events.
     pub violation: Option<String>,
-    /// Something panicked: an assertion or an overflow, not an invariant, may be what was noticed.
+    /// Something panicked: the violation may be an assertion's, not an invariant's.
     pub panicked: bool,
 }
 
@@ -59,8 +63,8 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// A panic in the product is a violation, also one that its supervisors survive.
-fn listen_for_panics() {
+/// A panic in the product is a violation, even if a supervisor catches it.
+fn record_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
@@ -76,17 +80,17 @@ fn listen_for_panics() {
 }
 
 pub fn run(seed: u64, setup: Setup) -> Ran {
-    listen_for_panics();
+    record_panics();
     mutants::set(setup.mutant);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without I/O");
     let (sim, records, result) = runtime.block_on(async {
         let sim = Sim::new(seed);
-        let world = World::new(&sim, setup).await;
-        let simulated = futures_util::FutureExt::catch_unwind(AssertUnwindSafe(simulate(&world))).await;
+        let cluster = Cluster::new(&sim, setup).await;
+        let simulated = futures_util::FutureExt::catch_unwind(AssertUnwindSafe(simulate(&cluster))).await;
         let result = simulated.unwrap_or_else(|_| Err("a panic".to_owned()));
-        let lanes = turnstile::store::lane_partitions(turnstile::log::Log::partitions(&*world.log));
-        let records = lanes.map(|p| world.log.end(turnstile::log::Topic::Lane(p.lane), p.partition)).sum();
+        let lanes = turnstile::store::lane_partitions(turnstile::log::Log::partitions(&*cluster.log));
+        let records = lanes.map(|p| cluster.log.end(turnstile::log::Topic::Lane(p.lane), p.partition)).sum();
         (sim, records, result)
     });
     drop(runtime);
@@ -99,103 +103,107 @@ pub fn run(seed: u64, setup: Setup) -> Ran {
     Ran { seed, trace_hash: sim.trace_hash(), records, calls: sim.calls(), violation, panicked }
 }
 
-async fn simulate(world: &Arc<World>) -> Result<(), String> {
-    let sim = Arc::clone(&world.sim);
-    let mut crowd = JoinSet::new();
+async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
+    let sim = Arc::clone(&cluster.sim);
+    let mut clients = JoinSet::new();
     let mut background = JoinSet::new();
-    background.spawn(Arc::clone(&world.log.group).coordinate());
-    background.spawn(chaos::watch(Arc::clone(world)));
-    world.announce().await?;
+    background.spawn(Arc::clone(&cluster.log.group).coordinate());
+    background.spawn(faults::watch(Arc::clone(cluster)));
+    cluster.insert_dates().await?;
     sim.set_faults(true);
-    for door in 0..2 {
-        world.open_door(door);
+    for number in 0..2 {
+        cluster.start_api(number);
     }
     for _ in 0..sim.plan.workers {
-        world.start_worker();
+        cluster.start_worker();
     }
-    background.spawn(chaos::reign(Arc::clone(world)));
-    for body in strangers::openings(world) {
-        let command = world.command(body);
-        world.send(world.place(&command.body), &command).await;
+    background.spawn(faults::inject(Arc::clone(cluster)));
+    for body in sale::openings(cluster) {
+        cluster.send(&cluster.command(body)).await;
     }
-    let deeds = 4 + sim.below(8);
+    let actions = 4 + sim.below(8);
     for user in 0..2 + sim.below(USERS.len() as u64 - 1) as usize {
-        crowd.spawn(users::live(Arc::clone(world), user, deeds));
+        clients.spawn(workload::run_session(Arc::clone(cluster), user, actions));
     }
-    crowd.spawn(strangers::meddle(Arc::clone(world), sim.plan.strangers));
-    crowd.spawn(users::operate(Arc::clone(world), sim.plan.operator));
+    clients.spawn(foreign_producers::produce(Arc::clone(cluster), sim.plan.foreign));
+    clients.spawn(staff::work(Arc::clone(cluster), sim.plan.staff));
+    clients.spawn(workload::operate_queue(Arc::clone(cluster), sim.plan.operator));
+    if sim.plan.show_cancelled {
+        clients.spawn(staff::cancel_show(Arc::clone(cluster)));
+    }
     if sim.plan.patient {
-        crowd.spawn(users::wait_patiently(Arc::clone(world)));
+        clients.spawn(workload::wait_patiently(Arc::clone(cluster)));
     }
-    let sale = async { while crowd.join_next().await.is_some() {} };
-    // Whoever is still there then has given up.
+    let sale = async { while clients.join_next().await.is_some() {} };
+    // The rest gives up.
     let _ = timeout(SALE_MAX, sale).await;
-    crowd.shutdown().await;
+    clients.shutdown().await;
 
-    heal(world).await?;
-    settle(world).await?;
+    recover(cluster).await?;
+    stop_at_rest(cluster).await?;
     drop(background);
     if let Some(broken) = sim.broken() {
         return Err(broken);
     }
-    let report = audit::run(&*world.log, &world.store, LogTime(0), &mut |_| {}).await;
+    let report = audit::run(&*cluster.log, &cluster.store, LogTime(0), &mut |_| {}).await;
     let report = report.map_err(|error| format!("the audit: {error}"))?;
     if let Some(first) = report.first {
         return Err(format!("the audit: {first}"));
     }
-    referee::judge(world).await
+    oracle::check(cluster).await
 }
 
-/// The faults are over: what was accepted is decided, and who asks is answered.
-async fn heal(world: &Arc<World>) -> Result<(), String> {
-    let sim = &world.sim;
+/// Ends the faults: everything accepted must be decided, and every client answered.
+async fn recover(cluster: &Arc<Cluster>) -> Result<(), String> {
+    let sim = &cluster.sim;
     sim.set_faults(false);
-    world.set_clocks();
-    world.start_worker();
-    sleep(AFTERMATH).await;
-    quiet(world).await?;
-    for at in 0..world.history.all().len() {
-        let asked = world.history.get(at);
-        let again = asked.accepted || (asked.key.is_some() && sim.below(2) == 0);
-        if asked.refused || !again {
+    cluster.set_clocks();
+    cluster.start_worker();
+    sleep(IN_FLIGHT_MAX).await;
+    quiet(cluster).await?;
+    for number in 0..cluster.history.operations().len() {
+        let operation = cluster.history.get(number);
+        let again = operation.accepted || (operation.key.is_some() && sim.below(2) == 0);
+        if operation.refused || !again {
             continue;
         }
-        let answer = timeout(HEALING_MAX, asking::insist(world, at, 20)).await.ok().flatten();
-        if answer.is_none() && !world.history.get(at).refused {
-            return Err(format!("{asked:?} has no answer after the faults are over"));
+        let answer = timeout(RECOVERY_MAX, client::retry(cluster, number, 20)).await.ok().flatten();
+        if answer.is_none() && !cluster.history.get(number).refused {
+            return Err(format!("{operation:?} has no answer after the faults are over"));
         }
     }
     for user in 0..USERS.len() {
-        asking::poll(world, user, &world.queue_path(), None).await;
+        client::poll_place(cluster, user, &cluster.queue_path(), None).await;
     }
-    world.close_doors();
-    sleep(HOLDS_MAX).await;
-    quiet(world).await?;
-    let parked = world.parked();
+    cluster.stop_apis();
+    let ahead = if sim.plan.producers_stamp { STAMPED_AHEAD_MAX } else { Duration::ZERO };
+    sleep(HOLDS_MAX + ahead).await;
+    quiet(cluster).await?;
+    let parked = cluster.parked();
     if parked.is_empty() { Ok(()) } else { Err(format!("parked after the faults are over: {parked:?}")) }
 }
 
-async fn quiet(world: &World) -> Result<(), String> {
-    let by = Instant::now() + HEALING_MAX;
+async fn quiet(cluster: &Cluster) -> Result<(), String> {
+    let by = Instant::now() + RECOVERY_MAX;
     loop {
-        match world.is_quiet().await {
+        match cluster.is_quiet().await {
             Ok(()) => return Ok(()),
-            Err(what) if Instant::now() > by => return Err(format!("not healed in time: {what}")),
+            Err(what) if Instant::now() > by => return Err(format!("no recovery in time: {what}")),
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-/// Stops all workers at a moment when nothing is left to decide. A timer's record may come between: then once more.
-async fn settle(world: &Arc<World>) -> Result<(), String> {
+/// Stops all workers when nothing is left to decide. If a timer's record comes in between, tries again.
+async fn stop_at_rest(cluster: &Arc<Cluster>) -> Result<(), String> {
     for _ in 0..20 {
-        quiet(world).await?;
-        world.stop_all().await;
+        quiet(cluster).await?;
+        cluster.stop_all().await;
         sleep(Duration::from_secs(1)).await;
-        if world.is_quiet().await.is_ok() {
+        if cluster.is_quiet().await.is_ok() {
             return Ok(());
         }
-        world.start_worker();
+        cluster.start_worker();
         sleep(Duration::from_secs(8)).await;
     }
     Err("never comes to rest".to_owned())

@@ -1,4 +1,4 @@
-//! The store of a run, and what may happen to its calls.
+//! The store of a run, and the faults of its calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use turnstile::testing::{Call, Fault, FaultyStore, Layer, Layered, MemoryStore};
 use crate::run::Storage;
 use crate::sim::Sim;
 
-/// How late a commit may take effect whose sender has given up on it.
+/// How late a commit may take effect after its sender has given up.
 const LATE_MS_MAX: u64 = 4_000;
 
-/// A store that never fails of its own accord.
+/// A store without faults.
 pub async fn open(storage: Storage) -> Arc<dyn Store> {
     match storage {
         Storage::Memory => Arc::new(MemoryStore::new()),
@@ -31,8 +31,8 @@ pub async fn open(storage: Storage) -> Arc<dyn Store> {
     }
 }
 
-/// A store with threads of its own. Virtual time must not move while they work: with nothing else to do tokio would
-/// skip to the next timer, past every deadline, but not while a blocking task runs.
+/// A store with threads of its own. Virtual time must stand still while they work: an idle tokio runtime would advance to
+/// the next timer, past every deadline, but not while a blocking task runs.
 struct Untimed {
     store: SqliteStore,
     _directory: TempDir,
@@ -76,7 +76,7 @@ pub fn faulty(sim: &Arc<Sim>, store: Arc<dyn Store>) -> FaultyStore {
         async move {
             let killed = sim.called();
             if killed && sim.below(2) == 0 {
-                // Whoever called may be the one who is killed: then before it is done.
+                // The caller may be the worker that is killed: then before the call takes effect.
                 sleep(Duration::from_millis(1)).await;
             }
             if !sim.faulty() {

@@ -1,5 +1,6 @@
 //! What the documents promise about the code, checked: layers, circles, sizes, names.
 
+mod api;
 mod circles;
 mod sources;
 
@@ -33,8 +34,6 @@ const MAIN: &str = "src/bin/turnstile/main.rs";
 const MAIN_LINES_MAX: usize = 49;
 const FILE_LINES_MAX: usize = 400;
 const TEST_LINES_MAX: usize = 500;
-/// Longer still, to be emptied.
-const ALLOWED_LONG: [&str; 1] = ["src/api/queue/tests.rs"];
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Words that say nothing about what is inside.
@@ -73,7 +72,7 @@ fn of_the_domain_the_log_knows_lanes_and_time_only() {
         for (at, found) in code.match_indices("crate::domain::") {
             let rest = &code[at + found.len()..];
             let names = rest.strip_prefix('{').map_or_else(|| vec![identifier(rest).to_owned()], group_heads);
-            for name in names.iter().filter(|name| !["Lane", "LogTime"].contains(&name.as_str())) {
+            for name in names.iter().filter(|name| !["Lane", "LanePartition", "LogTime"].contains(&name.as_str())) {
                 complaints.push(format!("{} names domain::{name}; the log moves opaque records", source.path));
             }
         }
@@ -123,7 +122,7 @@ fn files_are_short() {
         let lines = source.text.lines().count();
         let max = match source.path.as_str() {
             MAIN => MAIN_LINES_MAX,
-            path if path.starts_with("tests/") || ALLOWED_LONG.contains(&path) => TEST_LINES_MAX,
+            path if path.starts_with("tests/") => TEST_LINES_MAX,
             _ => FILE_LINES_MAX,
         };
         if lines > max {

@@ -1,7 +1,13 @@
-//! What many read at once, from memory: [`snapshots`] share one read among all who ask, [`seat_map`] holds the seats of a
-//! schedule, [`seat_watch`] streams their changes, [`queued_schedules`] knows which schedules have a queue.
+//! What many read at once, from memory.
+//!
+//! [`snapshot_cache`] shares one read among all who ask; [`snapshots`] are the caches of that kind. [`seat_map`] holds the
+//! seats of a date, [`seat_offsets`] how far along the log that is, [`seat_watch`] streams changes. [`schedule_facts`] remembers what
+//! never changes about a date, [`probes`] whether log and store answer.
 
-pub mod queued_schedules;
+pub mod probes;
+pub mod schedule_facts;
 pub mod seat_map;
+pub mod seat_offsets;
 pub mod seat_watch;
+pub mod snapshot_cache;
 pub mod snapshots;

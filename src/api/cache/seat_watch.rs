@@ -1,43 +1,49 @@
-//! Watches the seats of schedules that somebody streams: one reader a schedule, however many streams there are.
+//! Watches the seats of dates that somebody streams: one reader a date, however many streams there are.
 //!
-//! The feed of outcomes says which schedule changed; the store says how. While nothing changes nothing is read.
+//! The feed of outcomes says which date changed; the store says how. While nothing changes nothing is read.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::seat_map::{Offsets, SeatMap};
-use super::snapshots::AGE_MAX;
-use crate::api::AppState;
-use crate::api::submission::feed::Outcome;
+use super::seat_map::SeatMap;
+use super::seat_offsets::Offsets;
+use super::snapshot_cache::AGE_MAX;
+use super::snapshots::Snapshots;
 use crate::domain::ScheduleId;
 
-/// How often it is looked whether the feed still runs.
+/// How often a watch checks that the feed still runs.
 const LOOK: Duration = Duration::from_secs(1);
-/// A schedule is read this often even if the feed tells of no change; without the feed every [`LOOK`].
+/// A date is read this often even if the feed reports no change; without the feed every [`LOOK`].
 const READ_ANYWAY: Duration = Duration::from_secs(10);
 /// Earlier moments from which a stream can be brought up to date with an event made once for all of them.
 const HISTORY: usize = 16;
 
-/// All watched schedules.
+/// What watching uses.
+#[derive(Clone)]
+pub struct Sources {
+    pub snapshots: Arc<Snapshots>,
+    /// True while the feed brings outcomes.
+    pub feed_running: watch::Receiver<bool>,
+    pub shutdown: CancellationToken,
+}
+
+/// All watched dates. Clones share them.
+#[derive(Clone)]
 pub struct SeatWatches {
-    table: Mutex<Table>,
+    sources: Sources,
+    watches: Arc<Mutex<Watches>>,
     streams: Arc<Semaphore>,
 }
 
-#[derive(Default)]
-struct Table {
-    watches: HashMap<ScheduleId, Arc<Watch>>,
-    /// The task that listens to the feed is there.
-    listening: bool,
-}
+type Watches = HashMap<ScheduleId, Arc<Watch>>;
 
-/// One schedule that somebody streams.
+/// One date that somebody streams.
 struct Watch {
     changed: Notify,
     frames: watch::Sender<Arc<Frame>>,
@@ -46,7 +52,7 @@ struct Watch {
 /// The latest seats. Streams that lag skip frames, so a slow client costs no memory.
 pub struct Frame {
     pub map: Arc<Option<SeatMap>>,
-    /// What the frames before said, newest first, each with the event that leads from there to here.
+    /// Where the frames before were, newest first, each with the event that leads from there to here.
     history: VecDeque<(Offsets, OnceLock<Option<Bytes>>)>,
 }
 
@@ -61,7 +67,7 @@ impl Frame {
         Frame { map, history: own.into_iter().chain(before).take(HISTORY).collect() }
     }
 
-    /// The event for a stream that has seen so much; `None` if there is nothing new for it.
+    /// The event for a stream that has seen everything up to these offsets; `None` if there is nothing new for it.
     pub fn event_since(&self, seen: &Offsets) -> Option<Bytes> {
         let map = self.map.as_ref().as_ref()?;
         match self.history.iter().find(|(offsets, _)| offsets == seen) {
@@ -72,8 +78,8 @@ impl Frame {
 }
 
 impl SeatWatches {
-    pub fn new(streams_max: usize) -> Self {
-        SeatWatches { table: Mutex::default(), streams: Arc::new(Semaphore::new(streams_max)) }
+    pub fn new(sources: Sources, streams_max: usize) -> Self {
+        SeatWatches { sources, watches: Arc::default(), streams: Arc::new(Semaphore::new(streams_max)) }
     }
 
     /// A place for one more stream, if there is one.
@@ -81,95 +87,65 @@ impl SeatWatches {
         self.streams.clone().try_acquire_owned().ok()
     }
 
-    /// The frames of a schedule from now on; `map` begins them if nobody watches the schedule yet.
-    pub fn subscribe(
-        &self,
-        state: &Arc<AppState>,
-        id: ScheduleId,
-        map: Arc<Option<SeatMap>>,
-    ) -> watch::Receiver<Arc<Frame>> {
-        let mut table = self.lock();
-        if !table.listening {
-            table.listening = true;
-            tokio::spawn(listen(state.clone(), state.feed.subscribe()));
-        }
-        if let Some(watch) = table.watches.get(&id) {
+    /// The frames of a date from now on; `map` begins them if nobody watches the date yet.
+    pub fn subscribe(&self, id: ScheduleId, map: Arc<Option<SeatMap>>) -> watch::Receiver<Arc<Frame>> {
+        let mut watches = lock(&self.watches);
+        if let Some(watch) = watches.get(&id) {
             return watch.frames.subscribe();
         }
         let (frames, receiver) = watch::channel(Arc::new(Frame::first(map)));
         let watch = Arc::new(Watch { changed: Notify::new(), frames });
-        // The map may be a little older than the listening.
+        // The map may be a little older than this watch.
         watch.changed.notify_one();
-        table.watches.insert(id, watch.clone());
-        tokio::spawn(follow(state.clone(), id, watch));
+        watches.insert(id, watch.clone());
+        tokio::spawn(follow(self.sources.clone(), Arc::downgrade(&self.watches), id, watch));
         receiver
     }
 
-    fn notify(&self, id: ScheduleId) {
-        if let Some(watch) = self.lock().watches.get(&id) {
+    /// Seats of this date have changed.
+    pub fn seats_changed(&self, id: ScheduleId) {
+        if let Some(watch) = lock(&self.watches).get(&id) {
             watch.changed.notify_one();
         }
     }
-
-    fn notify_all(&self) {
-        self.lock().watches.values().for_each(|watch| watch.changed.notify_one());
-    }
-
-    /// Ends a watch that nobody needs; false if a stream has come meanwhile.
-    fn retire(&self, id: ScheduleId, watch: &Watch) -> bool {
-        let mut table = self.lock();
-        let unneeded = watch.frames.receiver_count() == 0;
-        if unneeded {
-            table.watches.remove(&id);
-        }
-        unneeded
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Tells watches of changes until shutdown.
-async fn listen(state: Arc<AppState>, mut feed: broadcast::Receiver<Arc<Outcome>>) {
-    loop {
-        let received = tokio::select! {
-            () = state.shutdown.cancelled() => return,
-            received = feed.recv() => received,
-        };
-        match received {
-            Ok(outcome) => {
-                if let Some(id) = outcome.seats_of() {
-                    state.seat_watches.notify(id);
-                }
-            }
-            Err(RecvError::Lagged(_)) => state.seat_watches.notify_all(),
-            Err(RecvError::Closed) => return,
-        }
-    }
+fn lock(watches: &Mutex<Watches>) -> MutexGuard<'_, Watches> {
+    watches.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads one schedule whenever it changed, at most every [`AGE_MAX`], until nobody streams it.
-async fn follow(state: Arc<AppState>, id: ScheduleId, watch: Arc<Watch>) {
+/// Ends a watch that nobody needs; false if a stream has come meanwhile.
+fn retire(watches: &Weak<Mutex<Watches>>, id: ScheduleId, watch: &Watch) -> bool {
+    let Some(watches) = watches.upgrade() else { return true };
+    let mut watches = lock(&watches);
+    let unneeded = watch.frames.receiver_count() == 0;
+    if unneeded {
+        watches.remove(&id);
+    }
+    unneeded
+}
+
+/// Reads one date whenever it changed, at most every [`AGE_MAX`], until nobody streams it.
+async fn follow(sources: Sources, watches: Weak<Mutex<Watches>>, id: ScheduleId, watch: Arc<Watch>) {
     let mut read_at = Instant::now();
     loop {
         tokio::select! {
-            () = state.shutdown.cancelled() => return,
+            () = sources.shutdown.cancelled() => return,
             () = watch.frames.closed() => {
-                if state.seat_watches.retire(id, &watch) {
+                if retire(&watches, id, &watch) {
                     return;
                 }
                 continue;
             }
             () = watch.changed.notified() => {}
             () = tokio::time::sleep(LOOK) => {
-                if state.feed.is_running() && read_at.elapsed() < READ_ANYWAY {
+                if *sources.feed_running.borrow() && read_at.elapsed() < READ_ANYWAY {
                     continue;
                 }
             }
         }
         read_at = Instant::now();
-        match state.views.seats(id, Duration::ZERO).await {
+        match sources.snapshots.seats(id, Duration::ZERO).await {
             Ok(map) => publish(&watch, map),
             Err(error) => {
                 tracing::debug!(schedule = %id, %error, "seats could not be read for their streams");
@@ -178,7 +154,7 @@ async fn follow(state: Arc<AppState>, id: ScheduleId, watch: Arc<Watch>) {
             }
         }
         tokio::select! {
-            () = state.shutdown.cancelled() => return,
+            () = sources.shutdown.cancelled() => return,
             () = tokio::time::sleep_until(read_at + AGE_MAX) => {}
         }
     }
@@ -197,17 +173,14 @@ fn publish(watch: &Watch, map: Arc<Option<SeatMap>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::seat_map::tests::{seat, section};
+    use super::super::seat_map::tests::{block, id};
     use super::*;
-    use crate::domain::section::SeatStatus;
+    use crate::domain::block::SeatStatus;
 
     fn map(offsets: [u64; 2]) -> Arc<Option<SeatMap>> {
-        let seats = [
-            seat("A", 1, SeatStatus::Available, (3, offsets[0])),
-            seat("B", 1, SeatStatus::Available, (5, offsets[1])),
-        ];
-        let id = seats[0].schedule_id;
-        Arc::new(Some(SeatMap::new(id, &seats, &[section("A", 1, 1), section("B", 1, 1)])))
+        let one = block(3, &[("A", 1, 1)], &[("A-1", SeatStatus::Available, offsets[0])]);
+        let two = block(5, &[("B", 1, 1)], &[("B-1", SeatStatus::Available, offsets[1])]);
+        Arc::new(Some(SeatMap::new(id(), &[one, two])))
     }
 
     fn text(event: Option<Bytes>) -> String {

@@ -1,10 +1,10 @@
-//! Who is asking: a header that is believed (dev) or a signed token (jwt).
+//! The caller of a request: from a header that is believed (dev), or from a signed token (jwt).
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
@@ -13,19 +13,48 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::problem::{FORBIDDEN, Problem, UNAUTHENTICATED};
-use crate::api::AppState;
-use crate::api::settings::{AuthSettings, JwtKeySource};
+use super::problem::{Kind, Problem};
 use crate::domain::UserId;
 
-/// Clocks of issuers may be wrong by so much, in seconds.
+/// Clocks of issuers may be wrong by this much, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
 /// Shortest secret of HS256 (RFC 7518, 3.2).
 const SECRET_BYTES_MIN: usize = 32;
 const ADMIN: &str = "admin";
 const USER_HEADER: HeaderName = HeaderName::from_static("x-user-id");
 
-/// Who is asking.
+/// How callers prove who they are.
+#[derive(Clone)]
+pub enum AuthSettings {
+    /// `X-User-Id` is believed. For a loopback address only.
+    Dev,
+    Jwt(JwtKeySource),
+}
+
+/// What tokens are checked with. Exactly one, so that no token can choose its own kind of key.
+#[derive(Clone)]
+pub enum JwtKeySource {
+    /// At least 32 bytes (RFC 7518, 3.2).
+    Hs256Secret(String),
+    /// PEM file with an RSA (RS256) or Ed25519 (EdDSA) public key.
+    PublicKeyFile(PathBuf),
+    /// JSON file with RSA and Ed25519 keys, chosen by `kid`.
+    JwksFile(PathBuf),
+}
+
+impl std::fmt::Debug for AuthSettings {
+    /// Never prints the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            AuthSettings::Dev => "Dev",
+            AuthSettings::Jwt(JwtKeySource::Hs256Secret(_)) => "Jwt(Hs256Secret)",
+            AuthSettings::Jwt(JwtKeySource::PublicKeyFile(_)) => "Jwt(PublicKeyFile)",
+            AuthSettings::Jwt(JwtKeySource::JwksFile(_)) => "Jwt(JwksFile)",
+        })
+    }
+}
+
+/// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     pub user: UserId,
@@ -41,7 +70,7 @@ pub struct Admin(pub UserId);
 #[error("auth: {0}")]
 pub struct AuthError(pub String);
 
-/// Tells who is asking.
+/// Finds the caller of a request.
 pub enum Authenticator {
     Dev,
     Jwt(Vec<Key>),
@@ -183,31 +212,44 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => match value.to_str() {
+        // A user's name is UTF-8, as it is in a token.
+        (Some(value), None) => match std::str::from_utf8(value.as_bytes()) {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(unauthenticated(format!("{name} is not plain text"))),
+            Err(_) => Err(unauthenticated(format!("{name} is not UTF-8"))),
         },
-        (Some(_), Some(_)) => Err(unauthenticated(format!("{name} is there twice"))),
+        (Some(_), Some(_)) => Err(unauthenticated(format!("{name} is given twice"))),
     }
 }
 
 fn unauthenticated(detail: impl Into<String>) -> Problem {
-    Problem::new(UNAUTHENTICATED, detail)
+    Problem::new(Kind::Unauthenticated, detail)
 }
 
-impl FromRequestParts<Arc<AppState>> for Caller {
+impl<S> FromRequestParts<S> for Caller
+where
+    Arc<Authenticator>: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
-        state.auth.caller(&parts.headers)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Arc::<Authenticator>::from_ref(state).caller(&parts.headers)
     }
 }
 
-impl FromRequestParts<Arc<AppState>> for Admin {
+impl<S> FromRequestParts<S> for Admin
+where
+    Arc<Authenticator>: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
-        let caller = state.auth.caller(&parts.headers)?;
-        if caller.admin { Ok(Admin(caller.user)) } else { Err(Problem::new(FORBIDDEN, "this needs the role admin")) }
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.admin {
+            Ok(Admin(caller.user))
+        } else {
+            Err(Problem::new(Kind::Forbidden, "this needs the role admin"))
+        }
     }
 }

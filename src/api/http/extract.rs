@@ -1,9 +1,9 @@
 //! Parts of a request, parsed once; whatever does not parse is a problem+json and never a 5xx.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
@@ -12,27 +12,34 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::problem::{
-    BODY_TOO_LARGE, INVALID_REQUEST, MALFORMED_JSON, Problem, REQUEST_TIMEOUT, UNSUPPORTED_MEDIA_TYPE,
-};
-use crate::api::AppState;
-use crate::store::reads::Page;
+use super::problem::{Kind, Problem};
+use crate::store::Page;
 
 /// Most rows of one page of a list.
-pub const PAGE_MAX: u32 = 200;
+const PAGE_MAX: u32 = 200;
 const PAGE_DEFAULT: u32 = 50;
+/// A schedule's body may describe 500 sections with their rows and categories; the command made of it has this limit.
+const LARGE_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bounds of a request's body.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    pub bytes_max: usize,
+    /// It must have arrived within this time.
+    pub within: Duration,
+}
 
 /// The `{id}` of a path.
 pub struct PathId(pub Uuid);
 
-impl FromRequestParts<Arc<AppState>> for PathId {
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = Path::<String>::from_request_parts(parts, state).await;
-        let text = text.map_err(|_| Problem::new(INVALID_REQUEST, "the path is not valid UTF-8"))?;
-        let id =
-            Uuid::try_parse(&text).map_err(|_| Problem::new(INVALID_REQUEST, "the id in the path is not a UUID"))?;
+        let text = text.map_err(|_| Problem::new(Kind::InvalidRequest, "the path is not valid UTF-8"))?;
+        let id = Uuid::try_parse(&text)
+            .map_err(|_| Problem::new(Kind::InvalidRequest, "the id in the path is not a UUID"))?;
         Ok(PathId(id))
     }
 }
@@ -40,13 +47,13 @@ impl FromRequestParts<Arc<AppState>> for PathId {
 /// The query's parameters; of a repeated one the last counts.
 pub struct Params(HashMap<String, String>);
 
-impl FromRequestParts<Arc<AppState>> for Params {
+impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::<HashMap<String, String>>::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Params(params)),
-            Err(_) => Err(Problem::new(INVALID_REQUEST, "the query cannot be read")),
+            Err(_) => Err(Problem::new(Kind::InvalidRequest, "the query cannot be read")),
         }
     }
 }
@@ -59,7 +66,9 @@ impl Params {
     /// A parameter that a type reads; absent is `None`.
     pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
         self.get(name)
-            .map(|text| text.parse().map_err(|_| Problem::new(INVALID_REQUEST, format!("?{name}= cannot be read"))))
+            .map(|text| {
+                text.parse().map_err(|_| Problem::new(Kind::InvalidRequest, format!("?{name}= cannot be read")))
+            })
             .transpose()
     }
 
@@ -67,7 +76,7 @@ impl Params {
     pub fn page<T: std::str::FromStr, Id>(&self, id: impl Fn(T) -> Id) -> Result<Page<Id>, Problem> {
         let limit = self.parsed("limit")?.unwrap_or(PAGE_DEFAULT);
         if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Problem::new(INVALID_REQUEST, format!("?limit= must be 1 to {PAGE_MAX}")));
+            return Err(Problem::new(Kind::InvalidRequest, format!("?limit= must be 1 to {PAGE_MAX}")));
         }
         Ok(Page { after: self.parsed("after")?.map(id), limit })
     }
@@ -81,25 +90,48 @@ pub fn next_of<T>(rows: &[T], limit: u32, id: impl Fn(&T) -> String) -> Option<S
 /// A JSON body.
 pub struct JsonBody(pub Value);
 
+/// A JSON body of up to 1 MiB.
+pub struct LargeJsonBody(pub Value);
+
 /// A JSON body, or none at all, which reads as `{}`.
 pub struct OptionalJsonBody(pub Value);
 
-impl FromRequest<Arc<AppState>> for JsonBody {
+impl<S> FromRequest<S> for JsonBody
+where
+    BodyLimits: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &Arc<AppState>) -> Result<Self, Problem> {
-        expect_json(request.headers())?;
-        let bytes = read_body(request, state).await?;
-        Ok(JsonBody(parse_json(&bytes)?))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        read_json(request, BodyLimits::from_ref(state)).await.map(JsonBody)
     }
 }
 
-impl FromRequest<Arc<AppState>> for OptionalJsonBody {
+impl<S> FromRequest<S> for LargeJsonBody
+where
+    BodyLimits: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &Arc<AppState>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limits = BodyLimits::from_ref(state);
+        let bytes_max = limits.bytes_max.max(LARGE_BODY_BYTES_MAX);
+        read_json(request, BodyLimits { bytes_max, ..limits }).await.map(LargeJsonBody)
+    }
+}
+
+impl<S> FromRequest<S> for OptionalJsonBody
+where
+    BodyLimits: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let declared = expect_json(request.headers());
-        let bytes = read_body(request, state).await?;
+        let bytes = read_body(request, BodyLimits::from_ref(state)).await?;
         if bytes.is_empty() {
             return Ok(OptionalJsonBody(Value::Object(serde_json::Map::new())));
         }
@@ -108,18 +140,24 @@ impl FromRequest<Arc<AppState>> for OptionalJsonBody {
     }
 }
 
+async fn read_json(request: Request, limits: BodyLimits) -> Result<Value, Problem> {
+    expect_json(request.headers())?;
+    let bytes = read_body(request, limits).await?;
+    parse_json(&bytes)
+}
+
 fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media_type = declared.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     if media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json")) {
         return Ok(());
     }
-    Err(Problem::new(UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json"))
+    Err(Problem::new(Kind::UnsupportedMediaType, "Content-Type must be application/json"))
 }
 
-async fn read_body(request: Request, state: &AppState) -> Result<Bytes, Problem> {
-    let bytes_max = state.settings.body_bytes_max;
-    let too_large = || Problem::new(BODY_TOO_LARGE, format!("the body may have at most {bytes_max} bytes"));
+async fn read_body(request: Request, limits: BodyLimits) -> Result<Bytes, Problem> {
+    let BodyLimits { bytes_max, within } = limits;
+    let too_large = || Problem::new(Kind::BodyTooLarge, format!("the body may have at most {bytes_max} bytes"));
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large());
@@ -128,7 +166,7 @@ async fn read_body(request: Request, state: &AppState) -> Result<Bytes, Problem>
     let whole = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| Problem::new(INVALID_REQUEST, "the body broke off"))?;
+            let chunk = chunk.map_err(|_| Problem::new(Kind::InvalidRequest, "the body broke off"))?;
             if body.len() + chunk.len() > bytes_max {
                 return Err(too_large());
             }
@@ -136,23 +174,23 @@ async fn read_body(request: Request, state: &AppState) -> Result<Bytes, Problem>
         }
         Ok(body.freeze())
     };
-    match tokio::time::timeout(state.settings.body_timeout, whole).await {
+    match tokio::time::timeout(within, whole).await {
         Ok(body) => body,
-        Err(_) => Err(Problem::new(REQUEST_TIMEOUT, "the body did not arrive in time")),
+        Err(_) => Err(Problem::new(Kind::RequestTimeout, "the body did not arrive in time")),
     }
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(bytes)
-        .map_err(|error| Problem::new(MALFORMED_JSON, format!("the body is not JSON: {error}")))
+        .map_err(|error| Problem::new(Kind::MalformedJson, format!("the body is not JSON: {error}")))
 }
 
-/// A header as text, if it is there exactly once.
+/// A header as text; it may be given once.
 pub fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Problem> {
     let mut values = headers.get_all(name).iter();
     match (values.next().map(|value| value.to_str()), values.next()) {
         (None, _) => Ok(None),
         (Some(Ok(text)), None) => Ok(Some(text.trim())),
-        _ => Err(Problem::new(INVALID_REQUEST, format!("the header {name} must be there once, as plain text"))),
+        _ => Err(Problem::new(Kind::InvalidRequest, format!("the header {name} must be given once, as plain text"))),
     }
 }

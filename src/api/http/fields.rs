@@ -1,18 +1,25 @@
 //! Reads a JSON body field by field and collects what is wrong, each with its RFC 6901 pointer.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::problem::{FieldError, INVALID_FIELDS, Problem};
-use crate::domain::wallet::AMOUNT_MAX;
-use crate::domain::{Code, LogTime};
+use super::problem::{FieldError, Kind, Problem};
+use crate::domain::money::AMOUNT_MAX;
+use crate::domain::{Amount, Code, LogTime};
 use crate::wire::time::parse_rfc3339;
 
 /// Most wrong fields one answer lists.
 const ERRORS_MAX: usize = 50;
+
+/// Names of sections and categories have one spelling (NFC); clients may use another.
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
 
 /// Reads one body. Each getter gives `None` for a field that is wrong and notes why; [`Fields::finish`] has the last
 /// word.
@@ -27,8 +34,7 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     pub fn of(body: &'a Value) -> Result<Self, Problem> {
         let Value::Object(object) = body else {
-            let error = FieldError { pointer: String::new(), detail: "the body must be a JSON object".into() };
-            return Err(Problem::fields(INVALID_FIELDS.code, vec![error]));
+            return Err(Problem::field("", "the body must be a JSON object"));
         };
         Ok(Fields { object, pointer: String::new(), errors: Vec::new(), beyond_amounts: false })
     }
@@ -37,12 +43,12 @@ impl<'a> Fields<'a> {
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Problem> {
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
-            _ if self.beyond_amounts => Err(Problem::fields(INVALID_FIELDS.code, self.errors)),
-            _ => Err(Problem::fields(Code::InvalidAmount.as_str(), self.errors)),
+            _ if self.beyond_amounts => Err(Problem::fields(Kind::InvalidFields, self.errors)),
+            _ => Err(Problem::fields(Code::InvalidAmount, self.errors)),
         }
     }
 
-    /// Whether the field is there and not null.
+    /// Whether the field is given and not null.
     pub fn has(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
@@ -53,15 +59,29 @@ impl<'a> Fields<'a> {
         self.note(name, detail)
     }
 
-    /// Money: an integer, 1..=[`AMOUNT_MAX`].
+    /// What a charge or a debit moves: an integer, 1..=[`AMOUNT_MAX`].
     pub fn amount(&mut self, name: &str) -> Option<i64> {
+        self.money(name, |amount| Amount::movement(amount).is_ok(), format_args!("from 1 to {AMOUNT_MAX}"))
+    }
+
+    /// The price of one seat: an integer, 0..=[`AMOUNT_MAX`].
+    pub fn price(&mut self, name: &str) -> Option<Amount> {
+        let is_price = |amount| Amount::price(amount).is_ok();
+        self.money(name, is_price, format_args!("from 0 to {AMOUNT_MAX}")).and_then(|amount| Amount::price(amount).ok())
+    }
+
+    /// What several seats cost together: an integer, 0..=10^14.
+    pub fn total(&mut self, name: &str) -> Option<i64> {
+        self.money(name, |amount| Amount::new(amount).is_ok(), format_args!("from 0 to {}", 100 * AMOUNT_MAX))
+    }
+
+    fn money(&mut self, name: &str, is_good: impl Fn(i64) -> bool, range: impl Display) -> Option<i64> {
         match self.object.get(name) {
             None => self.note(name, "is missing"),
-            Some(Value::Number(number)) => match number.as_i64() {
-                Some(amount) if (1..=AMOUNT_MAX).contains(&amount) => Some(amount),
-                _ => self.note(name, format!("must be an integer from 1 to {AMOUNT_MAX}")),
+            Some(value) => match value.as_i64().filter(|amount| is_good(*amount)) {
+                Some(amount) => Some(amount),
+                None => self.note(name, format!("must be an integer {range}")),
             },
-            Some(_) => self.note(name, format!("must be an integer from 1 to {AMOUNT_MAX}")),
         }
     }
 
@@ -103,6 +123,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A name of a section or a category, in whatever normal form.
+    pub fn name<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        match nfc(self.string(name)?).parse() {
+            Ok(value) => Some(value),
+            Err(error) => self.reject(name, error.to_string()),
+        }
+    }
+
     /// An absent or null field is `Some(None)`; otherwise what `read` says.
     pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(&mut Self, &str) -> Option<T>) -> Option<Option<T>> {
         if self.has(name) { read(self, name).map(Some) } else { Some(None) }
@@ -123,6 +151,27 @@ impl<'a> Fields<'a> {
                 Ok(value) => values.push(value),
                 Err(detail) => {
                     let _: Option<()> = self.reject(&format!("{name}/{index}"), detail);
+                }
+            }
+        }
+        (values.len() == items.len()).then_some(values)
+    }
+
+    /// A list of lists of `N` integers of 0 or more each; it may be empty.
+    pub fn tuples<const N: usize>(&mut self, name: &str, count_max: usize) -> Option<Vec<[u32; N]>> {
+        let Value::Array(items) = self.required(name)? else { return self.reject(name, "must be a list") };
+        if items.len() > count_max {
+            return self.reject(name, format!("must have at most {count_max} items"));
+        }
+        let mut values = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let numbers = item.as_array().map(|numbers| numbers.iter().map(|n| u32::try_from(n.as_u64()?).ok()));
+            let numbers: Option<Vec<u32>> = numbers.and_then(Iterator::collect);
+            match numbers.and_then(|numbers| <[u32; N]>::try_from(numbers).ok()) {
+                Some(numbers) => values.push(numbers),
+                None => {
+                    let _: Option<()> =
+                        self.reject(&format!("{name}/{index}"), format!("must be a list of {N} integers of 0 or more"));
                 }
             }
         }
@@ -235,7 +284,7 @@ mod tests {
             let mut fields = Fields::of(&body).unwrap();
             let value = fields.amount("amount");
             let problem = fields.finish(value).unwrap_err();
-            assert_eq!((problem.status.as_u16(), problem.code.as_str()), (422, "invalid_amount"), "{text}");
+            assert_eq!((problem.status().as_u16(), problem.code.as_str()), (422, "invalid_amount"), "{text}");
         }
         for good in [1, AMOUNT_MAX] {
             let body = json!({ "amount": good });
@@ -243,6 +292,42 @@ mod tests {
             let value = fields.amount("amount");
             assert_eq!(fields.finish(value), Ok(good));
         }
+    }
+
+    #[test]
+    fn a_seat_may_be_free_and_a_hundred_seats_may_cost_more_than_one() {
+        let body = json!({ "price": 0, "high": AMOUNT_MAX + 1, "total": 100 * AMOUNT_MAX });
+        let found = problems(&body, |fields| {
+            assert_eq!(fields.price("price"), Some(Amount::ZERO));
+            assert_eq!(fields.total("total"), Some(100 * AMOUNT_MAX));
+            fields.price("high");
+            fields.total("absent");
+        });
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn names_are_read_in_any_normal_form() {
+        let body = json!({ "name": "Parkett e\u{301}", "hidden": "A\u{200b}" });
+        let found = problems(&body, |fields| {
+            let name: Option<crate::domain::SectionName> = fields.name("name");
+            assert_eq!(name.unwrap().as_str(), "Parkett \u{e9}");
+            fields.name::<crate::domain::SectionName>("hidden");
+        });
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn lists_of_numbers_have_the_length_they_should() {
+        let body = json!({ "good": [[1, 20], [21, 40]], "none": [], "bad": [[1, 2], [1], 7, [1, -2], [1, 2, 3]] });
+        let found = problems(&body, |fields| {
+            assert_eq!(fields.tuples::<2>("good", 10), Some(vec![[1, 20], [21, 40]]));
+            assert_eq!(fields.tuples::<2>("none", 10), Some(vec![]));
+            fields.tuples::<2>("bad", 10);
+            fields.tuples::<2>("good", 1);
+        });
+        let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        assert_eq!(pointers, ["/bad/1", "/bad/2", "/bad/3", "/bad/4", "/good"]);
     }
 
     #[test]

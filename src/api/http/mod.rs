@@ -1,10 +1,11 @@
-//! HTTP without any command: who asks ([`auth`]) and how often ([`rate_limit`]), the parts of a request ([`extract`],
-//! [`fields`], [`prefer`]), what goes wrong ([`problem`]), and shapes for the documentation ([`schema`]).
+//! HTTP that knows no command: the caller ([`auth`]) and their rate ([`rate_limit`]), the parts of a request ([`extract`],
+//! [`fields`], [`prefer`]), and what goes wrong ([`problem`], [`codes`]) at which place of the log ([`positions`]).
 
 pub mod auth;
+pub mod codes;
 pub mod extract;
 pub mod fields;
+pub mod positions;
 pub mod prefer;
 pub mod problem;
 pub mod rate_limit;
-pub mod schema;

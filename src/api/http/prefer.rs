@@ -1,8 +1,34 @@
 //! `Prefer: wait=N` among the other preferences of RFC 7240.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Longest wait, in seconds; more is taken as this.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitLimit(pub u64);
+
+/// The request's wish to wait, if it has one.
+#[derive(Debug, Clone, Copy)]
+pub struct Preferred(pub Option<Wait>);
+
+impl<S> FromRequestParts<S> for Preferred
+where
+    WaitLimit: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Preferred(Wait::from_headers(&parts.headers, WaitLimit::from_ref(state).0)))
+    }
+}
 
 /// How long the client wants to wait for a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +59,13 @@ impl Wait {
 
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// Tells the client that its preference was followed.
+    pub fn note_in(self, response: &mut Response) {
+        if let Ok(value) = HeaderValue::from_str(&format!("wait={}", self.seconds)) {
+            response.headers_mut().insert(APPLIED, value);
+        }
     }
 }
 

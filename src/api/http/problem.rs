@@ -1,167 +1,205 @@
-//! Every error of the front door as RFC 9457 `application/problem+json`, with a stable `code`.
+//! Every error of the API as RFC 9457 `application/problem+json`, with a stable `code`.
 
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::domain::{Code, RequestId};
+pub use super::codes::{Kind, ProblemCode, refusal_status};
+use super::positions::{AtPosition, Decided, Taken};
+use crate::domain::{Arrival, Code, More, Refusal, RequestId};
 use crate::log::ReadError;
 use crate::store::StoreError;
+use crate::wire::time::rfc3339;
 
-/// One kind of problem the front door itself finds. Refusals of the rules are [`Code`]s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
-    pub code: &'static str,
-    pub status: u16,
-    /// When it happens, for the documentation.
-    pub meaning: &'static str,
-}
-
-macro_rules! kinds {
-    ($($name:ident = $status:literal $code:literal: $meaning:literal;)+) => {
-        $(pub const $name: Kind = Kind { code: $code, status: $status, meaning: $meaning };)+
-
-        /// All of them, in order of status.
-        pub const KINDS: &[Kind] = &[$($name,)+];
-    };
-}
-
-kinds! {
-    MALFORMED_JSON = 400 "malformed_json": "the body is not JSON";
-    INVALID_REQUEST = 400 "invalid_request": "a path segment, query parameter or header is not what it must be";
-    UNAUTHENTICATED = 401 "unauthenticated": "who is asking is missing or not proven";
-    FORBIDDEN = 403 "forbidden": "the caller lacks the role this needs";
-    NOT_FOUND = 404 "not_found": "there is nothing under this path";
-    REQUEST_NOT_FOUND = 404 "request_not_found": "no request of the caller has this id";
-    CONCERT_NOT_FOUND = 404 "concert_not_found": "no concert has this id";
-    SCHEDULE_NOT_FOUND = 404 "schedule_not_found": "no schedule has this id";
-    METHOD_NOT_ALLOWED = 405 "method_not_allowed": "the path does not take this method";
-    REQUEST_TIMEOUT = 408 "request_timeout": "the body did not arrive in time";
-    BODY_TOO_LARGE = 413 "body_too_large": "the body is larger than 64 KiB";
-    UNSUPPORTED_MEDIA_TYPE = 415 "unsupported_media_type": "the body is not declared application/json";
-    INVALID_FIELDS = 422 "invalid_fields": "fields of the body are missing or wrong; errors says which";
-    RATE_LIMITED = 429 "rate_limited": "the caller sends commands faster than allowed";
-    INTERNAL = 500 "internal": "the program failed; the log of the server says why";
-    OVERLOADED = 503 "overloaded": "too much is waiting to be decided; nothing was recorded";
-    UNAVAILABLE = 503 "unavailable": "the log or the store does not answer; nothing was recorded";
-    OUTCOME_UNKNOWN = 503 "outcome_unknown":
-        "the log did not acknowledge in time; repeat with the same Idempotency-Key, which is safe";
-}
-
-/// The HTTP status of a refusal, by its code.
-pub fn refusal_status(code: &str) -> StatusCode {
-    match code {
-        "not_admitted" | "not_reservation_owner" => StatusCode::FORBIDDEN,
-        "insufficient_balance" => StatusCode::PAYMENT_REQUIRED,
-        "amount_mismatch" | "invalid_amount" | "idempotency_key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
-        "queue_full" => StatusCode::SERVICE_UNAVAILABLE,
-        _ if code.ends_with("_not_found") => StatusCode::NOT_FOUND,
-        _ => StatusCode::CONFLICT,
-    }
-}
-
-/// One wrong field of a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One wrong field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// RFC 6901, e.g. `/sections/0/price`; empty for the body as a whole.
+    /// RFC 6901.
+    #[schema(example = "/amount")]
     pub pointer: String,
+    #[schema(example = "is missing")]
     pub detail: String,
 }
 
 /// An error as the client sees it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    pub status: StatusCode,
-    pub code: String,
+    pub code: ProblemCode,
     pub detail: String,
     pub errors: Vec<FieldError>,
-    /// Further members: request_id, decided, taken.
-    pub members: Map<String, Value>,
-    /// Seconds, for 429 and 503.
+    /// Seconds, for 429 and 503. A refusal has none: it is final for its request.
     pub retry_after: Option<u64>,
+    /// Of a command. Boxed to keep the `Err` of every handler small.
+    command: Option<Box<OfCommand>>,
+}
+
+/// What a problem says of the command it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct OfCommand {
+    request_id: Option<RequestId>,
+    /// Of a refusal by the rules: the position that decided it.
+    decided: Option<Arrival>,
+    more: More,
+    /// Of one of several commands that a request sent: the part of the body it came from.
+    pointer: Option<String>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = matches!(kind.status, 429 | 503).then_some(1);
-        let members = Map::new();
-        Problem { status, code: kind.code.into(), detail: detail.into(), errors: Vec::new(), members, retry_after }
+        let again = matches!(kind.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        Problem { retry_after: again.then_some(1), ..Problem::of(kind.into(), detail.into()) }
     }
 
-    /// A refusal the front door can say by itself, without asking the rules.
+    /// A refusal that the API can give by itself, without asking the rules.
     pub fn refusal(code: Code, detail: impl Into<String>) -> Self {
-        let status = refusal_status(code.as_str());
-        let code = code.as_str().to_owned();
-        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
-        Problem { status, code, detail: detail.into(), errors: Vec::new(), members: Map::new(), retry_after }
+        Problem::of(code.into(), detail.into())
     }
 
     /// Wrong fields: `invalid_amount` if only amounts are wrong.
-    pub fn fields(code: &str, errors: Vec<FieldError>) -> Self {
+    pub fn fields(code: impl Into<ProblemCode>, errors: Vec<FieldError>) -> Self {
         let detail = errors.first().map_or_else(String::new, |error| match error.pointer.as_str() {
             "" => error.detail.clone(),
             pointer => format!("{pointer}: {}", error.detail),
         });
-        Problem { code: code.to_owned(), errors, ..Problem::new(INVALID_FIELDS, detail) }
+        Problem { errors, ..Problem::of(code.into(), detail) }
     }
 
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+    /// One wrong field.
+    pub fn field(pointer: &str, detail: impl Into<String>) -> Self {
+        let error = FieldError { pointer: pointer.to_owned(), detail: detail.into() };
+        Problem::fields(Kind::InvalidFields, vec![error])
+    }
+
+    fn of(code: ProblemCode, detail: String) -> Self {
+        Problem { code, detail, errors: Vec::new(), retry_after: None, command: None }
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    pub fn of_request(mut self, id: RequestId) -> Self {
+        self.command().request_id = Some(id);
         self
     }
 
-    pub fn of_request(self, id: RequestId) -> Self {
-        self.with("request_id", id.to_string())
+    pub fn decided(mut self, at: Arrival) -> Self {
+        self.command().decided = Some(at);
+        self
+    }
+
+    pub fn at(mut self, pointer: String) -> Self {
+        self.command().pointer = Some(pointer);
+        self
+    }
+
+    fn command(&mut self) -> &mut OfCommand {
+        self.command.get_or_insert_default()
     }
 
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
+}
 
-    /// The JSON of the problem.
-    pub fn to_value(&self) -> Value {
-        let mut value = describe(&self.code, self.status, &self.detail);
-        if !self.errors.is_empty() {
-            let errors = self.errors.iter().map(|e| json!({ "pointer": e.pointer, "detail": e.detail })).collect();
-            value.insert("errors".into(), Value::Array(errors));
-        }
-        value.extend(self.members.clone());
-        Value::Object(value)
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let mut problem = Problem::refusal(refusal.code, refusal.detail);
+        problem.command().more = refusal.more;
+        problem
     }
 }
 
-/// The members every problem has.
-pub fn describe(code: &str, status: StatusCode, detail: &str) -> Map<String, Value> {
-    let mut title = code.replace('_', " ");
-    if let Some(first) = title.get_mut(..1) {
-        first.make_ascii_uppercase();
+/// An error, as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemObject {
+    /// Of `hold_cooldown`: from when on the same hold is taken again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    again_at: Option<String>,
+    /// Stable; all codes are in the documentation.
+    #[schema(example = "seat_taken")]
+    code: &'static str,
+    /// Of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<Decided>,
+    #[schema(example = "seat A-12 is taken")]
+    detail: String,
+    /// Of a body with wrong fields: each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Option<Vec<FieldError>>)]
+    errors: Vec<FieldError>,
+    /// Of a schedule: the part of the body that was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/sections/1")]
+    pointer: Option<String>,
+    /// Of a refusal, or when the outcome of a command is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid")]
+    request_id: Option<String>,
+    #[schema(example = 409)]
+    status: u16,
+    /// Of `seat_taken`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken: Option<Taken>,
+    #[schema(example = "Seat taken")]
+    title: String,
+    /// Where the code is explained.
+    #[schema(example = "/docs#seat_taken")]
+    r#type: String,
+    /// Of `ticket_used`: the first scan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<AtPosition>,
+}
+
+impl From<Problem> for ProblemObject {
+    fn from(problem: Problem) -> Self {
+        let Problem { code, detail, errors, command, .. } = problem;
+        let OfCommand { request_id, decided, more, pointer } = command.map(|command| *command).unwrap_or_default();
+        let (mut again_at, mut taken, mut used) = (None, None, None);
+        match more {
+            More::Nothing => {}
+            More::Taken { seat, by } => taken = Some(Taken::new(&seat, by)),
+            More::AgainAt(time) => again_at = Some(rfc3339(time)),
+            More::Used(at) => used = Some(at.into()),
+        }
+        ProblemObject {
+            again_at,
+            code: code.as_str(),
+            decided: decided.map(Into::into),
+            detail,
+            errors,
+            pointer,
+            request_id: request_id.map(|id| id.to_string()),
+            status: code.status().as_u16(),
+            taken,
+            title: code.title(),
+            r#type: format!("/docs#{}", code.as_str()),
+            used,
+        }
     }
-    let members = [
-        ("type", Value::from(format!("/docs#{code}"))),
-        ("title", title.into()),
-        ("status", status.as_u16().into()),
-        ("code", code.into()),
-        ("detail", detail.into()),
-    ];
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.to_value().to_string()).into_response();
+        let (status, retry_after) = (self.status(), self.retry_after);
+        // Strings and numbers always serialize. A value has its members in order of name, `decided` too.
+        let body = serde_json::to_value(ProblemObject::from(self)).unwrap_or_default().to_string();
+        let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+        if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
             // The rest of the body is not read, so the connection cannot be used again; the client must know.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -173,11 +211,11 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Unavailable(reason) | StoreError::Unknown(reason) => {
                 tracing::warn!(%reason, "the store does not answer a request");
-                Problem::new(UNAVAILABLE, "the store does not answer now")
+                Problem::new(Kind::Unavailable, "the store does not answer now")
             }
             StoreError::Failed(reason) => {
                 tracing::error!(%reason, "the store refused a request");
-                Problem::new(INTERNAL, "the request could not be answered")
+                Problem::new(Kind::Internal, "the request could not be answered")
             }
         }
     }
@@ -186,43 +224,47 @@ impl From<StoreError> for Problem {
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         tracing::warn!(%error, "the log does not answer a request");
-        Problem::new(UNAVAILABLE, "the log does not answer now")
+        Problem::new(Kind::Unavailable, "the log does not answer now")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::{Lane, LogTime, Position};
 
     #[test]
-    fn refusals_have_the_statuses_of_the_contract() {
-        let status = |code: Code| refusal_status(code.as_str()).as_u16();
-        for (code, expected) in [
-            (Code::SeatNotFound, 404),
-            (Code::QueueNotFound, 404),
-            (Code::NotAdmitted, 403),
-            (Code::NotReservationOwner, 403),
-            (Code::InsufficientBalance, 402),
-            (Code::AmountMismatch, 422),
-            (Code::InvalidAmount, 422),
-            (Code::IdempotencyKeyReused, 422),
-            (Code::QueueFull, 503),
-            (Code::SeatTaken, 409),
-            (Code::HoldExpired, 409),
-            (Code::NotCancellable, 409),
-        ] {
-            assert_eq!(status(code), expected, "{}", code.as_str());
+    fn no_refusal_says_when_to_come_again() {
+        for code in Code::ALL {
+            let response = Problem::refusal(code, "no").into_response();
+            assert!(response.headers().get(RETRY_AFTER).is_none(), "{code}");
         }
+        let response = Problem::new(Kind::Overloaded, "full").into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
     }
 
     #[test]
     fn a_problem_names_the_wrong_fields() {
         let errors = vec![FieldError { pointer: "/amount".into(), detail: "is missing".into() }];
-        let value = Problem::fields("invalid_amount", errors).to_value();
-        assert_eq!(value["status"], 422);
-        assert_eq!(value["code"], "invalid_amount");
-        assert_eq!(value["type"], "/docs#invalid_amount");
-        assert_eq!(value["title"], "Invalid amount");
-        assert_eq!(value["errors"][0], json!({ "pointer": "/amount", "detail": "is missing" }));
+        let value = serde_json::to_value(ProblemObject::from(Problem::fields(Code::InvalidAmount, errors))).unwrap();
+        assert_eq!(
+            value,
+            json!({
+                "type": "/docs#invalid_amount", "title": "Invalid amount", "status": 422, "code": "invalid_amount",
+                "detail": "/amount: is missing", "errors": [{ "pointer": "/amount", "detail": "is missing" }],
+            })
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_who_was_first_and_when() {
+        let by = Arrival { position: Position::new(Lane::Seats, 1, 7), time: LogTime(1000) };
+        let more = More::Taken { seat: "A-12".parse().unwrap(), by };
+        let refusal = Refusal::new(Code::SeatTaken, "seat A-12 is taken").with(more);
+        let value = serde_json::to_value(ProblemObject::from(Problem::from(refusal))).unwrap();
+        let position = json!({ "lane": "seats", "partition": 1, "offset": 7 });
+        assert_eq!(value["taken"], json!({ "seat": "A-12", "position": position, "at": "1970-01-01T00:00:01.000Z" }));
     }
 }

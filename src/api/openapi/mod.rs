@@ -1,4 +1,12 @@
-//! The interface described: [`document`] is `/openapi.json`, [`page`] is `/docs`, the same to read.
+//! The interface described: `/openapi.json`, and `/docs`, the same to read.
+//!
+//! Handlers describe themselves; [`document`] adds what holds for all commands alike, [`page`] renders it, [`handlers`]
+//! serve both. [`bodies`] and [`results`] are shapes that exist for the description only; [`refusals`] says which
+//! command may meet which refusal.
 
+pub mod bodies;
 pub mod document;
+pub mod handlers;
 pub mod page;
+pub mod refusals;
+pub mod results;

@@ -1,35 +1,16 @@
 //! `/docs`: the OpenAPI document as a page to read. One file, nothing from elsewhere, no script.
 
 use std::fmt::Write;
-use std::sync::LazyLock;
 
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::document::{COMMANDS, document, refusals_of};
-use crate::api::http::problem::{KINDS, refusal_status};
+use super::refusals::{COMMANDS, refusals_of};
+use crate::api::http::problem::{Kind, refusal_status};
 use crate::domain::Code;
 
 const STYLE: &str = include_str!("docs.css");
 
-static PAGE: LazyLock<String> = LazyLock::new(|| render(document()));
-
-/// This page.
-#[utoipa::path(
-    get,
-    path = "/docs",
-    tag = "operations",
-    security(()),
-    responses((status = 200, description = "HTML", body = String, content_type = "text/html"))
-)]
-pub async fn get_docs() -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
-    let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
-    (headers, PAGE.as_str()).into_response()
-}
-
-fn render(document: &Value) -> String {
+pub fn render(document: &Value) -> String {
     let mut page = String::with_capacity(64 * 1024);
     let title = text(&document["info"]["title"]);
     let version = text(&document["info"]["version"]);
@@ -112,16 +93,18 @@ fn write_codes(page: &mut String) {
     page.push_str("a <code>code</code> that stays. Refusals of the rules, each decided by its place on the log:</p>");
     page.push_str("<table><tr><th>refusal</th><th>status</th><th>of</th></tr>");
     for code in Code::ALL {
-        let status = refusal_status(code.as_str()).as_u16();
-        let of: Vec<&str> = COMMANDS.into_iter().filter(|command| refusals_of(command).contains(code)).collect();
-        let of = if *code == Code::IdempotencyKeyReused { "every command".to_owned() } else { of.join(", ") };
-        let code = code.as_str();
+        let status = refusal_status(code).as_u16();
+        let of = COMMANDS.into_iter().filter(|command| refusals_of(*command).contains(&code));
+        let of = match code {
+            Code::IdempotencyKeyReused | Code::SkippedByOperator => "every command".to_owned(),
+            _ => of.map(|command| command.as_str()).collect::<Vec<_>>().join(", "),
+        };
         push(page, format_args!("<tr id=\"{code}\"><td><code>{code}</code></td><td>{status}</td><td>{of}</td></tr>"));
     }
-    page.push_str("</table><p>What the front door itself finds:</p>");
+    page.push_str("</table><p>What the API itself finds:</p>");
     page.push_str("<table><tr><th>problem</th><th>status</th><th></th></tr>");
-    for kind in KINDS {
-        let (code, status, meaning) = (kind.code, kind.status, prose(kind.meaning));
+    for kind in Kind::ALL {
+        let (code, status, meaning) = (kind.as_str(), kind.status().as_u16(), prose(kind.meaning()));
         push(
             page,
             format_args!("<tr id=\"{code}\"><td><code>{code}</code></td><td>{status}</td><td>{meaning}</td></tr>"),
@@ -160,6 +143,10 @@ fn type_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|place| place.rsplit('/').next()) {
         return format!("<a href=\"#schema-{name}\">{name}</a>");
     }
+    if let Some(parts) = schema["allOf"].as_array() {
+        let part = |part: &Value| type_of(part.pointer("/properties/result").unwrap_or(part));
+        return parts.iter().map(part).collect::<Vec<_>>().join(" with ");
+    }
     if let Some(choices) = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()) {
         let named: Vec<String> = choices.iter().filter(|choice| choice["type"] != "null").map(type_of).collect();
         return named.join(" or ");
@@ -192,7 +179,7 @@ fn prose(text: &str) -> String {
 
 /// Codes named in a description lead to their row of the table.
 fn link_codes(html: &str) -> String {
-    let all = Code::ALL.iter().map(|code| code.as_str()).chain(KINDS.iter().map(|kind| kind.code));
+    let all = Code::ALL.into_iter().map(Code::as_str).chain(Kind::ALL.into_iter().map(Kind::as_str));
     all.fold(html.to_owned(), |html, code| {
         html.replace(&format!("<code>{code}</code>"), &format!("<a href=\"#{code}\"><code>{code}</code></a>"))
     })

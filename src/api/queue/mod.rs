@@ -1,17 +1,19 @@
-//! The waiting queue as the front door knows it.
+//! The waiting queue as the API knows it.
 //!
-//! [`replicas`] keeps a [`replica`] of each queue somebody asks for, at most 200 ms old, so that positions, streams and
-//! statistics cost no read of their own; [`pace`] measures how fast the queue moves, and [`presence`] reports to the
-//! rules who still asks. [`rendering`] adds the signed [`token`] to the outcome of a join; [`admission`] asks for it
-//! before seats are taken.
+//! [`replicas`] keeps a [`replica`] of each queue somebody asks for, brought up to date by [`upkeep`] and at most 200 ms
+//! old, so that positions, streams and statistics cost no read of their own; [`pace`] measures how fast the queue moves,
+//! and [`presence`] reports to the rules who still asks. [`places`] finds a holder's place, and [`admission`] whether it
+//! permits taking seats. [`rendering`] adds the signed [`token`] to the outcome of a join.
 
 pub mod admission;
 pub mod pace;
+pub mod places;
 pub mod presence;
 pub mod rendering;
 pub mod replica;
 pub mod replicas;
 pub mod token;
+pub mod upkeep;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! How fast a queue moves, how long one waits, and how often one should ask.
+//! How fast a queue moves, how long a user waits, and how often to poll.
 
 use std::collections::VecDeque;
 
@@ -10,14 +10,14 @@ const WINDOW_MS: i64 = 60_000;
 const EVENTS_MIN: usize = 4;
 /// Admissions of one second are one event, so that a window has at most 62 of them.
 const EVENT_MS: i64 = 1_000;
-/// Longest wait that is foretold, in seconds: a day. Beyond it the pace is as good as none.
+/// Largest ETA reported, in seconds: a day. Beyond it the ETA is unknown.
 const ETA_SECONDS_MAX: f64 = 86_400.0;
 
 const POLL_MS_MIN: u64 = 1_000;
 const POLL_MS_MAX: u64 = 10_000;
-/// From so many tokens ahead on the interval is the longest.
+/// From this many tokens ahead on the interval is the longest.
 const POLL_FAR: u64 = 10_000;
-/// Who is not waiting asks only whether that is still so.
+/// Poll interval of a user who does not wait.
 pub const POLL_MS_SETTLED: u64 = 5_000;
 
 /// When a waiting user should ask again: 1 s at the front to 10 s with 10,000 ahead and more, in a straight line. So
@@ -27,7 +27,7 @@ pub fn poll_after_ms(ahead: u64) -> u64 {
 }
 
 /// The measured admission rate: admissions between the first and the last event of a sliding minute, by the time
-/// between them. What was let in while nobody waited does not count, nor does what was let in before the first event: a
+/// between them. Admissions while nobody waited do not count, nor do those before the first event: a
 /// queue that fills its free places at the opening says nothing about how it moves afterwards.
 #[derive(Debug, Default)]
 pub struct Pace {
@@ -73,7 +73,7 @@ impl Pace {
         Some(admissions * 1_000.0 / (measured_ms + standstill_ms))
     }
 
-    /// Seconds until a token with so many ahead is let in, rounded up; `None` while unknown or paused.
+    /// Seconds until a token with this many ahead is admitted, rounded up; `None` while unknown or paused.
     pub fn eta_seconds(&self, ahead: u64, now: LogTime) -> Option<u64> {
         let seconds = (ahead + 1) as f64 / self.per_second(now)?;
         (seconds <= ETA_SECONDS_MAX).then(|| seconds.ceil() as u64)
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f02_who_is_far_back_asks_less_often() {
+    fn f02_a_user_far_back_polls_less_often() {
         assert_eq!(poll_after_ms(0), 1_000);
         assert_eq!(poll_after_ms(5_000), 5_500);
         assert_eq!(poll_after_ms(10_000), 10_000);

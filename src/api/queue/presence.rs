@@ -1,4 +1,4 @@
-//! Who asked lately: polls are no commands, so the rules learn from coarse reports who is still there.
+//! Polls are no commands, so the rules learn from coarse reports who is still there.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,17 +8,14 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::api::submission::keys::fresh_request_id;
-use crate::domain::command::Seen;
-use crate::domain::{Body, Command, ScheduleId};
+use crate::domain::queue::{self, Seen};
+use crate::domain::{Body, Command, Lane, ScheduleId};
 use crate::log::{Log, NewRecord, Topic};
 use crate::telemetry::metrics;
 use crate::wire::{command, routing};
 
-/// A schedule's reports lie at least so far apart.
+/// Reports of one date are at least this far apart.
 pub const REPORT_EVERY: Duration = Duration::from_secs(15);
-/// Sequence numbers of one record: at most 20 digits and a comma each would be 105 KB, but a queue that has given a
-/// trillion numbers still stays below the 64 KiB of a record.
-const SEQUENCES_PER_RECORD: usize = 4_500;
 const APPEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// Waiting tokens whose holders were seen since the last report. At most as many as wait.
@@ -38,24 +35,24 @@ impl Presence {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 
-    /// Tells the rules; gives back who was told of. A report that the log does not take is dropped: who is still there
-    /// asks again long before they would count as gone.
+    /// Reports to the rules; returns the sequences reported. A report that the log does not take is dropped: a user who
+    /// is still there polls again long before they would count as gone.
     pub async fn report(&self, log: &dyn Log, schedule_id: ScheduleId) -> Vec<u64> {
-        let mut told = Vec::new();
-        for sequences in self.take().chunks(SEQUENCES_PER_RECORD) {
-            let body = Body::Seen(Seen { schedule_id, sequences: sequences.to_vec() });
+        let mut reported = Vec::new();
+        for sequences in self.take().chunks(command::SEEN_MAX) {
+            let body = Body::Queues(queue::Command::Seen(Seen { schedule_id, sequences: sequences.to_vec() }));
             let key = body.routing_key().to_string();
-            let topic = Topic::Lane(body.routing_key().lane());
+            let topic = Topic::Lane(Lane::Queues);
             let partition = routing::partition_for(&key, log.partitions().of(topic));
-            let value = command::encode(&Command { request_id: fresh_request_id(), body });
+            let value = command::encode(&Command { request_id: fresh_request_id(), by: None, body });
             let record = NewRecord { key: Bytes::from(key), value: Bytes::from(value), headers: Vec::new() };
             match timeout(APPEND_WITHIN, log.append(topic, partition, record)).await {
-                Ok(Ok(_)) => told.extend_from_slice(sequences),
+                Ok(Ok(_)) => reported.extend_from_slice(sequences),
                 Ok(Err(error)) => tracing::warn!(%schedule_id, %error, "a report of who was seen was not taken"),
                 Err(_) => tracing::warn!(%schedule_id, "a report of who was seen was not acknowledged in time"),
             }
         }
-        metrics::QUEUE_SEEN.with_label_values::<&str>(&[]).inc_by(told.len() as u64);
-        told
+        metrics::QUEUE_SEEN.with_label_values::<&str>(&[]).inc_by(reported.len() as u64);
+        reported
     }
 }

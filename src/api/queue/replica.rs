@@ -1,12 +1,12 @@
-//! A queue as this process knows it: who waits, who is active, who left, and how it moves.
+//! A queue as this process knows it: its waiting, active and ended tokens, and how fast it moves.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::pace::{POLL_MS_SETTLED, Pace, poll_after_ms};
-use crate::domain::queue::{Queue, Token, TokenStatus, WaitingOrder};
+use crate::domain::queue::{Queue, Token, TokenState, TokenStatus, WaitingOrder};
 use crate::domain::{LogTime, UserId};
 
-/// Ended tokens remembered, so that the last polls of who left cost no read; the lowest sequences go first.
+/// Ended tokens remembered, so that the last polls of their holders cost no read; the lowest sequences go first.
 const ENDED_MAX: usize = 100_000;
 /// Admissions whose waiting times are remembered.
 const WAITS_MAX: usize = 1_000;
@@ -28,12 +28,17 @@ pub struct Replica {
 
 #[derive(Debug)]
 struct Live {
-    status: TokenStatus,
-    active_until: Option<LogTime>,
+    state: TokenState,
     last_seen: LogTime,
 }
 
-/// A token's place, as it is told to its holder.
+impl Live {
+    fn waits(&self) -> bool {
+        self.state == TokenState::Waiting
+    }
+}
+
+/// A token's place, as its holder sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub status: TokenStatus,
@@ -41,13 +46,13 @@ pub struct Place {
     pub position: u64,
     /// Waiting tokens before this one; 0 unless WAITING.
     pub ahead: u64,
-    /// Seconds until this token is let in, if it waits and the pace is known.
+    /// Seconds until this token is admitted, if it waits and the pace is known.
     pub eta_seconds: Option<u64>,
     /// While ACTIVE.
     pub active_until: Option<LogTime>,
 }
 
-/// What the replica has to say about a sequence number.
+/// What the replica knows of a sequence number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     Here(Place),
@@ -112,32 +117,31 @@ impl Replica {
     }
 
     fn put(&mut self, token: Token) {
-        let Token { sequence, user_id, status, joined_at, admitted_at, active_until, last_seen, .. } = token;
-        let before = self.live.get(&sequence).map(|live| live.status);
-        if let Some(admitted) = admitted_at
-            && before.is_none_or(|before| before == TokenStatus::Waiting)
+        let Token { sequence, user_id, state, joined_at, last_seen, .. } = token;
+        if let Some(turn) = state.turn()
+            && self.live.get(&sequence).is_none_or(Live::waits)
             && !self.ended.contains_key(&sequence)
         {
             if self.waits_ms.len() >= WAITS_MAX {
                 self.waits_ms.pop_front();
             }
-            self.waits_ms.push_back(admitted.0 - joined_at.0);
+            self.waits_ms.push_back(turn.admitted_at.0 - joined_at.0);
         }
-        if status == TokenStatus::Waiting {
+        if state == TokenState::Waiting {
             self.waiting.insert(sequence);
         } else {
             self.waiting.remove(sequence);
         }
-        if status.is_live() {
+        if state.is_live() {
             self.by_user.insert(user_id, sequence);
-            self.live.insert(sequence, Live { status, active_until, last_seen });
+            self.live.insert(sequence, Live { state, last_seen });
         } else {
             self.live.remove(&sequence);
             // The user may have a newer token.
             if self.by_user.get(&user_id) == Some(&sequence) {
                 self.by_user.remove(&user_id);
             }
-            self.ended.insert(sequence, status);
+            self.ended.insert(sequence, state.status());
         }
     }
 
@@ -145,22 +149,18 @@ impl Replica {
     pub fn place_of(&self, user: &UserId, now: LogTime) -> Option<Place> {
         let sequence = *self.by_user.get(user)?;
         let live = self.live.get(&sequence)?;
-        let waits = live.status == TokenStatus::Waiting;
-        let ahead = match waits {
-            true => self.waiting.before(sequence),
-            false => 0,
-        };
+        let ahead = if live.waits() { self.waiting.before(sequence) } else { 0 };
         Some(Place {
-            status: live.status,
+            status: live.state.status(),
             position: sequence,
             ahead,
-            eta_seconds: if waits { self.eta_seconds(ahead, now) } else { None },
-            active_until: live.active_until.filter(|_| !waits),
+            eta_seconds: if live.waits() { self.eta_seconds(ahead, now) } else { None },
+            active_until: live.state.turn().map(|turn| turn.until),
         })
     }
 
-    /// The place of who holds the token with this sequence: their live token, which may be another one after a requeue,
-    /// or how this one ended.
+    /// The place of the holder of the token with this sequence: their live token, which may be another one after a
+    /// requeue, or how this one ended.
     pub fn find(&self, user: &UserId, sequence: u64, now: LogTime) -> Found {
         match self.place_of(user, now) {
             Some(place) => Found::Here(place),
@@ -181,7 +181,7 @@ impl Replica {
         }
     }
 
-    /// Seconds until a token with so many ahead is let in.
+    /// Seconds until a token with this many ahead is admitted.
     pub fn eta_seconds(&self, ahead: u64, now: LogTime) -> Option<u64> {
         if self.row.paused { None } else { self.pace.eta_seconds(ahead, now) }
     }
@@ -207,13 +207,11 @@ impl Replica {
         self.live.len() as u64 - self.waiting.len()
     }
 
-    /// Whether the rules should be told that this waiting token's holder was seen: not when they were told within a
-    /// third of the time after which the holder counts as gone.
+    /// Whether to report that this waiting token's holder was seen: not if the last report is younger than a third of the
+    /// time after which the holder counts as gone.
     pub fn is_worth_reporting(&self, sequence: u64, now: LogTime) -> bool {
         let known_for_ms = self.row.limits.abandon_after_ms / 3;
-        self.live
-            .get(&sequence)
-            .is_some_and(|live| live.status == TokenStatus::Waiting && now.0 - live.last_seen.0 >= known_for_ms)
+        self.live.get(&sequence).is_some_and(|live| live.waits() && now.0 - live.last_seen.0 >= known_for_ms)
     }
 
     /// The log has a report that this token's holder was seen now.

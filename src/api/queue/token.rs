@@ -1,24 +1,49 @@
 //! Queue tokens: opaque to the client, checked without a read. They carry schedule, user and sequence.
 
+use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
+use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use crate::api::http::extract::header;
+use crate::api::http::problem::Problem;
 use crate::domain::{ScheduleId, UserId};
 
+const HEADER: HeaderName = HeaderName::from_static("queue-token");
 /// What is signed starts with this, so that no other use of the secret makes a valid token.
 const PURPOSE: &[u8] = b"turnstile queue token 1\0";
 const SCHEDULE_BYTES: usize = 16;
 const SEQUENCE_BYTES: usize = 8;
 /// HMAC-SHA256.
 const TAG_BYTES: usize = 32;
-/// Longer texts are no tokens: 120 bytes in base64.
-const TEXT_CHARS_MAX: usize = 160;
-/// In dev mode anybody may be anybody, so there is nothing a secret could protect; one that all processes know lets
-/// them accept each other's tokens.
+/// Longer texts are no tokens: a user id of 128 characters of 4 bytes makes 568 bytes, in base64 758.
+const TEXT_CHARS_MAX: usize = 758;
+/// In dev mode every user id is believed, so a secret could protect nothing; one that all processes know lets them accept
+/// each other's tokens.
 const DEV_SECRET: &[u8] = b"turnstile dev mode, no secret at all";
+
+/// The request's `Queue-Token`, if it has one; not verified yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueToken(pub Option<String>);
+
+impl QueueToken {
+    /// The same, or the token given elsewhere.
+    pub fn or(self, other: Option<&str>) -> Self {
+        QueueToken(self.0.or_else(|| other.map(str::to_owned)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for QueueToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(QueueToken(header(&parts.headers, &HEADER)?.map(str::to_owned)))
+    }
+}
 
 /// Signs and checks.
 pub struct Signer(Hmac<Sha256>);
@@ -94,7 +119,7 @@ mod tests {
     #[test]
     fn f01_a_token_gives_back_what_was_signed() {
         let signer = Signer::new(b"0123456789abcdef0123456789abcdef");
-        for claim in [claim("a", 1), claim(&"x".repeat(64), u64::MAX)] {
+        for claim in [claim("a", 1), claim(&"\u{1f3ad}".repeat(128), u64::MAX)] {
             let text = signer.sign(&claim);
             assert!(text.len() <= TEXT_CHARS_MAX, "{}", text.len());
             assert_eq!(signer.verify(&text), Some(claim.clone()));
@@ -113,7 +138,7 @@ mod tests {
                 assert!(forged == text || signer.verify(&forged).is_none(), "{forged}");
             }
         }
-        for wrong in ["", "x", "AAAA", &text[1..], &text[..text.len() - 1], &format!("{text}A"), &"A".repeat(500)] {
+        for wrong in ["", "x", "AAAA", &text[1..], &text[..text.len() - 1], &format!("{text}A"), &"A".repeat(760)] {
             assert_eq!(signer.verify(wrong), None, "{wrong}");
         }
         assert_eq!(Signer::random().verify(&text), None);

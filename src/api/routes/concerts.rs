@@ -1,4 +1,4 @@
-//! Concerts. Reading is open to everybody, adding is an admin's.
+//! Concerts. Everybody may read them, admins add them.
 
 use std::sync::Arc;
 
@@ -11,16 +11,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::api::AppState;
+use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::auth::Admin;
 use crate::api::http::extract::{JsonBody, Params, PathId, next_of};
 use crate::api::http::fields::Fields;
-use crate::api::http::problem::{CONCERT_NOT_FOUND, Problem};
-use crate::api::http::schema::{ConcertRequest, Problem as ProblemSchema};
+use crate::api::http::problem::{Kind, Problem};
+use crate::api::openapi::bodies::ConcertRequest;
 use crate::api::submission::keys::IdempotencyKey;
-use crate::api::submission::submit::Ask;
+use crate::api::submission::options::SubmitOptions;
 use crate::domain::{Code, ConcertId, UserId};
-use crate::store::reads::Concert;
+use crate::runtime::clock::Clock;
+use crate::store::{Concert, FrontStore};
 use crate::wire::time::rfc3339;
 
 const TITLE_CHARS_MAX: usize = 200;
@@ -73,7 +74,7 @@ pub fn key_reused() -> Problem {
 }
 
 pub fn no_concert() -> Problem {
-    Problem::new(CONCERT_NOT_FOUND, "there is no concert with this id")
+    Problem::new(Kind::ConcertNotFound, "there is no concert with this id")
 }
 
 /// Adds a concert.
@@ -85,30 +86,32 @@ pub fn no_concert() -> Problem {
     request_body(content = ConcertRequest, example = json!({"title": "Requiem", "description": "Mozart"})),
     responses(
         (status = 201, description = "Added, at `Location`", body = ConcertObject),
-        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields`, `idempotency_key_reused`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`"),
+        (status = 422, description = "`invalid_fields`, `idempotency_key_reused`"),
     )
 )]
 pub async fn create_concert(
-    State(state): State<Arc<AppState>>,
+    State(store): State<Arc<dyn FrontStore>>,
+    State(snapshots): State<Arc<Snapshots>>,
+    State(clock): State<Clock>,
     Admin(admin): Admin,
-    ask: Ask,
+    options: SubmitOptions,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::of(&body)?;
     let title = fields.text("title", TITLE_CHARS_MAX).map(str::to_owned);
     let description = fields.optional("description", |fields, name| fields.text(name, DESCRIPTION_CHARS_MAX));
     let (title, description) = fields.finish(title.zip(description))?;
-    let id = ConcertId(new_id(&admin, ask.key.as_ref(), "concert"));
+    let id = ConcertId(new_id(&admin, options.key.as_ref(), "concert"));
     let description = description.map(str::to_owned);
-    let concert = Concert { id, title, description, created_at: state.clock.now() };
-    state.store.insert_concert(&concert).await?;
-    // The row that is there counts: under a key it may be older than this request.
-    let stored = state.store.concert(id).await?.ok_or_else(no_concert)?;
+    let concert = Concert { id, title, description, created_at: clock.now() };
+    store.insert_concert(&concert).await?;
+    // The stored row counts: under a key it may be older than this request.
+    let stored = store.concert(id).await?.ok_or_else(no_concert)?;
     if (&stored.title, &stored.description) != (&concert.title, &concert.description) {
         return Err(key_reused());
     }
-    state.views.catalog_changed();
+    snapshots.catalog_changed();
     Ok(created(format!("/v1/concerts/{id}"), ConcertObject::from(&stored)))
 }
 
@@ -128,9 +131,12 @@ pub async fn create_concert(
         (status = 200, description = "One page", body = ConcertList),
     )
 )]
-pub async fn list_concerts(State(state): State<Arc<AppState>>, params: Params) -> Result<Json<ConcertList>, Problem> {
+pub async fn list_concerts(
+    State(snapshots): State<Arc<Snapshots>>,
+    params: Params,
+) -> Result<Json<ConcertList>, Problem> {
     let page = params.page(ConcertId)?;
-    let rows = state.views.concerts(page).await?;
+    let rows = snapshots.concerts(page).await?;
     let next = next_of(&rows, page.limit, |row| row.id.to_string());
     Ok(Json(ConcertList { concerts: rows.iter().map(Into::into).collect(), next }))
 }
@@ -144,13 +150,13 @@ pub async fn list_concerts(State(state): State<Arc<AppState>>, params: Params) -
     params(("id" = String, Path, format = "uuid", description = "The concert")),
     responses(
         (status = 200, description = "The concert", body = ConcertObject),
-        (status = 404, description = "`concert_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "`concert_not_found`"),
     )
 )]
 pub async fn get_concert(
-    State(state): State<Arc<AppState>>,
+    State(snapshots): State<Arc<Snapshots>>,
     PathId(id): PathId,
 ) -> Result<Json<ConcertObject>, Problem> {
-    let row = state.views.concert(ConcertId(id)).await?;
+    let row = snapshots.concert(ConcertId(id)).await?;
     Ok(Json(row.as_ref().as_ref().ok_or_else(no_concert)?.into()))
 }

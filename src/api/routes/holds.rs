@@ -3,33 +3,42 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use serde_json::Value;
 
 use crate::api::AppState;
+use crate::api::cache::schedule_facts::{Facts, ScheduleFacts};
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{JsonBody, PathId};
-use crate::api::http::fields::Fields;
-use crate::api::http::problem::Problem;
-use crate::api::http::schema::{HoldRequest, RequestObject};
-use crate::api::queue::admission;
-use crate::api::submission::submit::{Ask, is_repeat, submit};
-use crate::domain::command::{Choice, HoldSeats};
-use crate::domain::section::{SEATS_MAX, SEATS_PER_HOLD_MAX};
-use crate::domain::{Body, Code, ScheduleId, SectionName};
+use crate::api::http::fields::{Fields, nfc};
+use crate::api::http::problem::{Kind, Problem, ProblemCode};
+use crate::api::openapi::bodies::HoldRequest;
+use crate::api::queue::places::Places;
+use crate::api::queue::token::QueueToken;
+use crate::api::submission::options::SubmitOptions;
+use crate::api::submission::submit::Submission;
+use crate::domain::block::{BestAvailable, Choice, Command, HoldSeats, SEATS_PER_HOLD_MAX, SECTION_SEATS_MAX};
+use crate::domain::{BlockKey, BlockName, Body, Code, ScheduleId, SeatId, SectionName};
 
-/// What a hold asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Wanted {
-    section: SectionName,
-    choice: Choice,
+/// What a hold uses.
+#[derive(Clone)]
+pub struct Holds {
+    facts: Arc<ScheduleFacts>,
+    places: Arc<Places>,
+    submission: Arc<Submission>,
 }
 
-/// Holds seats until they are paid or the hold runs out.
+impl FromRef<AppState> for Holds {
+    fn from_ref(state: &AppState) -> Self {
+        Holds { facts: state.facts.clone(), places: state.places.clone(), submission: state.submission.clone() }
+    }
+}
+
+/// Holds seats until they are paid or the hold ends.
 ///
-/// All of them or none. Result: `{reservation_id, schedule_id, seats, amount, status: "HELD", expires_at}`.
+/// All of them or none; all lie in one block. Result: `{reservation_id, schedule_id, block, seats, amount, status:
+/// "HELD", expires_at}`.
 #[utoipa::path(
     post,
     path = "/v1/schedules/{id}/holds",
@@ -37,70 +46,102 @@ struct Wanted {
     params(("id" = String, Path, format = "uuid", description = "The schedule"),
         ("Queue-Token" = Option<String>, Header, description = "An active token, where the schedule has a queue")),
     request_body(content = HoldRequest, example = json!({"seats": ["A-12", "A-13"]})),
-    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
     extensions(("x-command" = json!("hold_seats")))
 )]
 pub async fn hold_seats(
-    State(state): State<Arc<AppState>>,
+    State(holds): State<Holds>,
     caller: Caller,
-    ask: Ask,
+    options: SubmitOptions,
     PathId(id): PathId,
-    headers: HeaderMap,
+    token: QueueToken,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let Wanted { section, choice } = wanted(&body)?;
     let schedule_id = ScheduleId(id);
-    let hold = HoldSeats { schedule_id, section, user_id: caller.user.clone(), choice };
-    let body = Body::HoldSeats(hold);
-    if let Err(problem) = admission::check(&state, &caller, schedule_id, admission::queue_token(&headers)?).await {
-        // A hold that was let in once gets its outcome again, whatever became of the place since.
-        if problem.code != Code::NotAdmitted.as_str() || !is_repeat(&state, &caller.user, &ask, &body).await? {
-            return Err(problem);
+    let choice = read_choice(&body)?;
+    let facts = holds.facts.with_sections(schedule_id, sections(&choice)).await?;
+    let block = block_of(facts.as_deref(), &choice)?;
+    let (key, user_id) = (BlockKey { schedule_id, block }, caller.user.clone());
+    let hold = |admitted| HoldSeats { key, user_id, choice, admitted };
+    let body = |admitted| Body::Seats(Command::HoldSeats(hold(admitted)));
+    let body = match holds.places.admit(&caller.user, schedule_id, &token).await {
+        Ok(()) => body(true),
+        Err(problem) if problem.code == ProblemCode::Refusal(Code::NotAdmitted) => {
+            // A hold that was admitted once gets its outcome again, whatever became of the place since.
+            let body = body(false);
+            if !holds.submission.is_repeat(&caller.user, &options, &body).await? {
+                return Err(problem);
+            }
+            body
         }
-    }
-    submit(&state, &caller, &ask, body).await
+        Err(problem) => return Err(problem),
+    };
+    Ok(holds.submission.submit(&caller.user, &options, body).await?.respond(options.wait))
 }
 
-fn wanted(body: &Value) -> Result<Wanted, Problem> {
+fn read_choice(body: &Value) -> Result<Choice, Problem> {
     let mut fields = Fields::of(body)?;
-    let wanted = match (fields.has("seats"), fields.has("best_available")) {
-        (true, true) => fields.reject("best_available", "cannot be there together with seats"),
+    let choice = match (fields.has("seats"), fields.has("best_available")) {
+        (true, true) => fields.reject("best_available", "must not be given with seats"),
         (false, true) => {
-            let section = fields.parsed("section");
             let count = fields.integer("best_available", 1..=i64::from(SEATS_PER_HOLD_MAX));
             let count = count.and_then(|count| u32::try_from(count).ok());
-            section.zip(count).map(|(section, count)| Wanted { section, choice: Choice::BestAvailable(count) })
+            let section = fields.optional("section", Fields::name);
+            let category = fields.optional("category", Fields::name);
+            (|| Some(Choice::BestAvailable(BestAvailable { count: count?, section: section?, category: category? })))()
         }
-        (true, false) => named_seats(&mut fields),
-        (false, false) => fields.reject("seats", "is missing; name seats, or a section and best_available"),
+        (true, false) => named_seats(&mut fields).map(Choice::Seats),
+        (false, false) => fields.reject("seats", "is missing; name seats, or how many are best_available"),
     };
-    fields.finish(wanted)
+    fields.finish(choice)
 }
 
-fn named_seats(fields: &mut Fields<'_>) -> Option<Wanted> {
+fn named_seats(fields: &mut Fields<'_>) -> Option<Vec<SeatId>> {
     let seats = fields.strings("seats", SEATS_PER_HOLD_MAX as usize, parse_seat)?;
-    let (section, _) = seats.first()?.clone();
-    if seats.iter().any(|(other, _)| *other != section) {
-        return fields.reject("seats", "must all lie in one section; hold each section's seats by itself");
-    }
-    let numbers: BTreeSet<u32> = seats.iter().map(|(_, number)| *number).collect();
-    if numbers.len() < seats.len() {
+    let count = seats.len();
+    let seats: BTreeSet<SeatId> = seats.into_iter().collect();
+    if seats.len() < count {
         return fields.reject("seats", "must not name a seat twice");
     }
-    Some(Wanted { section, choice: Choice::Seats(numbers.into_iter().collect()) })
+    Some(seats.into_iter().collect())
 }
 
 /// `A-12`: a section's name may have a `-` of its own, a number has none.
-fn parse_seat(text: &str) -> Result<(SectionName, u32), String> {
-    let wrong = || format!("must be a seat like A-12, its number from 1 to {SEATS_MAX}");
-    let (section, digits) = text.rsplit_once('-').ok_or_else(wrong)?;
-    let section = section.parse().map_err(|_| wrong())?;
-    // One seat has one name: no sign, no leading zero.
-    if digits.starts_with(['+', '0']) {
-        return Err(wrong());
+fn parse_seat(text: &str) -> Result<SeatId, String> {
+    let seat = nfc(text).parse().ok().filter(|seat: &SeatId| seat.number <= SECTION_SEATS_MAX);
+    seat.ok_or_else(|| format!("must be a seat like A-12, its number from 1 to {SECTION_SEATS_MAX}"))
+}
+
+/// The sections that a choice names.
+fn sections(choice: &Choice) -> Vec<&SectionName> {
+    match choice {
+        Choice::Seats(seats) => seats.iter().map(|seat| &seat.section).collect(),
+        Choice::BestAvailable(best) => best.section.iter().collect(),
     }
-    let number = digits.parse().map_err(|_| wrong())?;
-    if number > SEATS_MAX { Err(wrong()) } else { Ok((section, number)) }
+}
+
+/// The one block that all of a choice lies in.
+fn block_of(facts: Option<&Facts>, choice: &Choice) -> Result<BlockName, Problem> {
+    let unknown =
+        |section: &SectionName| Problem::refusal(Code::SectionNotFound, format!("there is no section {section}"));
+    let sections = sections(choice);
+    let Some(first) = sections.first() else {
+        // Best available, in whatever section.
+        let facts = facts.ok_or_else(|| Problem::new(Kind::ScheduleNotFound, "there is no schedule with this id"))?;
+        let needed = || Problem::field("/section", "is missing; this schedule has several blocks");
+        return facts.only_block().cloned().ok_or_else(needed);
+    };
+    let mut block = None;
+    for section in &sections {
+        let own = facts.and_then(|facts| facts.block_of(section)).ok_or_else(|| unknown(section))?;
+        match block {
+            Some(other) if other != own => {
+                let detail = format!("must lie in one block; {first} is in {other}, {section} in {own}");
+                return Err(Problem::field("/seats", detail));
+            }
+            _ => block = Some(own),
+        }
+    }
+    block.cloned().ok_or_else(|| unknown(first))
 }
 
 #[cfg(test)]
@@ -108,12 +149,22 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn seats(names: &[&str]) -> Choice {
+        Choice::Seats(names.iter().map(|name| name.parse().unwrap()).collect())
+    }
+
     #[test]
-    fn seats_are_named_in_one_section_and_in_any_order() {
-        let hold = wanted(&json!({"seats": ["B-1-12", "B-1-3"]})).unwrap();
-        assert_eq!(hold, Wanted { section: "B-1".parse().unwrap(), choice: Choice::Seats(vec![3, 12]) });
-        let hold = wanted(&json!({"section": "A", "best_available": 2})).unwrap();
-        assert_eq!(hold, Wanted { section: "A".parse().unwrap(), choice: Choice::BestAvailable(2) });
+    fn seats_are_named_in_any_sections_and_in_any_order() {
+        let choice = read_choice(&json!({"seats": ["B-1-12", "A-2", "B-1-3"]})).unwrap();
+        assert_eq!(choice, seats(&["A-2", "B-1-3", "B-1-12"]));
+        assert_eq!(read_choice(&json!({"seats": ["e\u{301}-1"]})).unwrap(), seats(&["\u{e9}-1"]));
+        let best = |section: Option<&str>, category: Option<&str>| {
+            let (section, category) = (section.map(|s| s.parse().unwrap()), category.map(|c| c.parse().unwrap()));
+            Choice::BestAvailable(BestAvailable { count: 2, section, category })
+        };
+        assert_eq!(read_choice(&json!({"best_available": 2})).unwrap(), best(None, None));
+        let all = json!({"section": "A", "category": "R", "best_available": 2});
+        assert_eq!(read_choice(&all).unwrap(), best(Some("A"), Some("R")));
     }
 
     #[test]
@@ -125,21 +176,21 @@ mod tests {
             (json!({"seats": "A-1"}), "/seats"),
             (json!({"seats": []}), "/seats"),
             (json!({"seats": many}), "/seats"),
-            (json!({"seats": ["A-1", "B-1"]}), "/seats"),
             (json!({"seats": ["A-1", "A-1"]}), "/seats"),
+            (json!({"seats": ["\u{e9}-1", "e\u{301}-1"]}), "/seats"),
             (json!({"seats": ["A-1", 2]}), "/seats/1"),
             (json!({"seats": ["A-0"]}), "/seats/0"),
             (json!({"seats": ["A-01"]}), "/seats/0"),
             (json!({"seats": ["A-+1"]}), "/seats/0"),
             (json!({"seats": ["A1"]}), "/seats/0"),
             (json!({"seats": ["-1"]}), "/seats/0"),
-            (json!({"seats": ["A-10001"]}), "/seats/0"),
+            (json!({"seats": ["A-100001"]}), "/seats/0"),
             (json!({"seats": ["A-99999999999999999999"]}), "/seats/0"),
-            (json!({"seats": [format!("{}-1", "x".repeat(33))]}), "/seats/0"),
+            (json!({"seats": [format!("{}-1", "x".repeat(65))]}), "/seats/0"),
             (json!({"seats": ["A-1"], "best_available": 1}), "/best_available"),
-            (json!({"best_available": 1}), "/section"),
             (json!({"section": 1, "best_available": 1}), "/section"),
-            (json!({"section": "A B", "best_available": 1}), "/section"),
+            (json!({"section": "A\u{200b}", "best_available": 1}), "/section"),
+            (json!({"section": "A", "category": "", "best_available": 1}), "/category"),
             (json!({"section": "A", "best_available": 0}), "/best_available"),
             (json!({"section": "A", "best_available": -1}), "/best_available"),
             (json!({"section": "A", "best_available": 101}), "/best_available"),
@@ -148,8 +199,8 @@ mod tests {
             (json!([]), ""),
             (json!("A-1"), ""),
         ] {
-            let problem = wanted(&body).unwrap_err();
-            assert_eq!(problem.status.as_u16(), 422, "{body}");
+            let problem = read_choice(&body).unwrap_err();
+            assert_eq!(problem.status().as_u16(), 422, "{body}");
             assert_eq!(problem.errors[0].pointer, pointer, "{body}");
         }
     }

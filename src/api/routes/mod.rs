@@ -1,8 +1,9 @@
-//! The handlers, a file a resource. The body of a new schedule is read in [`schedule_plan`].
+//! The handlers, a file a resource. The body of a new date is read in [`schedule_plan`] and [`section_plan`].
 
 pub mod concerts;
 pub mod health;
 pub mod holds;
+pub mod opening;
 pub mod payments;
 pub mod queue;
 pub mod queue_position;
@@ -13,4 +14,5 @@ pub mod reservations;
 pub mod schedule_plan;
 pub mod schedules;
 pub mod seats;
+pub mod section_plan;
 pub mod wallet;

@@ -9,16 +9,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::reservations::own;
-use crate::api::AppState;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{OptionalJsonBody, Params, PathId, next_of};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
-use crate::api::http::schema::{PaymentRequest, RequestObject};
-use crate::api::submission::submit::{Ask, submit};
-use crate::domain::command::PayReservation;
-use crate::domain::section::{Payment, Reservation};
-use crate::domain::{Body, Code, PaymentId, ReservationId};
+use crate::api::openapi::bodies::PaymentRequest;
+use crate::api::submission::options::SubmitOptions;
+use crate::api::submission::submit::Submission;
+use crate::domain::block::{Command, PayReservation, Payment, PaymentState, Reservation};
+use crate::domain::{Body, PaymentId, ReservationId};
+use crate::store::FrontStore;
 use crate::wire::time::rfc3339;
 
 /// One attempt to pay a reservation.
@@ -55,10 +55,13 @@ impl From<Payment> for PaymentObject {
         PaymentObject {
             payment_id: row.id.to_string(),
             reservation_id: row.reservation_id.to_string(),
-            amount: row.amount,
-            status: row.status.as_str(),
-            failure: row.failure.map(Code::as_str),
-            request_id: row.request_id.to_string(),
+            amount: row.amount.get(),
+            status: row.state.status().as_str(),
+            failure: match row.state {
+                PaymentState::Failed(code) => Some(code.as_str()),
+                _ => None,
+            },
+            request_id: row.asking.request_id.to_string(),
             created_at: rfc3339(row.created_at),
         }
     }
@@ -67,30 +70,30 @@ impl From<Payment> for PaymentObject {
 /// Pays a reservation from the caller's wallet.
 ///
 /// Result: `{payment_id, reservation_id, amount, status: "COMPLETED", balance}`. A refused payment leaves the hold as
-/// it was until it runs out.
+/// it was until it ends. A reservation that costs nothing is confirmed without a payment.
 #[utoipa::path(
     post,
     path = "/v1/reservations/{id}/payment",
     tag = "reservations",
     params(("id" = String, Path, format = "uuid", description = "The reservation")),
     request_body(content = Option<PaymentRequest>, example = json!({"amount": 1000})),
-    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
     extensions(("x-command" = json!("pay_reservation")))
 )]
 pub async fn pay_reservation(
-    State(state): State<Arc<AppState>>,
+    State(store): State<Arc<dyn FrontStore>>,
+    State(submission): State<Arc<Submission>>,
     caller: Caller,
-    ask: Ask,
+    options: SubmitOptions,
     PathId(id): PathId,
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::of(&body)?;
-    let amount = fields.optional("amount", Fields::amount);
+    let amount = fields.optional("amount", Fields::total);
     let amount = fields.finish(amount)?;
-    let Reservation { id: reservation_id, schedule_id, section, .. } = own(&state, &caller, ReservationId(id)).await?;
+    let Reservation { id: reservation_id, key, .. } = own(&*store, &caller.user, ReservationId(id)).await?;
     let user_id = caller.user.clone();
-    let pay = PayReservation { schedule_id, section, user_id, reservation_id, amount };
-    submit(&state, &caller, &ask, Body::PayReservation(pay)).await
+    let pay = Command::PayReservation(PayReservation { key, user_id, reservation_id, amount });
+    Ok(submission.submit(&caller.user, &options, Body::Seats(pay)).await?.respond(options.wait))
 }
 
 /// The caller's payments, newest first, FAILED ones included.
@@ -105,13 +108,13 @@ pub async fn pay_reservation(
     responses((status = 200, description = "One page", body = PaymentList))
 )]
 pub async fn list_payments(
-    State(state): State<Arc<AppState>>,
+    State(store): State<Arc<dyn FrontStore>>,
     caller: Caller,
     params: Params,
 ) -> Result<Json<PaymentList>, Problem> {
     let page = params.page(PaymentId)?;
     let limit = page.limit;
-    let rows = state.store.payments(&caller.user, page).await?;
+    let rows = store.payments(&caller.user, page).await?;
     let next = next_of(&rows, limit, |row| row.id.to_string());
     Ok(Json(PaymentList { payments: rows.into_iter().map(Into::into).collect(), next }))
 }

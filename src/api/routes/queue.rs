@@ -6,19 +6,20 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::queue_position::open;
-use crate::api::AppState;
 use crate::api::http::auth::{Admin, Caller};
 use crate::api::http::extract::{JsonBody, PathId};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
-use crate::api::http::schema::{Problem as ProblemSchema, QueuePatch, RequestObject};
-use crate::api::submission::submit::{Ask, submit};
-use crate::domain::command::{ConfigureQueue, JoinQueue, LeaveQueue};
-use crate::domain::queue::{DURATION_MS_MAX, LimitsPatch, OnTimeout, TOKENS_MAX};
+use crate::api::openapi::bodies::QueuePatch;
+use crate::api::queue::places::Places;
+use crate::api::queue::rendering::answer_with_token;
+use crate::api::queue::token::Signer;
+use crate::api::submission::options::SubmitOptions;
+use crate::api::submission::submit::Submission;
+use crate::domain::queue::{Command, ConfigureQueue, DURATION_MS_MAX, LimitsPatch, OfUser, OnTimeout, TOKENS_MAX};
 use crate::domain::{Body, ScheduleId};
 
-/// Shortest `abandon_after_seconds`: who polls as told is reported as seen every 45 s at worst.
+/// Shortest `abandon_after_seconds`: a user who polls when due is reported as seen every 45 s at worst.
 pub const ABANDON_SECONDS_MIN: i64 = 60;
 const SECONDS_MAX: i64 = DURATION_MS_MAX / 1_000;
 
@@ -31,19 +32,21 @@ const SECONDS_MAX: i64 = DURATION_MS_MAX / 1_000;
     path = "/v1/schedules/{id}/queue",
     tag = "queue",
     params(("id" = String, Path, format = "uuid", description = "The date")),
-    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
     extensions(("x-command" = json!("join_queue")))
 )]
 pub async fn join_queue(
-    State(state): State<Arc<AppState>>,
+    State(places): State<Arc<Places>>,
+    State(signer): State<Arc<Signer>>,
+    State(submission): State<Arc<Submission>>,
     caller: Caller,
-    ask: Ask,
+    options: SubmitOptions,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let schedule_id = ScheduleId(id);
-    open(&state, schedule_id).await?;
-    let join = JoinQueue { schedule_id, user_id: caller.user.clone() };
-    submit(&state, &caller, &ask, Body::JoinQueue(join)).await
+    places.open(schedule_id).await?;
+    let join = Command::JoinQueue(OfUser { schedule_id, user_id: caller.user.clone() });
+    let answer = submission.submit(&caller.user, &options, Body::Queues(join)).await?;
+    Ok(answer_with_token(&signer, &caller.user, answer).respond(options.wait))
 }
 
 /// Gives the caller's place up.
@@ -54,24 +57,24 @@ pub async fn join_queue(
     path = "/v1/schedules/{id}/queue",
     tag = "queue",
     params(("id" = String, Path, format = "uuid", description = "The date")),
-    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
     extensions(("x-command" = json!("leave_queue")))
 )]
 pub async fn leave_queue(
-    State(state): State<Arc<AppState>>,
+    State(places): State<Arc<Places>>,
+    State(submission): State<Arc<Submission>>,
     caller: Caller,
-    ask: Ask,
+    options: SubmitOptions,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
     let schedule_id = ScheduleId(id);
-    open(&state, schedule_id).await?;
-    let leave = LeaveQueue { schedule_id, user_id: caller.user.clone() };
-    submit(&state, &caller, &ask, Body::LeaveQueue(leave)).await
+    places.open(schedule_id).await?;
+    let leave = Command::LeaveQueue(OfUser { schedule_id, user_id: caller.user.clone() });
+    Ok(submission.submit(&caller.user, &options, Body::Queues(leave)).await?.respond(options.wait))
 }
 
 /// Changes limits, pauses, resumes, admits.
 ///
-/// Result: the queue's settings in effect, `paused`, `waiting`, `active`, and whom it let in.
+/// Result: the queue's settings in effect, `paused`, `waiting`, `active`.
 #[utoipa::path(
     patch,
     path = "/v1/schedules/{id}/queue",
@@ -79,23 +82,24 @@ pub async fn leave_queue(
     params(("id" = String, Path, format = "uuid", description = "The date")),
     request_body(content = QueuePatch, example = json!({"admit_per_minute": 600, "paused": false})),
     responses(
-        (status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject),
-        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`"),
     ),
     extensions(("x-command" = json!("configure_queue")))
 )]
 pub async fn configure_queue(
-    State(state): State<Arc<AppState>>,
+    State(places): State<Arc<Places>>,
+    State(submission): State<Arc<Submission>>,
     Admin(user): Admin,
-    ask: Ask,
+    options: SubmitOptions,
     PathId(id): PathId,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let Changes { patch, paused, admit } = changes(&body)?;
     let schedule_id = ScheduleId(id);
-    open(&state, schedule_id).await?;
-    let configure = ConfigureQueue { schedule_id, user_id: user.clone(), patch, paused, admit };
-    submit(&state, &Caller { user, admin: true }, &ask, Body::ConfigureQueue(configure)).await
+    places.open(schedule_id).await?;
+    let configure =
+        Command::ConfigureQueue(ConfigureQueue { schedule_id, user_id: user.clone(), patch, paused, admit });
+    Ok(submission.submit(&user, &options, Body::Queues(configure)).await?.respond(options.wait))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -121,11 +125,10 @@ fn changes(body: &Value) -> Result<Changes, Problem> {
     // Null takes the limit away; absent leaves it.
     let unlimited = body.get("admit_per_minute").is_some_and(Value::is_null);
     let per_minute = count(&mut fields, "admit_per_minute", 1);
-    let on_timeout = fields.optional("on_timeout", |fields, name| {
-        let choice = fields.text(name, 16)?;
-        OnTimeout::parse(choice).or_else(|| fields.reject(name, "must be requeue or expire"))
-    });
+    let on_timeout = fields.optional("on_timeout", on_timeout);
     let abandon_after_ms = seconds(&mut fields, "abandon_after_seconds", ABANDON_SECONDS_MIN);
+    let claim_after_ms = seconds(&mut fields, "claim_after_seconds", 1);
+    let absent_max_ms = seconds(&mut fields, "absent_max_seconds", 1);
     let paused = fields.optional("paused", Fields::boolean);
     let admit = count(&mut fields, "admit", 1);
     let changes = (|| {
@@ -136,6 +139,8 @@ fn changes(body: &Value) -> Result<Changes, Problem> {
             admit_per_minute: if unlimited { Some(None) } else { per_minute?.map(Some) },
             on_timeout: on_timeout?,
             abandon_after_ms: abandon_after_ms?,
+            claim_after_ms: claim_after_ms?,
+            absent_max_ms: absent_max_ms?,
         };
         Some(Changes { patch, paused: paused?, admit: admit? })
     })();
@@ -147,6 +152,13 @@ fn changes(body: &Value) -> Result<Changes, Problem> {
     fields.finish(changes)
 }
 
+pub fn on_timeout(fields: &mut Fields<'_>, name: &str) -> Option<OnTimeout> {
+    match fields.text(name, 16)?.parse() {
+        Ok(choice) => Some(choice),
+        Err(_) => fields.reject(name, "must be requeue or expire"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +168,8 @@ mod tests {
     fn f06_a_patch_says_what_to_change() {
         let all = json!({
             "max_active": 10, "active_ttl_seconds": 60, "max_waiting": 0, "admit_per_minute": 600,
-            "on_timeout": "expire", "abandon_after_seconds": 180, "paused": true, "admit": 5,
+            "on_timeout": "expire", "abandon_after_seconds": 180, "claim_after_seconds": 30, "absent_max_seconds": 600,
+            "paused": true, "admit": 5,
         });
         let patch = LimitsPatch {
             max_active: Some(10),
@@ -165,6 +178,8 @@ mod tests {
             admit_per_minute: Some(Some(600)),
             on_timeout: Some(OnTimeout::Expire),
             abandon_after_ms: Some(180_000),
+            claim_after_ms: Some(30_000),
+            absent_max_ms: Some(600_000),
         };
         assert_eq!(changes(&all).unwrap(), Changes { patch, paused: Some(true), admit: Some(5) });
         let unlimited = changes(&json!({"admit_per_minute": null})).unwrap();
@@ -190,7 +205,7 @@ mod tests {
             (json!({"admit": 0}), "/admit"),
         ] {
             let problem = changes(&body).unwrap_err();
-            assert_eq!((problem.status.as_u16(), problem.code.as_str()), (422, "invalid_fields"), "{body}");
+            assert_eq!((problem.status().as_u16(), problem.code.as_str()), (422, "invalid_fields"), "{body}");
             assert_eq!(problem.errors[0].pointer, pointer, "{body}");
         }
     }

@@ -1,4 +1,4 @@
-//! `GET /v1/schedules/{id}/queue/stats`: how a queue does, for its operator.
+//! `GET /v1/schedules/{id}/queue/stats`: counts, rates and waiting times, for operators.
 
 use std::sync::Arc;
 
@@ -7,16 +7,15 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::queue_position::open;
-use crate::api::AppState;
 use crate::api::http::auth::Admin;
 use crate::api::http::extract::PathId;
 use crate::api::http::problem::Problem;
-use crate::api::http::schema::Problem as ProblemSchema;
+use crate::api::queue::places::Places;
 use crate::api::queue::replica::Replica;
-use crate::domain::{LogTime, ScheduleId};
+use crate::domain::{Code, LogTime, ScheduleId};
+use crate::runtime::clock::Clock;
 
-/// How a queue does. Counts are of all time, but for `waiting` and `active`.
+/// A queue in numbers. Counts are of all time, but for `waiting` and `active`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QueueStats {
     pub schedule_id: String,
@@ -32,7 +31,7 @@ pub struct QueueStats {
     pub left: u64,
     /// Measured over the last minute; null while unknown.
     pub admitted_per_minute: Option<f64>,
-    /// What who joins now would wait; null while unknown.
+    /// The wait of a user who joins now; null while unknown.
     pub eta_seconds: Option<u64>,
     /// From join to admission, of the latest admissions.
     pub wait_seconds: WaitSeconds,
@@ -59,6 +58,8 @@ pub struct LimitsObject {
     pub admit_per_minute: Option<u32>,
     pub on_timeout: &'static str,
     pub abandon_after_seconds: i64,
+    pub claim_after_seconds: i64,
+    pub absent_max_seconds: i64,
 }
 
 /// Counts, pace and waiting times, for an operator.
@@ -69,19 +70,20 @@ pub struct LimitsObject {
     params(("id" = String, Path, format = "uuid", description = "The date")),
     responses(
         (status = 200, description = "At most 400 ms old", body = QueueStats),
-        (status = 403, description = "`forbidden`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "`queue_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 403, description = "`forbidden`"),
+        (status = 404, description = "`queue_not_found`"),
     )
 )]
 pub async fn get_stats(
-    State(state): State<Arc<AppState>>,
+    State(places): State<Arc<Places>>,
+    State(clock): State<Clock>,
     _admin: Admin,
     PathId(id): PathId,
 ) -> Result<Json<QueueStats>, Problem> {
-    let slot = open(&state, ScheduleId(id)).await?;
-    let now = state.clock.now();
+    let slot = places.open(ScheduleId(id)).await?;
+    let now = clock.now();
     let stats = slot.look(|replica| stats(replica, now));
-    stats.map(Json).ok_or_else(|| Problem::refusal(crate::domain::Code::QueueNotFound, "there is no such queue"))
+    stats.map(Json).ok_or_else(|| Problem::refusal(Code::QueueNotFound, "this schedule has no waiting queue"))
 }
 
 fn stats(replica: &Replica, now: LogTime) -> QueueStats {
@@ -117,6 +119,8 @@ fn stats(replica: &Replica, now: LogTime) -> QueueStats {
             admit_per_minute: row.limits.admit_per_minute,
             on_timeout: row.limits.on_timeout.as_str(),
             abandon_after_seconds: row.limits.abandon_after_ms / 1_000,
+            claim_after_seconds: row.limits.claim_after_ms / 1_000,
+            absent_max_seconds: row.limits.absent_max_ms / 1_000,
         },
     }
 }

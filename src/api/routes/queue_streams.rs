@@ -5,26 +5,27 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::HeaderMap;
+use axum::extract::{FromRef, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
 
-use super::queue_position::{Holder, PositionObject, open};
+use super::queue_position::PositionObject;
 use crate::api::AppState;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId};
-use crate::api::http::problem::{INVALID_REQUEST, OVERLOADED, Problem};
-use crate::api::http::schema::Problem as ProblemSchema;
-use crate::api::queue::admission::queue_token;
+use crate::api::http::problem::{Kind, Problem};
+use crate::api::queue::places::{Holder, Places};
 use crate::api::queue::replica::{Found, Place};
 use crate::api::queue::replicas::{Slot, Watching};
+use crate::api::queue::token::QueueToken;
 use crate::domain::ScheduleId;
+use crate::domain::queue::TokenStatus;
 use crate::telemetry::metrics;
 
 /// A silent stream shows this often that it is alive; its holder counts as seen as often.
@@ -32,9 +33,25 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// What a client of the WebSocket may say: nothing but control frames.
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
+/// What streams use.
+#[derive(Clone)]
+pub struct Streams {
+    places: Arc<Places>,
+    /// Permits for open streams.
+    permits: Arc<Semaphore>,
+    shutdown: CancellationToken,
+}
+
+impl FromRef<AppState> for Streams {
+    fn from_ref(state: &AppState) -> Self {
+        let (permits, shutdown) = (state.queue_streams.clone(), state.shutdown.clone());
+        Streams { places: state.places.clone(), permits, shutdown }
+    }
+}
+
 /// One open stream.
 struct Feed {
-    state: Arc<AppState>,
+    streams: Streams,
     holder: Holder,
     slot: Arc<Slot>,
     changes: watch::Receiver<u64>,
@@ -66,30 +83,30 @@ impl Drop for Open {
 }
 
 impl Feed {
-    /// A browser's EventSource and WebSocket cannot set headers: for them `?token=` says who asks as well.
+    /// A browser's EventSource and WebSocket cannot set headers: for them `?token=` also proves who asks.
     async fn open(
-        state: Arc<AppState>,
+        streams: Streams,
         schedule: ScheduleId,
         caller: Result<Caller, Problem>,
-        token: Option<&str>,
+        token: QueueToken,
     ) -> Result<Feed, Problem> {
-        let caller = match (caller, token) {
-            (Ok(caller), _) => Some(caller),
-            (Err(_), Some(_)) => None,
-            (Err(problem), None) => return Err(problem),
+        let caller = match caller {
+            Ok(caller) => Some(caller.user),
+            Err(_) if token.0.is_some() => None,
+            Err(problem) => return Err(problem),
         };
-        let holder = Holder::of(&state, schedule, caller.as_ref(), token)?;
-        let permit = state.queue_streams.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| Problem::new(OVERLOADED, "too many streams are open here"))?;
+        let holder = streams.places.holder(schedule, caller.as_ref(), &token)?;
+        let permit = streams.permits.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Problem::new(Kind::Overloaded, "too many streams are open here"))?;
         metrics::QUEUE_STREAMS.with_label_values::<&str>(&[]).inc();
         let permit = Open(permit);
-        let slot = open(&state, schedule).await?;
+        let slot = streams.places.open(schedule).await?;
         let changes = slot.changes();
-        let first = Some(holder.place(&state, &slot).await?);
+        let first = Some(streams.places.place(&holder, &slot).await?);
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watching = slot.watch();
-        Ok(Feed { state, holder, slot, changes, heartbeat, sent: None, first, _watching: watching, _permit: permit })
+        Ok(Feed { streams, holder, slot, changes, heartbeat, sent: None, first, _watching: watching, _permit: permit })
     }
 
     async fn next(&mut self) -> Next {
@@ -97,13 +114,13 @@ impl Feed {
             self.sent = Some(place);
             return Next::Place(place);
         }
-        if self.sent.is_some_and(|place| !place.status.is_live()) {
+        if self.sent.is_some_and(|place| is_over(&place)) {
             return Next::End { shutdown: false };
         }
         loop {
             tokio::select! {
                 biased;
-                () = self.state.shutdown.cancelled() => return Next::End { shutdown: true },
+                () = self.streams.shutdown.cancelled() => return Next::End { shutdown: true },
                 _ = self.heartbeat.tick() => {
                     if let Some(place) = self.sent {
                         self.slot.saw(place.position);
@@ -116,7 +133,7 @@ impl Feed {
                     }
                 }
             }
-            if let Some(Found::Here(place)) = self.holder.find(&self.state, &self.slot)
+            if let Some(Found::Here(place)) = self.streams.places.find(&self.holder, &self.slot)
                 && self.sent.is_none_or(|sent| is_news(&sent, &place))
             {
                 self.sent = Some(place);
@@ -124,6 +141,10 @@ impl Feed {
             }
         }
     }
+}
+
+fn is_over(place: &Place) -> bool {
+    !matches!(place.status, TokenStatus::Waiting | TokenStatus::Active)
 }
 
 /// Whether a place differs enough from the one sent last.
@@ -147,23 +168,22 @@ fn text(place: Place) -> String {
     security((), ("bearer" = []), ("dev_user" = [])),
     params(("id" = String, Path, format = "uuid", description = "The date"),
         ("Queue-Token" = Option<String>, Header, description = "From the join; without it the caller's place counts"),
-        ("token" = Option<String>, Query, description = "The same, for clients that cannot set headers; shows who asks, too")),
+        ("token" = Option<String>, Query, description = "The same, for clients that cannot set headers; proves who asks, too")),
     responses(
         (status = 200, description = "Events `position`", body = PositionObject, content_type = "text/event-stream"),
-        (status = 401, description = "`unauthenticated`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "`queue_not_found`, `token_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "`overloaded`: too many streams", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 401, description = "`unauthenticated`"),
+        (status = 404, description = "`queue_not_found`, `token_not_found`"),
+        (status = 503, description = "`overloaded`: too many streams"),
     )
 )]
 pub async fn stream_events(
-    State(state): State<Arc<AppState>>,
+    State(streams): State<Streams>,
     caller: Result<Caller, Problem>,
     PathId(id): PathId,
     params: Params,
-    headers: HeaderMap,
+    token: QueueToken,
 ) -> Result<Response, Problem> {
-    let token = queue_token(&headers)?.or(params.get("token"));
-    let feed = Feed::open(state, ScheduleId(id), caller, token).await?;
+    let feed = Feed::open(streams, ScheduleId(id), caller, token.or(params.get("token"))).await?;
     let events = stream::unfold(feed, |mut feed| async move {
         let event = match feed.next().await {
             Next::Place(place) => Event::default().event("position").retry(HEARTBEAT).data(text(place)),
@@ -183,26 +203,25 @@ pub async fn stream_events(
     security((), ("bearer" = []), ("dev_user" = [])),
     params(("id" = String, Path, format = "uuid", description = "The date"),
         ("Queue-Token" = Option<String>, Header, description = "From the join; without it the caller's place counts"),
-        ("token" = Option<String>, Query, description = "The same, for clients that cannot set headers; shows who asks, too")),
+        ("token" = Option<String>, Query, description = "The same, for clients that cannot set headers; proves who asks, too")),
     responses(
         (status = 101, description = "Messages are places, as polled", body = PositionObject),
-        (status = 400, description = "`invalid_request`: no WebSocket handshake", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 401, description = "`unauthenticated`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 404, description = "`queue_not_found`, `token_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "`overloaded`: too many streams", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_request`: no WebSocket handshake"),
+        (status = 401, description = "`unauthenticated`"),
+        (status = 404, description = "`queue_not_found`, `token_not_found`"),
+        (status = 503, description = "`overloaded`: too many streams"),
     )
 )]
 pub async fn stream_socket(
-    State(state): State<Arc<AppState>>,
+    State(streams): State<Streams>,
     caller: Result<Caller, Problem>,
     PathId(id): PathId,
     params: Params,
-    headers: HeaderMap,
+    token: QueueToken,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|why| Problem::new(INVALID_REQUEST, why.to_string()))?;
-    let token = queue_token(&headers)?.or(params.get("token"));
-    let feed = Feed::open(state, ScheduleId(id), caller, token).await?;
+    let upgrade = upgrade.map_err(|why| Problem::new(Kind::InvalidRequest, why.to_string()))?;
+    let feed = Feed::open(streams, ScheduleId(id), caller, token.or(params.get("token"))).await?;
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(|socket| push(socket, feed)))
 }
@@ -237,7 +256,6 @@ async fn push(mut socket: WebSocket, mut feed: Feed) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::queue::TokenStatus;
 
     #[test]
     fn f03_far_positions_are_pushed_coarsely() {

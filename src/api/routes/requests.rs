@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
-use crate::api::AppState;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId};
-use crate::api::http::prefer::Wait;
-use crate::api::http::problem::{INVALID_REQUEST, Problem, REQUEST_NOT_FOUND};
-use crate::api::http::schema::{Problem as ProblemSchema, RequestObject as RequestSchema};
-use crate::api::queue::rendering::for_caller;
-use crate::api::submission::submit::{apply, decided_within};
-use crate::api::submission::view::RequestView;
+use crate::api::http::prefer::Preferred;
+use crate::api::http::problem::{Kind, Problem};
+use crate::api::queue::rendering::request_with_token;
+use crate::api::queue::token::Signer;
+use crate::api::submission::request_object::RequestObject;
+use crate::api::submission::requests::Place;
+use crate::api::submission::stored::Request;
+use crate::api::submission::submit::Submission;
 use crate::domain::{Position, RequestId};
-use crate::log::{LanePartition, Topic};
 
 /// What became of a command of the caller's; an admin sees everybody's.
 #[utoipa::path(
@@ -31,88 +30,52 @@ use crate::log::{LanePartition, Topic};
         ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when decided, at most N (30) seconds"),
     ),
     responses(
-        (status = 200, description = "The request", body = RequestSchema),
-        (status = 404, description = "`request_not_found`", body = ProblemSchema,
-            content_type = "application/problem+json"),
+        (status = 200, description = "The request", body = RequestObject),
+        (status = 404, description = "`request_not_found`"),
     )
 )]
 pub async fn get_request(
-    State(state): State<Arc<AppState>>,
+    State(submission): State<Arc<Submission>>,
+    State(signer): State<Arc<Signer>>,
     caller: Caller,
     PathId(id): PathId,
     params: Params,
-    headers: HeaderMap,
+    Preferred(wait): Preferred,
 ) -> Result<Response, Problem> {
     let request_id = RequestId(id);
     let position = params.parsed::<Position>("position")?;
-    let wait = Wait::from_headers(&headers, state.settings.wait_seconds_max);
-    let waiter = wait.and_then(|wait| Some((state.waiters.register(request_id, None)?, wait)));
-
-    let (view, ahead) = match (stored(&state, request_id).await?, position) {
-        (Some(view), _) => (Some(view), None),
-        (None, Some(position)) => undecided(&state, request_id, position).await?,
-        (None, None) => (None, None),
+    let waiter = wait.and_then(|wait| Some((submission.watch(request_id)?, wait)));
+    let (mut request, ahead) = match submission.place(request_id, position).await? {
+        // 404 before waiting, so that waiting does not reveal that the request exists.
+        Place::Known(request) if !may_see(&caller, &request) => return Err(not_found()),
+        Place::Unknown => return Err(not_found()),
+        Place::Known(request) => (Some(request), None),
+        Place::Ahead(records) => (None, Some(records)),
     };
-    // Whoever may not see it learns nothing, not even by waiting.
-    if view.as_ref().map_or(ahead.is_none(), |view| !may_see(&caller, view)) {
-        return Err(not_found());
-    }
-    let undecided = view.as_ref().is_none_or(|view| !view.is_decided());
-    let mut latest = view;
-    if let (true, Some((waiter, wait))) = (undecided, waiter)
-        && let Some(view) = decided_within(&state, request_id, waiter, wait.duration()).await?
+    if !matches!(request, Some(Request::Decided(_)))
+        && let Some((waiter, wait)) = waiter
+        && let Some(decision) = submission.decision(request_id, waiter, wait.duration()).await
     {
-        latest = Some(view);
+        request = Some(Request::Decided(decision.request));
     }
-    let mut response = match latest {
-        Some(view) if may_see(&caller, &view) => for_caller(&state.tokens, &caller, view).to_response(None),
+    let mut response = match request {
+        Some(request) if may_see(&caller, &request) => {
+            request_with_token(&signer, &caller.user, request).into_response()
+        }
         Some(_) => return Err(not_found()),
-        None => pending(request_id, ahead),
+        // On the log, but nobody has read it yet, so nobody knows more than its place.
+        None => Json(RequestObject::unread(request_id, ahead)).into_response(),
     };
     if let Some(wait) = wait {
-        apply(&mut response, wait);
+        wait.note_in(&mut response);
     }
     Ok(response)
 }
 
-fn may_see(caller: &Caller, view: &RequestView) -> bool {
-    caller.admin || view.user_id.as_ref() == Some(&caller.user)
+fn may_see(caller: &Caller, request: &Request) -> bool {
+    caller.admin || request.is_of(&caller.user)
 }
 
 fn not_found() -> Problem {
-    Problem::new(REQUEST_NOT_FOUND, "you have no request with this id")
-}
-
-/// On the log, but nobody has read it yet, so nobody knows more than its place.
-fn pending(request_id: RequestId, ahead: Option<u64>) -> Response {
-    Json(serde_json::json!({ "request_id": request_id.to_string(), "status": "PENDING", "ahead": ahead }))
-        .into_response()
-}
-
-async fn stored(state: &AppState, request_id: RequestId) -> Result<Option<RequestView>, Problem> {
-    state.store.request(request_id).await?.map(RequestView::of_row).transpose()
-}
-
-/// A request the store does not know: how many records lie before its position if that is still undecided, else what
-/// the store says by now.
-async fn undecided(
-    state: &AppState,
-    request_id: RequestId,
-    position: Position,
-) -> Result<(Option<RequestView>, Option<u64>), Problem> {
-    let topic = Topic::Lane(position.lane);
-    if position.partition >= state.log.partitions().of(topic) {
-        return Err(Problem::new(INVALID_REQUEST, "?position= names a partition that is not there"));
-    }
-    let place = LanePartition { lane: position.lane, partition: position.partition };
-    let next = state.backlog.next_offset(place).await?;
-    if position.offset < next {
-        // Decided between the two reads, or never a request.
-        return Ok((stored(state, request_id).await?, None));
-    }
-    let mut end = state.backlog.known_end(place);
-    if position.offset >= end {
-        end = state.log.end_offset(topic, place.partition).await?;
-    }
-    Ok((None, (position.offset < end).then(|| position.offset - next)))
+    Problem::new(Kind::RequestNotFound, "you have no request with this id")
 }

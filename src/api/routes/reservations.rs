@@ -8,16 +8,15 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::AppState;
+use crate::api::cache::schedule_facts::ScheduleFacts;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId, next_of};
 use crate::api::http::problem::Problem;
-use crate::api::http::schema::{Problem as ProblemSchema, RequestObject};
-use crate::api::submission::submit::{Ask, submit};
-use crate::domain::command::CancelReservation;
-use crate::domain::section::Reservation;
-use crate::domain::{Body, Code, ReservationId};
-use crate::wire::seat_name;
+use crate::api::submission::options::SubmitOptions;
+use crate::api::submission::submit::Submission;
+use crate::domain::block::{CancelReservation, Command, Reservation, ReservationState};
+use crate::domain::{Body, Code, ReservationId, UserId};
+use crate::store::{FrontStore, Reads};
 use crate::wire::time::rfc3339;
 
 /// A reservation as its owner sees it.
@@ -27,13 +26,14 @@ pub struct ReservationObject {
     pub reservation_id: String,
     #[schema(format = "uuid")]
     pub schedule_id: String,
-    pub section: String,
+    pub block: String,
     /// Like `A-12`, ascending.
     pub seats: Vec<String>,
     /// For all seats, smallest currency unit.
     pub amount: i64,
     /// HELD, PAYING, CONFIRMED, EXPIRED, CANCELLED or REFUNDED.
     pub status: &'static str,
+    /// The hold ends, at the latest when the show starts.
     #[schema(format = "date-time")]
     pub expires_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,19 +52,27 @@ pub struct ReservationList {
     pub next: Option<String>,
 }
 
-impl From<Reservation> for ReservationObject {
-    fn from(row: Reservation) -> Self {
-        ReservationObject {
-            reservation_id: row.id.to_string(),
-            schedule_id: row.schedule_id.to_string(),
-            seats: row.seats.iter().map(|number| seat_name(&row.section, *number)).collect(),
-            section: row.section.to_string(),
-            amount: row.amount,
-            status: row.status.as_str(),
-            expires_at: rfc3339(row.expires_at),
-            payment_id: row.payment.map(|id| id.to_string()),
-            created_at: rfc3339(row.held.time),
+impl ReservationObject {
+    /// A hold ends when the show starts, and an amendment of that rewrites no reservation.
+    async fn of(row: Reservation, facts: &ScheduleFacts) -> Result<Self, Problem> {
+        let mut expires_at = row.expires_at;
+        if row.state == ReservationState::Held
+            && let Some(facts) = facts.latest(row.key.schedule_id).await?
+            && let Some(starts_at) = facts.starts_at(&row.key.block)
+        {
+            expires_at = expires_at.min(starts_at);
         }
+        Ok(ReservationObject {
+            reservation_id: row.id.to_string(),
+            schedule_id: row.key.schedule_id.to_string(),
+            block: row.key.block.to_string(),
+            seats: row.seats.iter().map(ToString::to_string).collect(),
+            amount: row.amount.get(),
+            status: row.state.status().as_str(),
+            expires_at: rfc3339(expires_at),
+            payment_id: row.state.payment().map(|id| id.to_string()),
+            created_at: rfc3339(row.held.time),
+        })
     }
 }
 
@@ -80,17 +88,22 @@ impl From<Reservation> for ReservationObject {
     responses((status = 200, description = "One page", body = ReservationList))
 )]
 pub async fn list_reservations(
-    State(state): State<Arc<AppState>>,
+    State(store): State<Arc<dyn FrontStore>>,
+    State(facts): State<Arc<ScheduleFacts>>,
     caller: Caller,
     params: Params,
 ) -> Result<Json<ReservationList>, Problem> {
-    // Outcomes are published after their commit, so whoever has seen an outcome finds its changes by a plain read of
-    // the store: nothing here has to wait for a position.
+    // Outcomes are published after their commit, so a client that has seen an outcome finds its changes by a plain read
+    // of the store: nothing here has to wait for a position.
     let page = params.page(ReservationId)?;
     let limit = page.limit;
-    let rows = state.store.reservations(&caller.user, page).await?;
+    let rows = store.reservations(&caller.user, page).await?;
     let next = next_of(&rows, limit, |row| row.id.to_string());
-    Ok(Json(ReservationList { reservations: rows.into_iter().map(Into::into).collect(), next }))
+    let mut reservations = Vec::with_capacity(rows.len());
+    for row in rows {
+        reservations.push(ReservationObject::of(row, &facts).await?);
+    }
+    Ok(Json(ReservationList { reservations, next }))
 }
 
 /// One reservation of the caller's.
@@ -100,14 +113,16 @@ pub async fn list_reservations(
     tag = "reservations",
     params(("id" = String, Path, format = "uuid", description = "The reservation")),
     responses((status = 200, description = "The reservation", body = ReservationObject),
-        (status = 404, description = "`reservation_not_found`", body = ProblemSchema, content_type = "application/problem+json"))
+        (status = 404, description = "`reservation_not_found`"))
 )]
 pub async fn get_reservation(
-    State(state): State<Arc<AppState>>,
+    State(store): State<Arc<dyn FrontStore>>,
+    State(facts): State<Arc<ScheduleFacts>>,
     caller: Caller,
     PathId(id): PathId,
 ) -> Result<Json<ReservationObject>, Problem> {
-    Ok(Json(own(&state, &caller, ReservationId(id)).await?.into()))
+    let row = own(&*store, &caller.user, ReservationId(id)).await?;
+    Ok(Json(ReservationObject::of(row, &facts).await?))
 }
 
 /// Gives seats back; what was paid is refunded.
@@ -118,24 +133,24 @@ pub async fn get_reservation(
     path = "/v1/reservations/{id}",
     tag = "reservations",
     params(("id" = String, Path, format = "uuid", description = "The reservation")),
-    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
     extensions(("x-command" = json!("cancel_reservation")))
 )]
 pub async fn cancel_reservation(
-    State(state): State<Arc<AppState>>,
+    State(store): State<Arc<dyn FrontStore>>,
+    State(submission): State<Arc<Submission>>,
     caller: Caller,
-    ask: Ask,
+    options: SubmitOptions,
     PathId(id): PathId,
 ) -> Result<Response, Problem> {
-    let Reservation { id: reservation_id, schedule_id, section, .. } = own(&state, &caller, ReservationId(id)).await?;
+    let Reservation { id: reservation_id, key, .. } = own(&*store, &caller.user, ReservationId(id)).await?;
     let user_id = caller.user.clone();
-    let cancel = CancelReservation { schedule_id, section, user_id, reservation_id };
-    submit(&state, &caller, &ask, Body::CancelReservation(cancel)).await
+    let cancel = Command::CancelReservation(CancelReservation { key, user_id, reservation_id });
+    Ok(submission.submit(&caller.user, &options, Body::Seats(cancel)).await?.respond(options.wait))
 }
 
-/// The reservation, if it is the caller's. Somebody else's is not there, so that ids tell nothing.
-pub async fn own(state: &AppState, caller: &Caller, id: ReservationId) -> Result<Reservation, Problem> {
-    let row = state.store.reservation(id).await?;
-    row.filter(|row| row.user_id == caller.user)
+/// The reservation, if it is this user's. Somebody else's answers 404, so that ids reveal nothing.
+pub async fn own<S: Reads + ?Sized>(store: &S, user: &UserId, id: ReservationId) -> Result<Reservation, Problem> {
+    let row = store.reservation(id).await?;
+    row.filter(|row| row.user_id == *user)
         .ok_or_else(|| Problem::refusal(Code::ReservationNotFound, "you have no reservation with this id"))
 }

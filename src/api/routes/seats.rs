@@ -1,5 +1,5 @@
-//! The seat map: `GET /v1/schedules/{id}/seats`, and its changes as server-sent events. Open to everybody, as the seat
-//! map names nobody.
+//! The seat map: `GET /v1/schedules/{id}/seats`, and its changes as server-sent events. Open to everybody, as it names
+//! nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,19 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::AppState;
-use crate::api::cache::seat_map::{Filter, Offsets, SeatMap};
-use crate::api::cache::seat_watch::Frame;
-use crate::api::cache::snapshots::AGE_MAX;
+use crate::api::cache::seat_map::{Filter, SeatMap};
+use crate::api::cache::seat_offsets::Offsets;
+use crate::api::cache::seat_watch::{Frame, SeatWatches};
+use crate::api::cache::snapshot_cache::AGE_MAX;
+use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::extract::{Params, PathId, header};
-use crate::api::http::problem::{OVERLOADED, Problem, SCHEDULE_NOT_FOUND};
-use crate::api::http::schema::{Problem as ProblemSchema, SeatList};
+use crate::api::http::fields::nfc;
+use crate::api::http::problem::{Kind, Problem};
+use crate::api::openapi::results::SeatList;
 use crate::domain::ScheduleId;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// A comment after so long without an event tells proxies and clients that the stream lives.
+/// A comment after this long without an event tells proxies and clients that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The seats of a schedule, at most 200 ms old.
@@ -37,26 +39,28 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
     params(
         ("id" = String, Path, format = "uuid", description = "The date"),
         ("section" = Option<String>, Query, description = "Only this section's"),
-        ("status" = Option<String>, Query, pattern = "^(AVAILABLE|HELD|SOLD)$", description = "Only AVAILABLE, HELD or SOLD ones"),
+        ("status" = Option<String>, Query, pattern = "^(AVAILABLE|HELD|SOLD|NOT_FOR_SALE)$", description = "Only AVAILABLE, HELD, SOLD or NOT_FOR_SALE ones"),
     ),
     responses(
         (status = 200, description = "The seat map", body = SeatList),
-        (status = 404, description = "`schedule_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "`schedule_not_found`"),
     )
 )]
 pub async fn get_seats(
-    State(state): State<Arc<AppState>>,
+    State(snapshots): State<Arc<Snapshots>>,
     PathId(id): PathId,
     params: Params,
 ) -> Result<Response, Problem> {
-    let filter = Filter { section: params.parsed("section")?, status: params.parsed("status")? };
-    let map = state.views.seats(ScheduleId(id), AGE_MAX).await?;
+    let wrong = |_| Problem::new(Kind::InvalidRequest, "?section= is not the name of a section");
+    let section = params.get("section").map(|name| nfc(name).parse().map_err(wrong)).transpose()?;
+    let filter = Filter { section, status: params.parsed("status")? };
+    let map = snapshots.seats(ScheduleId(id), AGE_MAX).await?;
     let body = known(&map)?.body(filter);
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 fn known(map: &Option<SeatMap>) -> Result<&SeatMap, Problem> {
-    map.as_ref().ok_or_else(|| Problem::new(SCHEDULE_NOT_FOUND, "there is no schedule with this id"))
+    map.as_ref().ok_or_else(|| Problem::new(Kind::ScheduleNotFound, "there is no schedule with this id"))
 }
 
 /// Seats as they change, as server-sent events.
@@ -74,26 +78,28 @@ fn known(map: &Option<SeatMap>) -> Result<&SeatMap, Problem> {
     ),
     responses(
         (status = 200, description = "Events `snapshot` and `seats`", body = SeatList, content_type = "text/event-stream"),
-        (status = 404, description = "`schedule_not_found`", body = ProblemSchema, content_type = "application/problem+json"),
-        (status = 503, description = "`overloaded`: too many streams", body = ProblemSchema, content_type = "application/problem+json"),
+        (status = 404, description = "`schedule_not_found`"),
+        (status = 503, description = "`overloaded`: too many streams"),
     )
 )]
 pub async fn seat_events(
-    State(state): State<Arc<AppState>>,
+    State(snapshots): State<Arc<Snapshots>>,
+    State(watches): State<SeatWatches>,
+    State(shutdown): State<CancellationToken>,
     PathId(id): PathId,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let permit = state.seat_watches.permit();
-    let permit = permit.ok_or_else(|| Problem::new(OVERLOADED, "too many streams are open").retry_after(5))?;
+    let permit = watches.permit();
+    let permit = permit.ok_or_else(|| Problem::new(Kind::Overloaded, "too many streams are open").retry_after(5))?;
     // An id that is not ours is as good as none.
     let seen: Option<Offsets> = header(&headers, &LAST_EVENT_ID)?.and_then(|text| text.parse().ok());
     let id = ScheduleId(id);
-    let mut shared = state.views.seats(id, AGE_MAX).await?;
+    let mut shared = snapshots.seats(id, AGE_MAX).await?;
     if let Some(seen) = &seen
         && !known(&shared)?.offsets().cover(seen)
     {
         // Another process may have shown the client more than this snapshot has.
-        shared = state.views.seats(id, Duration::ZERO).await?;
+        shared = snapshots.seats(id, Duration::ZERO).await?;
     }
     let map = known(&shared)?;
     let first = match &seen {
@@ -101,7 +107,7 @@ pub async fn seat_events(
         _ => Some(map.snapshot_event()),
     };
     let cursor = map.offsets().clone();
-    let mut frames = state.seat_watches.subscribe(&state, id, shared.clone());
+    let mut frames = watches.subscribe(id, shared.clone());
     // The watch may already be further along than this map.
     frames.mark_changed();
     let streaming = Streaming {
@@ -110,7 +116,7 @@ pub async fn seat_events(
         cursor,
         frames,
         sent_at: Instant::now(),
-        shutdown: state.shutdown.clone(),
+        shutdown,
         _permit: permit,
     };
     let body = Body::from_stream(stream::unfold(streaming, |mut streaming| async move {
@@ -126,7 +132,7 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// One client's stream. It keeps no events: what the client has not taken yet is found again by its offsets.
 struct Streaming {
     first: Option<Bytes>,
-    /// What the client has been told.
+    /// Up to where the client knows the seats.
     cursor: Offsets,
     frames: watch::Receiver<Arc<Frame>>,
     sent_at: Instant,
@@ -173,12 +179,12 @@ impl Streaming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::cache::seat_map::tests::{seat, section};
-    use crate::domain::section::SeatStatus;
+    use crate::api::cache::seat_map::tests::{block, id};
+    use crate::domain::block::SeatStatus;
 
     fn map(offset: u64) -> Arc<Option<SeatMap>> {
-        let seats = [seat("A", 1, SeatStatus::Available, (3, offset)), seat("A", 2, SeatStatus::Sold, (3, 1))];
-        Arc::new(Some(SeatMap::new(seats[0].schedule_id, &seats, &[section("A", 2, 1)])))
+        let touched = [("A-1", SeatStatus::Available, offset), ("A-2", SeatStatus::Sold, 1)];
+        Arc::new(Some(SeatMap::new(id(), &[block(3, &[("A", 2, 1)], &touched)])))
     }
 
     fn streaming() -> (watch::Sender<Arc<Frame>>, Streaming) {

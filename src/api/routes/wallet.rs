@@ -9,24 +9,18 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::api::AppState;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{JsonBody, Params, next_of};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
-use crate::api::http::schema::{MovementRequest, RequestObject};
-use crate::api::submission::submit::{Ask, submit};
-use crate::domain::Body;
-use crate::domain::command::{ChargeWallet, DebitWallet};
-use crate::domain::wallet::{Entry, REASON_MAX};
-use crate::wire::check_reason;
+use crate::api::openapi::bodies::MovementRequest;
+use crate::api::submission::options::SubmitOptions;
+use crate::api::submission::submit::Submission;
+use crate::domain::names::REASON_MAX;
+use crate::domain::wallet::{Command, Entry, Movement};
+use crate::domain::{Body, Reason, UserId};
+use crate::store::FrontStore;
 use crate::wire::time::rfc3339;
-
-/// A charge or a debit as asked for.
-struct Movement {
-    amount: i64,
-    reason: Option<String>,
-}
 
 /// What a user has.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,74 +65,67 @@ impl From<Entry> for EntryObject {
             entry_id: row.id.to_string(),
             number: row.number,
             kind: row.kind.as_str(),
-            amount: row.amount,
-            balance_after: row.balance_after,
-            reason: row.reason,
+            amount: row.amount.get(),
+            balance_after: row.balance_after.get(),
+            reason: row.reason.map(|reason| reason.to_string()),
             request_id: row.request_id.to_string(),
             at: rfc3339(row.at.time),
         }
     }
 }
 
-fn movement(body: &Value) -> Result<Movement, Problem> {
+fn movement(body: &Value, user: &UserId) -> Result<Movement, Problem> {
     let mut fields = Fields::of(body)?;
     let amount = fields.amount("amount");
     let reason = fields.optional("reason", reason);
-    let movement = amount.zip(reason).map(|(amount, reason)| Movement { amount, reason });
+    let user_id = user.clone();
+    let movement = amount.zip(reason).map(|(amount, reason)| Movement { user_id, amount, reason });
     fields.finish(movement)
 }
 
-/// What the owner's reader takes and nothing else: a command it cannot read would never be decided.
-fn reason(fields: &mut Fields<'_>, name: &str) -> Option<String> {
+fn reason(fields: &mut Fields<'_>, name: &str) -> Option<Reason> {
     let text = fields.text(name, REASON_MAX)?;
-    match check_reason(text) {
-        Ok(()) => Some(text.to_owned()),
-        Err(why) => fields.reject(name, why),
-    }
+    text.parse().map_or_else(|error: crate::domain::InvalidText| fields.reject(name, error.0), Some)
 }
 
 /// Puts money into the caller's wallet; the first charge makes it.
 ///
-/// Result: `{entry_id, balance}`.
+/// Result: `{entry_id, balance, amount, kind}`.
 #[utoipa::path(
     post,
     path = "/v1/wallet/charges",
     tag = "wallet",
     request_body(content = MovementRequest, example = json!({"amount": 5000})),
-    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
     extensions(("x-command" = json!("charge_wallet")))
 )]
 pub async fn charge_wallet(
-    State(state): State<Arc<AppState>>,
+    State(submission): State<Arc<Submission>>,
     caller: Caller,
-    ask: Ask,
+    options: SubmitOptions,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let Movement { amount, reason } = movement(&body)?;
-    let charge = ChargeWallet { user_id: caller.user.clone(), amount, reason };
-    submit(&state, &caller, &ask, Body::ChargeWallet(charge)).await
+    let charge = Body::Wallets(Command::ChargeWallet(movement(&body, &caller.user)?));
+    Ok(submission.submit(&caller.user, &options, charge).await?.respond(options.wait))
 }
 
 /// Spends from the caller's wallet.
 ///
-/// Result: `{entry_id, balance}`.
+/// Result: `{entry_id, balance, amount, kind}`.
 #[utoipa::path(
     post,
     path = "/v1/wallet/debits",
     tag = "wallet",
     request_body(content = MovementRequest, example = json!({"amount": 700, "reason": "poster"})),
-    responses((status = 200, description = "Decided while waiting, or earlier under this key", body = RequestObject)),
     extensions(("x-command" = json!("debit_wallet")))
 )]
 pub async fn debit_wallet(
-    State(state): State<Arc<AppState>>,
+    State(submission): State<Arc<Submission>>,
     caller: Caller,
-    ask: Ask,
+    options: SubmitOptions,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let Movement { amount, reason } = movement(&body)?;
-    let debit = DebitWallet { user_id: caller.user.clone(), amount, reason, origin: None };
-    submit(&state, &caller, &ask, Body::DebitWallet(debit)).await
+    let debit = Body::Wallets(Command::DebitWallet(movement(&body, &caller.user)?));
+    Ok(submission.submit(&caller.user, &options, debit).await?.respond(options.wait))
 }
 
 /// The caller's balance.
@@ -148,9 +135,12 @@ pub async fn debit_wallet(
     tag = "wallet",
     responses((status = 200, description = "The balance", body = WalletObject))
 )]
-pub async fn get_wallet(State(state): State<Arc<AppState>>, caller: Caller) -> Result<Json<WalletObject>, Problem> {
-    let wallet = state.store.wallet(&caller.user).await?;
-    let balance = wallet.map_or(0, |wallet| wallet.balance);
+pub async fn get_wallet(
+    State(store): State<Arc<dyn FrontStore>>,
+    caller: Caller,
+) -> Result<Json<WalletObject>, Problem> {
+    let wallet = store.wallet(&caller.user).await?;
+    let balance = wallet.map_or(0, |wallet| wallet.balance.get());
     Ok(Json(WalletObject { user_id: caller.user.to_string(), balance }))
 }
 
@@ -166,13 +156,13 @@ pub async fn get_wallet(State(state): State<Arc<AppState>>, caller: Caller) -> R
     responses((status = 200, description = "One page", body = EntryList))
 )]
 pub async fn list_entries(
-    State(state): State<Arc<AppState>>,
+    State(store): State<Arc<dyn FrontStore>>,
     caller: Caller,
     params: Params,
 ) -> Result<Json<EntryList>, Problem> {
     let page = params.page(|number: u64| number)?;
     let limit = page.limit;
-    let rows = state.store.wallet_entries(&caller.user, page).await?;
+    let rows = store.wallet_entries(&caller.user, page).await?;
     let next = next_of(&rows, limit, |row| row.number.to_string());
     Ok(Json(EntryList { entries: rows.into_iter().map(Into::into).collect(), next }))
 }
@@ -200,11 +190,12 @@ mod tests {
             (json!({"amount": 1, "reason": "two\nlines"}), "invalid_fields", "/reason"),
             (json!(null), "invalid_fields", ""),
         ] {
-            let problem = movement(&body).err().unwrap();
-            assert_eq!((problem.status.as_u16(), problem.code.as_str()), (422, code), "{body}");
+            let problem = movement(&body, &"alice".parse().unwrap()).unwrap_err();
+            assert_eq!((problem.status().as_u16(), problem.code.as_str()), (422, code), "{body}");
             assert_eq!(problem.errors[0].pointer, pointer, "{body}");
         }
-        let good = movement(&json!({"amount": 1, "reason": null, "extra": []})).unwrap();
+        let user = "alice".parse().unwrap();
+        let good = movement(&json!({"amount": 1, "reason": null, "extra": []}), &user).unwrap();
         assert_eq!((good.amount, good.reason), (1, None));
     }
 }

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: from it the request id, and what of it this process has under way.
+//! `Idempotency-Key`: the request id made of it, and the keyed requests that this process has under way.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::api::http::extract::header;
-use crate::api::http::problem::{INVALID_REQUEST, Problem};
-use crate::domain::{Position, RequestId, UserId};
+use crate::api::http::problem::{Kind, Problem};
+use crate::domain::{Fingerprint, Position, RequestId, UserId};
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_CHARS_MAX: usize = 64;
 
-/// A client's name for one command: its repeats are recognised by it.
+/// A client's name for one command: repeats are recognized by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -24,7 +24,7 @@ impl IdempotencyKey {
         let Some(text) = header(headers, &KEY_HEADER)? else { return Ok(None) };
         let wrong = || {
             let detail = format!("Idempotency-Key must be 1 to {KEY_CHARS_MAX} printable ASCII characters");
-            Problem::new(INVALID_REQUEST, detail)
+            Problem::new(Kind::InvalidRequest, detail)
         };
         let key = match text.strip_prefix('"') {
             Some(rest) => unquote(rest).ok_or_else(wrong)?,
@@ -92,7 +92,7 @@ struct Table {
 }
 
 struct Entry {
-    fingerprint: u64,
+    fingerprint: Fingerprint,
     /// Where the log has it, once acknowledged.
     position: Option<Position>,
     /// Appends under way or of unknown end.
@@ -116,7 +116,7 @@ impl RecentKeys {
         RecentKeys { table: Mutex::default(), keys_max: keys_max.max(1) }
     }
 
-    pub fn claim(&self, request_id: RequestId, fingerprint: u64) -> Claim {
+    pub fn claim(&self, request_id: RequestId, fingerprint: Fingerprint) -> Claim {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = table.entries.get_mut(&request_id) {
             return match entry.position {
@@ -150,7 +150,7 @@ impl RecentKeys {
     }
 
     /// Whether the log is known to have this very command.
-    pub fn has_appended(&self, request_id: RequestId, fingerprint: u64) -> bool {
+    pub fn has_appended(&self, request_id: RequestId, fingerprint: Fingerprint) -> bool {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = table.entries.get(&request_id);
         entry.is_some_and(|entry| entry.position.is_some() && entry.fingerprint == fingerprint)
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(key("abc").unwrap(), key("\"abc\"").unwrap());
         assert_eq!(key(r#""a\"b\\""#).unwrap(), Some(IdempotencyKey(r#"a"b\"#.into())));
         for bad in ["", "\"", "\"\"", "\"abc", "\"abc\"x", r#""a\b""#, "ключ", "a\tb", &"x".repeat(65)] {
-            assert_eq!(key(bad).unwrap_err().status.as_u16(), 400, "{bad}");
+            assert_eq!(key(bad).unwrap_err().status().as_u16(), 400, "{bad}");
         }
         assert!(key(&"x".repeat(64)).unwrap().is_some());
     }
@@ -201,31 +201,31 @@ mod tests {
     fn a_key_under_way_is_not_taken_by_another_command() {
         let keys = RecentKeys::new(10);
         let id = fresh_request_id();
-        let position = Position { lane: Lane::Wallets, partition: 1, offset: 2 };
-        assert_eq!(keys.claim(id, 1), Claim::Append);
-        assert_eq!(keys.claim(id, 2), Claim::Reused);
-        assert_eq!(keys.claim(id, 1), Claim::Append);
+        let position = Position::new(Lane::Wallets, 1, 2);
+        assert_eq!(keys.claim(id, Fingerprint(1)), Claim::Append);
+        assert_eq!(keys.claim(id, Fingerprint(2)), Claim::Reused);
+        assert_eq!(keys.claim(id, Fingerprint(1)), Claim::Append);
         keys.appended(id, position);
         keys.release(id);
-        assert_eq!(keys.claim(id, 1), Claim::Appended(position));
-        assert_eq!(keys.claim(id, 2), Claim::Reused);
+        assert_eq!(keys.claim(id, Fingerprint(1)), Claim::Appended(position));
+        assert_eq!(keys.claim(id, Fingerprint(2)), Claim::Reused);
         let refused = fresh_request_id();
-        assert_eq!(keys.claim(refused, 1), Claim::Append);
+        assert_eq!(keys.claim(refused, Fingerprint(1)), Claim::Append);
         keys.release(refused);
-        assert_eq!(keys.claim(refused, 2), Claim::Append);
+        assert_eq!(keys.claim(refused, Fingerprint(2)), Claim::Append);
     }
 
     #[test]
     fn the_keys_remembered_are_bounded() {
         let keys = RecentKeys::new(3);
         let first = fresh_request_id();
-        keys.claim(first, 1);
+        keys.claim(first, Fingerprint(1));
         for _ in 0..10 {
             let id = fresh_request_id();
-            keys.claim(id, 1);
+            keys.claim(id, Fingerprint(1));
             keys.release(id);
         }
-        assert_eq!(keys.claim(first, 2), Claim::Append, "the oldest is forgotten");
+        assert_eq!(keys.claim(first, Fingerprint(2)), Claim::Append, "the oldest is forgotten");
         let table = keys.table.lock().unwrap();
         assert!(table.entries.len() <= 3 && table.order.len() <= 3);
     }

@@ -1,12 +1,17 @@
 //! A command's way to the log and its outcome's way back.
 //!
-//! [`keys`] makes the request id of an `Idempotency-Key`, [`backlog`] may refuse the command, [`submit`] publishes it
-//! under its [`traceparent`], [`feed`] brings the outcome to [`waiters`], and [`view`] shows it to its sender.
+//! [`options`] reads what the headers ask for, [`keys`] makes the request id of an `Idempotency-Key`, [`lag_limit`] may
+//! refuse the command, [`submit`] publishes it under its [`traceparent`], [`feed`] brings the outcome to [`waiters`], and
+//! [`answer`] and [`request_object`] show it to its sender. [`requests`] finds a request later, [`stored`] reads it.
 
-pub mod backlog;
+pub mod answer;
 pub mod feed;
 pub mod keys;
+pub mod lag_limit;
+pub mod options;
+pub mod request_object;
+pub mod requests;
+pub mod stored;
 pub mod submit;
 pub mod traceparent;
-pub mod view;
 pub mod waiters;

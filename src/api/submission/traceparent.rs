@@ -1,4 +1,4 @@
-//! W3C trace context: read and made.
+//! W3C trace context: checked, and made where a request has none.
 
 use uuid::Uuid;
 

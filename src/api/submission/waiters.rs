@@ -1,15 +1,22 @@
-//! Who waits for which outcome. Bounded; a waiter that is dropped leaves no trace.
+//! Waits for outcomes. Bounded; a waiter that is dropped leaves no trace.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::feed::Outcome;
-use crate::domain::{Code, RequestId};
+use crate::domain::{Code, Fingerprint, RequestId};
 use crate::telemetry::metrics;
+use crate::wire::outcome::DecidedRequest;
 
-/// All waits of this process.
+/// A decided request, and of which command: an `Idempotency-Key` may have been used for another.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub fingerprint: Fingerprint,
+    pub request: Arc<DecidedRequest>,
+}
+
+/// All waits of this process. Clones share them.
 #[derive(Clone)]
 pub struct Waiters {
     table: Arc<Mutex<Table>>,
@@ -26,8 +33,8 @@ struct Table {
 struct Entry {
     ticket: u64,
     /// Of the command waited for; `None` waits for the request whatever it says.
-    fingerprint: Option<u64>,
-    sender: oneshot::Sender<Arc<Outcome>>,
+    fingerprint: Option<Fingerprint>,
+    sender: oneshot::Sender<Decision>,
 }
 
 /// One wait for the outcome of a request.
@@ -35,7 +42,7 @@ pub struct Waiter {
     request_id: RequestId,
     ticket: u64,
     waiters: Waiters,
-    receiver: oneshot::Receiver<Arc<Outcome>>,
+    receiver: oneshot::Receiver<Decision>,
 }
 
 impl Waiters {
@@ -44,7 +51,7 @@ impl Waiters {
     }
 
     /// Waits for the outcome of `request_id` from now on; `None` when there are too many waits.
-    pub fn register(&self, request_id: RequestId, fingerprint: Option<u64>) -> Option<Waiter> {
+    pub fn register(&self, request_id: RequestId, fingerprint: Option<Fingerprint>) -> Option<Waiter> {
         let (sender, receiver) = oneshot::channel();
         let mut table = self.lock();
         if table.count >= self.waiters_max {
@@ -58,26 +65,31 @@ impl Waiters {
         Some(Waiter { request_id, ticket, waiters: self.clone(), receiver })
     }
 
-    /// Hands an outcome to those who wait for it.
+    /// Whether anybody waits for this request.
+    pub fn has(&self, request_id: RequestId) -> bool {
+        self.lock().by_request.contains_key(&request_id)
+    }
+
+    /// Hands a decision to its waiters.
     ///
     /// A refusal of a reused key concerns only the command that reused it: the request's own outcome is another.
-    pub fn complete(&self, outcome: &Arc<Outcome>) {
-        let reused = outcome.code() == Some(Code::IdempotencyKeyReused.as_str());
+    pub fn complete(&self, decision: &Decision) {
+        let request_id = decision.request.request_id;
+        let reused = matches!(&decision.request.outcome, Err(refusal) if refusal.code == Code::IdempotencyKeyReused);
         let mut table = self.lock();
-        let Some(entries) = table.by_request.remove(&outcome.view.request_id) else { return };
+        let Some(entries) = table.by_request.remove(&request_id) else { return };
         let before = entries.len();
-        let concerned =
-            |entry: &Entry| !reused || (entry.fingerprint.is_some() && entry.fingerprint == outcome.fingerprint);
+        let concerned = |entry: &Entry| !reused || entry.fingerprint == Some(decision.fingerprint);
         let (served, left): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(concerned);
         table.count -= before - left.len();
         if !left.is_empty() {
-            table.by_request.insert(outcome.view.request_id, left);
+            table.by_request.insert(request_id, left);
         }
         metrics::WAITERS.with_label_values::<&str>(&[]).set(as_gauge(table.count));
         drop(table);
         for entry in served {
             // The other side may have given up meanwhile.
-            let _ = entry.sender.send(outcome.clone());
+            let _ = entry.sender.send(decision.clone());
         }
     }
 
@@ -105,10 +117,10 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// The outcome, whenever it comes. Cancel-safe.
-    pub async fn outcome(&mut self) -> Arc<Outcome> {
+    /// The decision, whenever it comes. Cancel-safe.
+    pub async fn decision(&mut self) -> Decision {
         match (&mut self.receiver).await {
-            Ok(outcome) => outcome,
+            Ok(decision) => decision,
             // The entry is only ever dropped by being served or by this waiter's own drop.
             Err(_) => std::future::pending().await,
         }

@@ -16,14 +16,21 @@ const RSA_PRIVATE: &str = include_str!("keys/rsa_private.pem");
 const RSA_PUBLIC: &str = include_str!("keys/rsa_public.pem");
 
 #[tokio::test]
-async fn f32_dev_mode_believes_a_plain_user_id_only() {
+async fn f32_dev_mode_believes_a_visible_user_id_only() {
     let door = Door::open().await;
     let answer = send(door.bare(Method::GET, "/v1/wallet")).await;
     assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"));
     assert!(!answer.header("www-authenticate").is_empty());
-    for bad in ["", "a b", "a/b", "ä", &"x".repeat(65)] {
-        let answer = send(door.bare(Method::GET, "/v1/wallet").header("x-user-id", bad)).await;
-        assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"), "{bad}");
+    let long = "x".repeat(129);
+    for bad in [&b""[..], b"a\xff", "a\u{200b}".as_bytes(), b"a\tb", long.as_bytes()] {
+        let name = reqwest::header::HeaderValue::from_bytes(bad).unwrap();
+        let answer = send(door.bare(Method::GET, "/v1/wallet").header("x-user-id", name)).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"), "{bad:?}");
+    }
+    for good in ["이름", "auth0|5f7c8e", "a b/c", &"ä".repeat(128)] {
+        let name = reqwest::header::HeaderValue::from_bytes(good.as_bytes()).unwrap();
+        let answer = send(door.bare(Method::GET, "/v1/wallet").header("x-user-id", name)).await;
+        assert_eq!((answer.status, &answer.json()["user_id"]), (200, &json!(good)), "{good}");
     }
     let twice = door.bare(Method::GET, "/v1/wallet").header("x-user-id", "a").header("x-user-id", "b");
     assert_eq!(send(twice).await.status, 401);
@@ -68,7 +75,7 @@ async fn f32_tokens_that_prove_nothing_are_refused() {
         hs256(json!({ "sub": "carol", "exp": 1000 })),
         hs256(json!({ "sub": "carol" })),
         hs256(json!({ "exp": FAR })),
-        hs256(json!({ "sub": "not a user", "exp": FAR })),
+        hs256(json!({ "sub": "not\na user", "exp": FAR })),
         hs256(json!({ "sub": "carol", "exp": FAR, "nbf": FAR - 10 })),
         encode(&Header::new(Algorithm::HS256), &claims, &other_key).unwrap(),
         encode(&Header::new(Algorithm::HS384), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap(),

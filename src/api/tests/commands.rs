@@ -2,13 +2,14 @@
 
 use super::worker::refuse;
 use super::*;
-use crate::domain::decision::Taken;
-use crate::domain::section::{Reservation, ReservationStatus};
+use crate::domain::block::{self, Reservation, ReservationState, Row};
 use crate::domain::{
-    Arrival, Body, Change, Code, Lane, LogTime, Position, Refusal, ReservationId, ScheduleId, Verdict,
+    Amount, Arrival, BlockKey, Body, Code, Lane, LanePartition, LogTime, More, Position, Refusal, ReservationId,
+    ScheduleId, Verdict,
 };
-use crate::log::LanePartition;
-use crate::store::{CommitBatch, Store};
+use crate::wire::command::decode;
+use crate::wire::headers::traceparent;
+use crate::wire::routing::partition_for;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -20,16 +21,16 @@ async fn f31_a_command_is_accepted_once_the_log_has_it() {
     let id = body["request_id"].as_str().unwrap();
     assert_eq!(body, json!({ "request_id": id, "status": "PENDING" }));
     assert_eq!(answer.header("retry-after"), "1");
-    let partition = crate::wire::partition_for("alice", 2);
+    let partition = partition_for("alice", 2);
     assert_eq!(answer.header("location"), format!("/v1/requests/{id}?position=wallets.{partition}.0"));
     assert_eq!(Uuid::parse_str(id).unwrap().get_version_num(), 7);
 
     let topic = Topic::Lane(Lane::Wallets);
     let record = door.log.read(topic, partition, 0).await.unwrap().next(1, 1 << 20).await.unwrap().remove(0);
     assert_eq!(record.key.as_deref(), Some(&b"alice"[..]));
-    let command = crate::wire::decode(&record.value.unwrap()).unwrap();
+    let command = decode(&record.value.unwrap()).unwrap();
     assert_eq!(command.request_id.to_string(), id);
-    assert!(crate::wire::traceparent(&record.headers).is_some());
+    assert!(traceparent(&record.headers).is_some());
 }
 
 #[tokio::test]
@@ -37,10 +38,10 @@ async fn f47_the_trace_of_a_request_goes_with_its_command() {
     let door = Door::open().await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     assert_eq!(send(door.charge(100).header("traceparent", trace)).await.status, 202);
-    let partition = crate::wire::partition_for("alice", 2);
+    let partition = partition_for("alice", 2);
     let mut reader = door.log.read(Topic::Lane(Lane::Wallets), partition, 0).await.unwrap();
     let record = reader.next(1, 1 << 20).await.unwrap().remove(0);
-    assert_eq!(crate::wire::traceparent(&record.headers), Some(trace.as_bytes()));
+    assert_eq!(traceparent(&record.headers), Some(trace.as_bytes()));
 }
 
 #[tokio::test]
@@ -62,14 +63,15 @@ async fn f31_who_waits_gets_the_outcome() {
 #[tokio::test]
 async fn f16_f33_a_refusal_is_a_problem_under_its_own_status() {
     let door = Door::open().await;
-    let by = Arrival { position: Position { lane: Lane::Seats, partition: 1, offset: 7 }, time: LogTime(1000) };
+    let by = Arrival { position: Position::new(Lane::Seats, 1, 7), time: LogTime(1000) };
     door.worker.rules(move |command, _| match &command.body {
-        Body::HoldSeats(hold) => {
-            let taken = Some(Taken { section: hold.section.clone(), seat: 12, by });
-            Verdict::Rejected(Refusal { code: Code::SeatTaken, detail: "A-12 is taken".into(), taken })
+        Body::Seats(block::Command::HoldSeats(_)) => {
+            let more = More::Taken { seat: "A-12".parse().unwrap(), by };
+            Verdict::Decided(Err(Refusal::new(Code::SeatTaken, "seat A-12 is taken").with(more)))
         }
         _ => refuse(Code::InsufficientBalance),
     });
+    let date = door.put_date(false, &[("main", &["A"])]).await;
     door.worker.start();
     let debit = door.request(Method::POST, "/v1/wallet/debits").json(&json!({ "amount": 5 }));
     let answer = send(waiting(debit, 10)).await;
@@ -78,9 +80,9 @@ async fn f16_f33_a_refusal_is_a_problem_under_its_own_status() {
     assert!(answer.json()["request_id"].is_string());
     assert_eq!(answer.json()["decided"]["lane"], "wallets");
 
-    let path = format!("/v1/schedules/{}/holds", Uuid::now_v7());
+    let path = format!("/v1/schedules/{date}/holds");
     let answer = send(waiting(door.request(Method::POST, &path).json(&json!({ "seats": ["A-12"] })), 10)).await;
-    assert_eq!((answer.status, answer.problem().as_str()), (409, "seat_taken"));
+    assert_eq!((answer.status, answer.problem().as_str(), answer.header("retry-after")), (409, "seat_taken", ""));
     let taken = json!({ "seat": "A-12", "position": { "lane": "seats", "partition": 1, "offset": 7 },
                         "at": "1970-01-01T00:00:01.000Z" });
     assert_eq!(answer.json()["taken"], taken);
@@ -189,36 +191,96 @@ async fn f32_s8_what_is_somebody_elses_is_not_there() {
 
 async fn store_reservation(door: &Door, user: &str) -> ReservationId {
     let place = LanePartition { lane: Lane::Seats, partition: 0 };
-    let progress = door.store.acquire(place, "test").await.unwrap();
     let at = Arrival { position: place.at(0), time: LogTime(0) };
     let reservation = Reservation {
         id: ReservationId(Uuid::now_v7()),
-        schedule_id: ScheduleId(Uuid::now_v7()),
-        section: "A".parse().unwrap(),
+        key: BlockKey::main(ScheduleId(Uuid::now_v7())),
         user_id: user.parse().unwrap(),
-        seats: vec![1, 2],
-        amount: 200,
-        status: ReservationStatus::Held,
+        by: None,
+        seats: vec!["A-1".parse().unwrap(), "A-2".parse().unwrap()],
+        amount: Amount::new(200).unwrap(),
+        state: ReservationState::Held,
         expires_at: LogTime(1000),
-        payment: None,
         held: at,
         changed: at,
     };
     let id = reservation.id;
-    let batch = CommitBatch {
-        partition: place,
-        epoch: progress.epoch,
-        from_offset: 0,
-        next_offset: 0,
-        last_time: LogTime(0),
-        next_outbox_seq: 0,
-        state_hash: 0,
-        changes: vec![Change::Reservation(reservation)],
-        requests: Vec::new(),
-        completions: Vec::new(),
-        outbox: Vec::new(),
-        dead_letters: Vec::new(),
-    };
-    door.store.commit(&batch).await.unwrap();
+    door.put(vec![Row::Reservation(reservation)]).await;
     id
+}
+
+#[tokio::test]
+async fn a_hold_ends_when_the_show_starts_even_if_that_was_moved() {
+    let door = Door::open().await;
+    let date = door.put_date(false, &[("main", &["A"])]).await;
+    let mut rows = records::open_rows(BlockKey::main(date), &["A"]);
+    for row in &mut rows {
+        if let Row::Block(block) = row {
+            block.terms.starts_at = LogTime(500);
+        }
+    }
+    rows.push(Row::Reservation(Reservation {
+        id: ReservationId(Uuid::now_v7()),
+        key: BlockKey::main(date),
+        user_id: "alice".parse().unwrap(),
+        by: None,
+        seats: vec!["A-1".parse().unwrap()],
+        amount: Amount::new(100).unwrap(),
+        state: ReservationState::Held,
+        expires_at: LogTime(1000),
+        held: Arrival { position: Position::new(Lane::Seats, 0, 0), time: LogTime(0) },
+        changed: Arrival { position: Position::new(Lane::Seats, 0, 0), time: LogTime(0) },
+    }));
+    door.put(rows).await;
+    let reservation = door.get("/v1/reservations").await.json()["reservations"][0].clone();
+    assert_eq!(reservation["expires_at"], "1970-01-01T00:00:00.500Z", "{reservation}");
+    assert_eq!((&reservation["block"], reservation.get("section")), (&json!("main"), None));
+}
+
+#[tokio::test]
+async fn a_hold_lies_in_one_block() {
+    let door = Door::open().await;
+    let date = door.put_date(false, &[("main", &["A", "B"]), ("north", &["N"])]).await;
+    let path = format!("/v1/schedules/{date}/holds");
+    let hold = |body: Value| send(door.request(Method::POST, &path).json(&body));
+    assert_eq!(hold(json!({ "seats": ["A-1", "B-1"] })).await.status, 202, "two sections of one block");
+    let answer = hold(json!({ "seats": ["A-1", "N-1"] })).await;
+    assert_eq!((answer.status, &answer.json()["errors"][0]["pointer"]), (422, &json!("/seats")));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("one block"), "{answer:?}");
+    let answer = hold(json!({ "best_available": 2 })).await;
+    assert_eq!((answer.status, &answer.json()["errors"][0]["pointer"]), (422, &json!("/section")));
+    assert_eq!(hold(json!({ "best_available": 2, "section": "N" })).await.status, 202);
+    for body in [
+        json!({ "seats": ["Z-1"] }),
+        json!({ "seats": ["A-1", "Z-1"] }),
+        json!({ "section": "Z", "best_available": 1 }),
+    ] {
+        let answer = hold(body).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "section_not_found"));
+    }
+    let nowhere = format!("/v1/schedules/{}/holds", Uuid::now_v7());
+    for (body, code) in
+        [(json!({ "seats": ["A-1"] }), "section_not_found"), (json!({ "best_available": 1 }), "schedule_not_found")]
+    {
+        let answer = send(door.request(Method::POST, &nowhere).json(&body)).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, code));
+    }
+    let mut blocks = Vec::new();
+    for partition in 0..2 {
+        let topic = Topic::Lane(Lane::Seats);
+        let end = door.log.end_offset(topic, partition).await.unwrap() as usize;
+        let mut reader = door.log.read(topic, partition, 0).await.unwrap();
+        let mut records = Vec::new();
+        while records.len() < end {
+            records.extend(reader.next(10, 1 << 20).await.unwrap());
+        }
+        for record in records {
+            match decode(&record.value.unwrap()).unwrap().body {
+                Body::Seats(block::Command::HoldSeats(hold)) => blocks.push(hold.key.block.to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    blocks.sort();
+    assert_eq!(blocks, ["main", "north"]);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::FutureExt;
 
 use super::*;
+use crate::api::http::problem::{Problem, ProblemObject};
 use crate::log::{AppendError, ReadError};
 use crate::runtime::health::Severity;
 use crate::testing::Fault;
@@ -146,7 +147,9 @@ async fn a_slow_or_broken_head_is_cut_off() {
 
 #[test]
 fn errors_of_the_ports_leak_nothing() {
-    let problem = crate::api::http::problem::Problem::from(ReadError::Unavailable("broker 10.0.0.1".into()));
-    assert_eq!((problem.status.as_u16(), problem.to_value().to_string().contains("10.0.0.1")), (503, false));
+    let problem = Problem::from(ReadError::Unavailable("broker 10.0.0.1".into()));
+    let status = problem.status();
+    let text = serde_json::to_string(&ProblemObject::from(problem)).unwrap();
+    assert_eq!((status.as_u16(), text.contains("10.0.0.1")), (503, false));
     assert!(AppendError::Backlog.to_string().contains("full"));
 }

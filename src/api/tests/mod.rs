@@ -1,4 +1,4 @@
-//! The front door over HTTP, on a log and a store in memory, with a worker that says what a test wants.
+//! The API over HTTP, on a log and a store in memory, with a worker that decides what a test wants.
 
 mod auth;
 mod bodies;
@@ -7,6 +7,7 @@ mod edges;
 mod openapi;
 mod opening;
 mod queue;
+mod records;
 mod repeats;
 mod requests;
 mod worker;
@@ -26,11 +27,11 @@ use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::testing::{FaultyStore, MemoryLog};
 
-/// A front door on a port of its own.
+/// An API server on a port of its own.
 struct Door {
     log: MemoryLog,
     store: FaultyStore,
-    state: Arc<AppState>,
+    state: AppState,
     worker: Worker,
     base: String,
     client: reqwest::Client,

@@ -5,11 +5,13 @@ use reqwest::Method;
 use super::*;
 use crate::api::routes::concerts::new_id;
 use crate::api::submission::keys::IdempotencyKey;
-use crate::domain::command::OpenSection;
-use crate::domain::{Body, Command, LogTime, RequestId, ScheduleId};
+use crate::domain::block::{self, Layout, NewSection, OpenBlock};
+use crate::domain::{Amount, BlockKey, Body, Command, Lane, RequestId, ScheduleId};
 use crate::log::NewRecord;
 use crate::processor;
-use crate::wire::{encode, partition_for};
+use crate::store::Reads;
+use crate::wire::command::encode;
+use crate::wire::routing::partition_for;
 
 impl Door {
     /// An owner of all partitions that decides by the rules.
@@ -66,7 +68,7 @@ async fn a_date_is_open_in_all_its_parts_when_it_is_answered() {
     let names: Vec<&Value> = seats["seats"].as_array().unwrap().iter().map(|seat| &seat["seat"]).collect();
     assert_eq!(names, ["B-1", "B-2"]);
     let schedule = ScheduleId(id.parse().unwrap());
-    let queue = crate::store::reads::Reads::queue(&door.store, schedule).await.unwrap();
+    let queue = door.store.queue(schedule).await.unwrap();
     assert_eq!(queue.map(|queue| queue.limits.max_active), Some(10));
 }
 
@@ -94,7 +96,51 @@ async fn a_date_left_half_made_is_finished_by_a_repeat_with_its_key() {
 }
 
 #[tokio::test]
-async fn a_section_that_cannot_be_opened_is_named() {
+async fn the_queue_is_open_before_its_blocks_are() {
+    let door = Door::open().await;
+    let concert = door.concert().await;
+    let answer = send(waiting(keyed(door.date(&concert, two_sections()), "date-1"), 1)).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "outcome_unknown"));
+    let end = async |lane, partition| door.log.end_offset(Topic::Lane(lane), partition).await.unwrap();
+    assert_eq!(end(Lane::Queues, 0).await, 1);
+    assert_eq!(end(Lane::Seats, 0).await + end(Lane::Seats, 1).await, 0, "nobody has decided open_queue");
+}
+
+#[tokio::test]
+async fn a_date_may_have_several_blocks() {
+    let door = Door::open().await;
+    door.start_owner();
+    let concert = door.concert().await;
+    let mut body = two_sections();
+    body["sections"][1] = json!({
+        "name": "B", "seats": 4, "block": "north", "runs": [[1, 2], [3, 2]], "not_for_sale": [[4, 1]],
+        "categories": [{"name": "R", "price": 900}, {"name": "S", "price": 500}], "category_runs": [[1, 1, 0], [2, 3, 1]],
+    });
+    body.as_object_mut().unwrap().remove("queue");
+    let date = send(waiting(door.date(&concert, body), 30)).await;
+    assert_eq!(date.status, 201, "{date:?}");
+    let date = date.json();
+    let categories = json!([
+        {"name": "R", "price": 900, "available_seats": 1}, {"name": "S", "price": 500, "available_seats": 2},
+    ]);
+    let section = json!({"name": "B", "block": "north", "seats": 4, "price": 500, "available_seats": 3, "categories": categories});
+    assert_eq!((&date["sections"][1], &date["available_seats"]), (&section, &json!(6)));
+    let path = format!("/v1/schedules/{}", date["id"].as_str().unwrap());
+    let hold = |body: Value| send(waiting(door.request(Method::POST, &format!("{path}/holds")).json(&body), 30));
+    let held = hold(json!({"best_available": 2, "section": "B", "category": "S"})).await;
+    assert_eq!(held.status, 409, "no two neighbors of S are for sale: {held:?}");
+    let held = hold(json!({"best_available": 2, "section": "A"})).await.json();
+    assert_eq!((&held["result"]["block"], &held["result"]["amount"]), (&json!("main"), &json!(2000)));
+    let seats = door.get(&format!("{path}/seats?section=B")).await.json();
+    let shown = seats["seats"].as_array().unwrap().iter().map(|seat| (seat["price"].clone(), seat["status"].clone()));
+    let expected = [(900, "AVAILABLE"), (500, "AVAILABLE"), (500, "AVAILABLE"), (500, "NOT_FOR_SALE")];
+    assert!(shown.eq(expected.map(|(price, status)| (json!(price), json!(status)))), "{seats}");
+    let blocked = door.get(&format!("{path}/seats?status=NOT_FOR_SALE")).await.json();
+    assert_eq!(blocked["seats"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_block_that_cannot_be_opened_is_named() {
     let door = Door::open().await;
     door.start_owner();
     let concert = door.concert().await;
@@ -102,28 +148,25 @@ async fn a_section_that_cannot_be_opened_is_named() {
     headers.insert("idempotency-key", "taken".parse().unwrap());
     let key = IdempotencyKey::from_headers(&headers).unwrap();
     let schedule_id = ScheduleId(new_id(&"admin".parse().unwrap(), key.as_ref(), "schedule"));
-    let body = Body::OpenSection(OpenSection {
-        schedule_id,
-        section: "B".parse().unwrap(),
+    let name = "B".parse().unwrap();
+    let layout = Layout::plain(99, &name, Amount::price(1).unwrap()).unwrap();
+    let body = Body::Seats(block::Command::OpenBlock(OpenBlock {
+        key: BlockKey::main(schedule_id),
         user_id: "admin".parse().unwrap(),
-        seats: 99,
-        price: 1,
-        hold_ttl_ms: 1,
-        max_seats_per_user: 1,
-        sales_open_at: None,
-        starts_at: LogTime(i64::MAX / 1_000_000_000),
+        sections: vec![NewSection { name, layout }],
+        terms: records::terms(),
         queue: false,
-    });
+    }));
     let routing = body.routing_key().to_string();
-    let topic = Topic::Lane(crate::domain::Lane::Seats);
+    let topic = Topic::Lane(Lane::Seats);
     let partition = partition_for(&routing, door.log.partitions().of(topic));
-    let value = encode(&Command { request_id: RequestId(uuid::Uuid::now_v7()), body }).into();
+    let value = encode(&Command { request_id: RequestId(uuid::Uuid::now_v7()), by: None, body }).into();
     let record = NewRecord { key: routing.into(), value, headers: Vec::new() };
     door.log.append(topic, partition, record).await.unwrap();
 
     let answer = send(keyed(door.date(&concert, two_sections()), "taken")).await;
-    assert_eq!((answer.status, answer.problem().as_str()), (409, "section_conflict"));
-    assert_eq!(answer.json()["pointer"], "/sections/1");
+    assert_eq!((answer.status, answer.problem().as_str()), (409, "block_conflict"));
+    assert_eq!(answer.json()["pointer"], "/sections/0");
 }
 
 #[tokio::test]
@@ -151,7 +194,7 @@ async fn only_an_admin_adds_and_only_to_what_is_there() {
         let answer = door.get(&path).await;
         assert_eq!((answer.status, answer.problem().as_str()), (404, code), "{path}");
     }
-    for query in ["status=PAYING", "status=free", "section=A%20B"] {
+    for query in ["status=PAYING", "status=free", "section=A%00", "section="] {
         let answer = door.get(&format!("/v1/schedules/{nowhere}/seats?{query}")).await;
         assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid_request"), "{query}");
     }

@@ -1,4 +1,4 @@
-//! `turnstile audit`: decides the whole log again and compares it with the store.
+//! `turnstile audit`: replays the whole log and compares it with the store.
 
 use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     if report.is_clean() { Ok(()) } else { Err(Failure::Disagreement) }
 }
 
-/// Runs the audit, with a progress bar where somebody watches. `older_than`: see [`audit::run`].
+/// Runs the audit, with a progress bar on a terminal. `older_than`: see [`audit::run`].
 async fn watched(log: &dyn Log, store: &dyn Store, older_than: LogTime) -> Result<(Report, Duration), AuditError> {
     let began = Instant::now();
     let mut bar = std::io::stderr().is_terminal().then_some(Bar { began, drawn: None });
@@ -45,17 +45,17 @@ async fn watched(log: &dyn Log, store: &dyn Store, older_than: LogTime) -> Resul
     Ok((report?, began.elapsed()))
 }
 
-/// What the audit says of a store that is as the log has it, or is not.
+/// The result as text.
 fn summary(report: &Report, took: Duration) -> String {
     let rate = report.records as f64 / took.as_secs_f64().max(0.001);
     let mut text = format!(
-        "{} records decided again and {} rows compared in {:.1} s ({rate:.0} records a second)\n",
+        "{} records replayed and {} rows compared in {:.1} s ({rate:.0} records a second)\n",
         report.records,
         report.rows,
         took.as_secs_f64()
     );
     if report.forgotten > 0 {
-        text.push_str(&format!("{} old requests and dead letters are forgotten by retention\n", report.forgotten));
+        text.push_str(&format!("{} old requests and dead letters were deleted by retention\n", report.forgotten));
     }
     match &report.first {
         None => text.push_str("the store is what the log says\n"),
@@ -86,7 +86,7 @@ impl Bar {
             Step::Compared { rows } => format!("comparing {rows} rows"),
         };
         let mut stderr = std::io::stderr();
-        // Nobody may be watching any more.
+        // The terminal may be gone.
         let _ = write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush());
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: what can be asked of the program, and which subcommand answers.
+//! The command line: arguments and subcommands.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,12 +17,12 @@ use crate::plan::{self, PlanCommand};
 use crate::server::{self, Roles};
 use crate::{audit, migrate, openapi, topics};
 
-/// Tasks that are still there after everything was drained: pools and background threads.
+/// Time for tasks that remain after the drain: pools and background threads.
 const LEFTOVERS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Sells seats to a crowd, first come, first served.
 ///
-/// Without a command: front door and worker in one process, on the embedded log and store unless configured otherwise.
+/// Without a command: API server and worker in one process, on the embedded log and store unless configured otherwise.
 #[derive(Debug, Parser)]
 #[command(name = "turnstile", version, disable_help_subcommand = true)]
 pub struct Cli {
@@ -35,22 +35,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The front door alone (needs Kafka and PostgreSQL)
+    /// Run the API server only (needs Kafka and PostgreSQL)
     Api,
-    /// A worker alone (needs Kafka and PostgreSQL); http.listen serves its health and metrics
+    /// Run a worker only (needs Kafka and PostgreSQL); http.listen serves its health and metrics
     Worker,
     /// Create or update the tables
     Migrate,
-    /// Create the topics, or check those that exist: partition counts, LogAppendTime
+    /// Create missing topics and check existing ones: partition counts, LogAppendTime
     Topics,
-    /// Make a concert with two dates and sections to play with, through a running server
+    /// Create a demo concert with two dates through a running server
     DemoData(Target),
-    /// Dead letters: records that could not be understood
+    /// List, show and replay dead letters: records that could not be applied
     #[command(subcommand)]
     DeadLetters(DeadLetters),
     /// Send requests at a fixed rate to a server on this machine and report latencies
     Load(LoadArgs),
-    /// Decide the whole log again and compare with the store; exit code 1 and the first difference if they disagree
+    /// Replay the whole log and compare it with the store; if they differ, exit code 1 and the first difference
     Audit,
     /// Seating plans: files of pretix, CSV, and Turnstile's own
     #[command(subcommand)]
@@ -61,10 +61,10 @@ pub enum Command {
     Config,
 }
 
-/// Parses the arguments; help and version are printed and end the program, as mistakes do.
+/// Parses the arguments. `Err`: the exit code after printing help, version or a usage error.
 pub fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
-        // Printing fails only when nobody reads.
+        // Printing fails only if the output is closed.
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS }
     })
@@ -73,9 +73,9 @@ pub fn parse() -> Result<Cli, ExitCode> {
 /// Reads the configuration and runs the subcommand to its end.
 ///
 /// # Errors
-/// When the configuration is refused, or the subcommand failed.
+/// The configuration is refused, or the subcommand failed.
 pub fn run(cli: Cli) -> Result<(), Failure> {
-    // What is not text cannot be one of our settings.
+    // A variable that is not text cannot be a setting.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads it")]
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -88,7 +88,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     ended
 }
 
-/// Roles run until they are told to stop; the rest ends by itself.
+/// Roles run until a signal; other subcommands end by themselves.
 async fn dispatch(command: Option<Command>, layers: &Layers, config: Config) -> Result<(), Failure> {
     let Some(command) = command else {
         return server::run(Roles::ALL, layers, config).await;

@@ -1,4 +1,4 @@
-//! `turnstile dead-letters`: what could not be understood, and another try for it.
+//! `turnstile dead-letters`: lists, shows and replays dead letters.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,7 @@ use turnstile::config::Config;
 use turnstile::domain::Position;
 use turnstile::log::{Log, NewRecord, Topic};
 use turnstile::runtime::clock::Clock;
-use turnstile::store::Store;
-use turnstile::store::reads::{DeadLetterView, Page};
+use turnstile::store::{DeadLetterView, DeadLetters as Letters, Page};
 use turnstile::wire::headers::HOPS;
 use turnstile::wire::time::rfc3339;
 
@@ -19,21 +18,21 @@ use crate::output::say;
 
 #[derive(Debug, Subcommand)]
 pub enum DeadLetters {
-    /// Newest first, one line each
+    /// List them, newest first, one line each
     List {
-        /// At most this many
+        /// Most lines to print
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
-        /// Only those before this one, to page on
+        /// Print those before this one (next page)
         #[arg(long, value_name = "POSITION")]
         after: Option<Position>,
     },
-    /// All that is known of one
+    /// Show one with its key, headers and value
     Show {
         /// lane.partition.offset, e.g. seats.3.1234
         position: Position,
     },
-    /// Append it to its lane again, e.g. after an upgrade that understands it
+    /// Append one to its lane again, e.g. after an upgrade that understands it
     Replay {
         /// lane.partition.offset, e.g. seats.3.1234
         position: Position,
@@ -55,8 +54,8 @@ pub async fn run(command: DeadLetters, config: &Config) -> Result<(), Failure> {
     say(&text)
 }
 
-/// One line each, newest first, and how to see more.
-async fn list(store: &dyn Store, limit: u32, after: Option<Position>) -> anyhow::Result<String> {
+/// One line each, newest first, and the command for the next page.
+async fn list(store: &dyn Letters, limit: u32, after: Option<Position>) -> anyhow::Result<String> {
     let views = store.dead_letters(Page { after, limit }).await?;
     let mut text = String::new();
     for view in &views {
@@ -74,7 +73,7 @@ async fn list(store: &dyn Store, limit: u32, after: Option<Position>) -> anyhow:
     Ok(text)
 }
 
-async fn show(store: &dyn Store, position: Position) -> anyhow::Result<String> {
+async fn show(store: &dyn Letters, position: Position) -> anyhow::Result<String> {
     let view = find(store, position).await?;
     let letter = &view.letter;
     let mut text = format!("position  {position}\nat        {}\nreason    {}\n", rfc3339(letter.at), letter.reason);
@@ -89,26 +88,26 @@ async fn show(store: &dyn Store, position: Position) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Appends it to the partition it came from; the owner forwards it if it belongs elsewhere.
-async fn replay(log: &dyn Log, store: &dyn Store, clock: &Clock, position: Position) -> anyhow::Result<String> {
+/// Appends it to the partition it came from; the owner forwards a stray.
+async fn replay(log: &dyn Log, store: &dyn Letters, clock: &Clock, position: Position) -> anyhow::Result<String> {
     let letter = find(store, position).await?.letter;
     let Some(value) = letter.value else {
-        bail!("{position} has no value, so there is nothing to replay");
+        bail!("{position} has no value to replay");
     };
-    // Its way is counted anew: a record that was forwarded too often would be a dead letter again.
+    // Resets the hop count: a record with too many hops would become a dead letter again.
     let headers = letter.headers.into_iter().filter(|(name, _)| name != HOPS).collect();
     let record = NewRecord { key: letter.key.unwrap_or_default().into(), value: value.into(), headers };
-    let appended = log.append(Topic::Lane(position.lane), position.partition, record).await?;
+    let appended = log.append(Topic::Lane(position.lane()), position.partition.partition, record).await?;
     store.mark_replayed(position, clock.now()).await?;
-    let new = Position { offset: appended.offset, ..position };
+    let new = position.partition.at(appended.offset);
     Ok(format!("{position} is on the log again as {new}\n"))
 }
 
-async fn find(store: &dyn Store, position: Position) -> anyhow::Result<DeadLetterView> {
+async fn find(store: &dyn Letters, position: Position) -> anyhow::Result<DeadLetterView> {
     store.dead_letter(position).await?.ok_or_else(|| anyhow!("there is no dead letter {position}"))
 }
 
-/// Text as it is, other bytes escaped; control characters must not reach the terminal.
+/// Text unchanged, other bytes escaped: control characters must not reach the terminal.
 fn readable(bytes: Option<&[u8]>) -> String {
     match bytes {
         None => "(none)".to_owned(),

@@ -1,4 +1,4 @@
-//! `turnstile demo-data`: a concert to play with, made through HTTP as anyone would make one.
+//! `turnstile demo-data`: creates a demo concert through the HTTP API.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use crate::exit::Failure;
 use crate::output::say;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// Opening a schedule waits for its sections to be decided; the owners may only just have started.
+/// Creating a schedule waits until its blocks are open; the owners may have just started.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running server and who speaks to it.
+/// A running server and the credentials.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
-    /// Where it listens
+    /// Address of the server
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
-    /// An admin's bearer token; without one `X-User-Id: admin` is sent (auth.mode "dev")
+    /// Bearer token of an admin; without it the header `X-User-Id: admin` is sent (auth.mode "dev")
     #[arg(long, env = "TURNSTILE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
 }
 
-/// What was made.
+/// What was created.
 pub struct Demo {
     pub concert_id: String,
-    /// The first date is open to everybody, the second has a waiting queue.
+    /// The first date has no waiting queue, the second has one.
     pub open_schedule: String,
     pub queued_schedule: String,
 }
@@ -40,7 +40,7 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
     say(&invitation(target, &made))
 }
 
-/// Makes the concert, its two dates and their sections.
+/// Creates the concert and its two dates with their sections.
 pub async fn make(target: &Target, clock: &Clock) -> anyhow::Result<Demo> {
     let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
     let title = "Sequential Nights";
@@ -63,7 +63,7 @@ fn schedule(now: LogTime, days: i64, queue: bool) -> Value {
     schedule
 }
 
-/// The id of what was created.
+/// Returns the id of the created object.
 async fn post(http: &reqwest::Client, target: &Target, path: &str, body: &Value) -> anyhow::Result<String> {
     let url = format!("{}{path}", target.url.trim_end_matches('/'));
     let request = http.post(&url).json(body);
@@ -75,16 +75,16 @@ async fn post(http: &reqwest::Client, target: &Target, path: &str, body: &Value)
     let status = response.status();
     let text = response.text().await.with_context(|| format!("POST {url}"))?;
     if !status.is_success() {
-        bail!("POST {url} was answered {status}: {text}");
+        bail!("POST {url} returned {status}: {text}");
     }
-    let answer: Value = serde_json::from_str(&text).with_context(|| format!("POST {url} was answered {text:?}"))?;
+    let answer: Value = serde_json::from_str(&text).with_context(|| format!("POST {url} returned {text:?}"))?;
     match answer["id"].as_str() {
         Some(id) => Ok(id.to_owned()),
-        None => bail!("POST {url} was answered without an id: {text}"),
+        None => bail!("POST {url} returned no id: {text}"),
     }
 }
 
-/// What somebody at a terminal may type next.
+/// Commands to try next, for a user at a terminal.
 pub fn invitation(target: &Target, demo: &Demo) -> String {
     let url = target.url.trim_end_matches('/');
     let user = match target.token {
@@ -93,7 +93,7 @@ pub fn invitation(target: &Target, demo: &Demo) -> String {
     };
     format!(
         "A concert to play with is at {url}/v1/concerts/{}\n\
-         Hold two neighbouring seats:\n  \
+         Hold two neighboring seats:\n  \
          curl -s {url}/v1/schedules/{}/holds {user} -H 'Prefer: wait=5' \\\n    \
          -H 'Content-Type: application/json' -d '{{\"section\":\"A\",\"best_available\":2}}'\n\
          Its second date, {}, has a waiting queue.\n",

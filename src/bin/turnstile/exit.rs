@@ -1,17 +1,17 @@
-//! Why the program fails, and its exit codes.
+//! Failures and exit codes.
 
 use std::process::ExitCode;
 
 use turnstile::assembly::backends::BackendError;
 use turnstile::config::ConfigError;
 
-/// Why the program ends with another code than 0.
+/// Why the program exits with a code other than 0.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Nothing would change by trying again: usage, configuration, or a log and store that do not belong together.
+    /// A restart would fail the same way: usage, configuration, or log and store do not belong together.
     #[error("{0}")]
     Usage(String),
-    /// The audit found store and log in disagreement.
+    /// The audit found a difference between store and log.
     #[error("the store is not what the log says")]
     Disagreement,
     #[error("{0:#}")]

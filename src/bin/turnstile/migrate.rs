@@ -1,4 +1,4 @@
-//! `turnstile migrate`: creates the tables or brings them up to date.
+//! `turnstile migrate`: creates or updates the tables.
 
 use turnstile::assembly::backends;
 use turnstile::config::Config;

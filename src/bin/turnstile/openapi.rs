@@ -1,10 +1,10 @@
-//! `turnstile openapi`: prints the document that the front door serves.
+//! `turnstile openapi`: prints the OpenAPI document.
 
-use turnstile::api::openapi::document;
+use turnstile::api;
 
 use crate::exit::Failure;
 use crate::output::say;
 
 pub fn run() -> Result<(), Failure> {
-    say(document::text())
+    say(api::documentation().text())
 }

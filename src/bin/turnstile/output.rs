@@ -1,8 +1,8 @@
-//! What a subcommand prints.
+//! Output of subcommands.
 
 use crate::exit::Failure;
 
-/// Standard output, which may be closed at any time (`turnstile config | head`).
+/// Prints to standard output, which may be closed at any time (`turnstile config | head`).
 pub fn say(text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     match std::io::stdout().write_all(text.as_bytes()) {

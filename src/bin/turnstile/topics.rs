@@ -1,4 +1,4 @@
-//! `turnstile topics`: creates the topics that are missing and checks the others.
+//! `turnstile topics`: creates missing topics and checks existing ones.
 
 use turnstile::assembly::backends;
 use turnstile::config::Config;

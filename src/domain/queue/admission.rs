@@ -1,4 +1,4 @@
-//! Rate control: how soon the next waiting token may become ACTIVE.
+//! Rate control: when the next waiting token may become ACTIVE.
 //!
 //! A generic cell rate algorithm on integer microseconds. The row keeps one figure, `rate_next_us`: the log time before
 //! which nobody is admitted. Unused credit is kept for about a second's worth of admissions, so that a late tick catches
@@ -42,7 +42,7 @@ fn micros(time: LogTime) -> i64 {
     time.0.saturating_mul(1000)
 }
 
-/// Whether rate control lets one more in at this time.
+/// Whether rate control allows one more admission at this time.
 pub(super) fn rate_allows(row: &Queue, time: LogTime) -> bool {
     match Pace::of(&row.limits) {
         Pace::Free => true,
@@ -69,10 +69,10 @@ pub(super) fn after_new_rate(row: &Queue, time: LogTime) -> i64 {
     }
 }
 
-/// The first log time at which rate control lets one in; `None`: never. In the past if it does already.
+/// The first log time at which rate control allows an admission, in the past if it does already; `None`: never.
 pub(super) fn next_admission(row: &Queue) -> Option<LogTime> {
     match Pace::of(&row.limits) {
-        Pace::Free => Some(row.changed.time),
+        Pace::Free => Some(LogTime(i64::MIN)),
         Pace::Never => None,
         Pace::Every { .. } => {
             let ms = row.rate_next_us.div_euclid(1000) + i64::from(row.rate_next_us.rem_euclid(1000) != 0);

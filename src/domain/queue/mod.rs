@@ -1,8 +1,10 @@
-//! The waiting queue of one schedule. Key `{schedule_id}`, lane `queues`.
+//! The waiting queue of one date. Key `{schedule_id}`, lane `queues`.
 //!
-//! [`decide`] is the rules, [`apply`] turns what they decided into the next [`QueueState`].
+//! This file has the rows; `command` what may be asked; `state` the queue in memory; `draft` a decision in the making;
+//! `rules` decides.
 
 mod admission;
+pub mod command;
 mod draft;
 mod order;
 mod rules;
@@ -10,36 +12,48 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use command::{Command, CompleteToken, ConfigureQueue, NoteSale, OfUser, OpenQueue, Seen};
 pub use order::WaitingOrder;
-pub use rules::{ADMISSIONS_PER_DECISION_MAX, ENDINGS_PER_DECISION_MAX, decide};
-pub use state::{QueueState, apply};
+pub use state::QueueState;
 
-use super::ids::{Arrival, LogTime, ScheduleId, UserId};
+use std::collections::BTreeMap;
+
+use super::block::SaleNote;
+use super::ids::ScheduleId;
+use super::names::{BlockName, UserId};
+use super::position::{Arrival, LogTime};
+use super::texts::texts;
 
 /// Highest `max_active` and `max_waiting`; higher limits count as this. What bounds a queue's memory, see [`QueueState`].
 pub const TOKENS_MAX: u32 = 1_000_000;
-/// Longest `active_ttl_ms` and `abandon_after_ms`: one day. The shortest is 1 ms, so that no token is over the moment it
-/// is admitted.
+/// Longest of the durations in [`Limits`]: one day. The shortest is 1 ms, so that no token is over the moment it is
+/// admitted.
 pub const DURATION_MS_MAX: i64 = 86_400_000;
+/// Most bytes that one decision's effects take in its outcome, which so stays below 256 KiB. The rest is due at once.
+/// A token of a user id of 36 characters takes 164 bytes of it: 1,245 of them.
+pub const EFFECTS_BYTES_MAX: usize = 200 * 1024;
+/// Most of these bytes that ending turns and dropping tokens may take: the rest admits those who come after.
+pub const ENDINGS_BYTES_MAX: usize = EFFECTS_BYTES_MAX / 3 * 2;
+/// What a token takes there besides its user id: `{"sequence":…,"user_id":"…","status":"…","active_until":"…"},` with
+/// a sequence of 20 digits.
+const TOKEN_BYTES: usize = 128;
+/// What a token takes at most: a user id of 128 characters of 4 bytes. A character that is escaped takes 2.
+const TOKEN_BYTES_MAX: usize = TOKEN_BYTES + 128 * 4;
 
-/// What becomes of an active token whose time is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnTimeout {
-    /// To the tail, with a new sequence number.
-    Requeue,
-    Expire,
-}
-
-impl OnTimeout {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            OnTimeout::Requeue => "requeue",
-            OnTimeout::Expire => "expire",
-        }
+texts! {
+    /// What becomes of an active token whose time is over.
+    pub enum OnTimeout ("requeue or expire") {
+        /// To the tail, with a new sequence number.
+        Requeue = "requeue",
+        Expire = "expire",
     }
 
-    pub fn parse(text: &str) -> Option<Self> {
-        [OnTimeout::Requeue, OnTimeout::Expire].into_iter().find(|choice| choice.as_str() == text)
+    pub enum TokenStatus ("a token status") {
+        Waiting = "WAITING",
+        Active = "ACTIVE",
+        Completed = "COMPLETED",
+        Expired = "EXPIRED",
+        Left = "LEFT",
     }
 }
 
@@ -54,8 +68,12 @@ pub struct Limits {
     /// Rate control: most admissions in a minute; `None`: only occupancy counts.
     pub admit_per_minute: Option<u32>,
     pub on_timeout: OnTimeout,
-    /// A waiting token not seen for so long is dropped.
+    /// A waiting token whose holder was not seen for this long is dropped.
     pub abandon_after_ms: i64,
+    /// How long the holder of a new turn may stay unseen.
+    pub claim_after_ms: i64,
+    /// How long an absent token is kept.
+    pub absent_max_ms: i64,
 }
 
 impl Limits {
@@ -69,6 +87,8 @@ impl Limits {
             admit_per_minute: self.admit_per_minute,
             on_timeout: self.on_timeout,
             abandon_after_ms: self.abandon_after_ms.clamp(1, DURATION_MS_MAX),
+            claim_after_ms: self.claim_after_ms.clamp(1, DURATION_MS_MAX),
+            absent_max_ms: self.absent_max_ms.clamp(1, DURATION_MS_MAX),
         }
     }
 
@@ -81,6 +101,8 @@ impl Limits {
             admit_per_minute: patch.admit_per_minute.unwrap_or(self.admit_per_minute),
             on_timeout: patch.on_timeout.unwrap_or(self.on_timeout),
             abandon_after_ms: patch.abandon_after_ms.unwrap_or(self.abandon_after_ms),
+            claim_after_ms: patch.claim_after_ms.unwrap_or(self.claim_after_ms),
+            absent_max_ms: patch.absent_max_ms.unwrap_or(self.absent_max_ms),
         }
         .bounded()
     }
@@ -95,6 +117,8 @@ pub struct LimitsPatch {
     pub admit_per_minute: Option<Option<u32>>,
     pub on_timeout: Option<OnTimeout>,
     pub abandon_after_ms: Option<i64>,
+    pub claim_after_ms: Option<i64>,
+    pub absent_max_ms: Option<i64>,
 }
 
 /// The queue's row.
@@ -102,6 +126,10 @@ pub struct LimitsPatch {
 pub struct Queue {
     pub schedule_id: ScheduleId,
     pub limits: Limits,
+    pub sales_open_at: Option<LogTime>,
+    pub starts_at: LogTime,
+    /// The newest note of each block of the date; `None`: the block has sent none yet.
+    pub sale: BTreeMap<BlockName, Option<SaleNote>>,
     pub paused: bool,
     /// The sequence number the next token gets, from 1.
     pub next_sequence: u64,
@@ -115,39 +143,10 @@ pub struct Queue {
     pub left: u64,
     /// Rate control: no admission before this log time, in microseconds since 1970 UTC.
     pub rate_next_us: i64,
+    /// The earliest of ends of turns, tokens to drop, and admissions; in the past: at once, more was due than one
+    /// decision may do.
+    pub due_at: Option<LogTime>,
     pub changed: Arrival,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenStatus {
-    Waiting,
-    Active,
-    Completed,
-    Expired,
-    Left,
-}
-
-impl TokenStatus {
-    pub const ALL: [TokenStatus; 5] =
-        [TokenStatus::Waiting, TokenStatus::Active, TokenStatus::Completed, TokenStatus::Expired, TokenStatus::Left];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TokenStatus::Waiting => "WAITING",
-            TokenStatus::Active => "ACTIVE",
-            TokenStatus::Completed => "COMPLETED",
-            TokenStatus::Expired => "EXPIRED",
-            TokenStatus::Left => "LEFT",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        TokenStatus::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-
-    pub fn is_live(self) -> bool {
-        matches!(self, TokenStatus::Waiting | TokenStatus::Active)
-    }
 }
 
 /// A user's place in the queue.
@@ -157,11 +156,71 @@ pub struct Token {
     /// Place in the order of arrival, never given twice.
     pub sequence: u64,
     pub user_id: UserId,
-    pub status: TokenStatus,
+    pub state: TokenState,
     pub joined_at: LogTime,
-    pub admitted_at: Option<LogTime>,
-    /// ACTIVE until then.
-    pub active_until: Option<LogTime>,
     pub last_seen: LogTime,
     pub changed: Arrival,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenState {
+    Waiting,
+    Active(Turn),
+    /// `turn`: the one it had, if it was ever admitted.
+    Ended {
+        how: Ending,
+        turn: Option<Turn>,
+    },
+}
+
+/// The time a token is ACTIVE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    pub admitted_at: LogTime,
+    pub until: LogTime,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Completed,
+    Expired,
+    Left,
+}
+
+impl TokenState {
+    pub fn status(self) -> TokenStatus {
+        match self {
+            TokenState::Waiting => TokenStatus::Waiting,
+            TokenState::Active(_) => TokenStatus::Active,
+            TokenState::Ended { how: Ending::Completed, .. } => TokenStatus::Completed,
+            TokenState::Ended { how: Ending::Expired, .. } => TokenStatus::Expired,
+            TokenState::Ended { how: Ending::Left, .. } => TokenStatus::Left,
+        }
+    }
+
+    pub fn is_live(self) -> bool {
+        !matches!(self, TokenState::Ended { .. })
+    }
+
+    /// The turn it has or had.
+    pub fn turn(self) -> Option<Turn> {
+        match self {
+            TokenState::Waiting => None,
+            TokenState::Active(turn) => Some(turn),
+            TokenState::Ended { turn, .. } => turn,
+        }
+    }
+}
+
+/// One changed row of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    Queue(Queue),
+    Token(Token),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RowKey {
+    Queue(ScheduleId),
+    Token(ScheduleId, u64),
 }

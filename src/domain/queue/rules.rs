@@ -1,53 +1,45 @@
 //! The rules of the waiting queue, a function a command.
 //!
-//! Whatever can free a place (join, leave, complete, configure, tick) lets the next ones in within the same decision, so
-//! a free place never waits for a timer. Times that ran out are acted on by a tick, or by the holder's own next join.
+//! Whatever can free a place (join, leave, complete, configure, tick) admits the next ones in the same decision, so a
+//! free place never waits for a timer. Times that ran out are acted on by a tick, or by the holder's own next join.
 
 use std::collections::BTreeSet;
 
 use super::admission;
-use super::draft::Draft;
-use super::{OnTimeout, Queue, QueueState, Token, TokenStatus};
-use crate::domain::command::{ConfigureQueue, OpenQueue, Seen};
-use crate::domain::{Arrival, Body, Change, Code, Command, Decision, Refusal, ScheduleId, Success, UserId};
+use super::draft::{Draft, Finished};
+use super::{
+    Command, CompleteToken, ConfigureQueue, Ending, NoteSale, OpenQueue, Queue, QueueState, Row, Seen, Token,
+    TokenState,
+};
+use crate::domain::{Arrival, Code, Decision, Effects, Refusal, Reply, ScheduleId, UserId};
 
-/// Most tokens one decision lets in, so that its outcome record stays below a log's record limit (1 MiB): a token takes
-/// at most 200 bytes there, so 1,000 let in, 1,000 ended and 1,000 requeued by one tick take 600 KB. An operator who asks for more gets
-/// this many and sees it in the result.
-/// [`QueueState::next_due`] then says that a tick is due at once.
-pub const ADMISSIONS_PER_DECISION_MAX: usize = 1_000;
-/// Most tokens one tick ends, for the same reason.
-pub const ENDINGS_PER_DECISION_MAX: usize = 1_000;
-
-/// Decides one command of the queues lane. `queue` is `None` if it was never opened.
-pub fn decide(queue: Option<&QueueState>, command: &Command, at: &Arrival) -> Decision {
-    if let Body::OpenQueue(open) = &command.body {
-        return open_queue(queue, open, at);
-    }
-    let Some(queue) = queue else {
-        return Decision::rejected(Refusal::new(Code::QueueNotFound, "This schedule has no waiting queue."));
-    };
-    match &command.body {
-        Body::ConfigureQueue(configure) => configure_queue(queue, configure, at),
-        Body::JoinQueue(join) => join_queue(queue, &join.user_id, at),
-        Body::LeaveQueue(leave) => leave_queue(queue, &leave.user_id, at),
-        Body::Seen(seen) => note_seen(queue, seen, at),
-        Body::CompleteToken(complete) => complete_token(queue, &complete.user_id, at),
-        Body::Tick(tick) => run_tick(queue, tick.schedule_id, at),
-        // Routing by the command's own content keeps other lanes' commands away from here.
-        _ => Decision::rejected(Refusal::new(Code::QueueNotFound, "This is not a command of a waiting queue.")),
+/// `queue` is `None` if it was never opened.
+pub(super) fn decide(queue: Option<&QueueState>, command: &Command, at: &Arrival) -> Decision<QueueState> {
+    match (queue, command) {
+        (queue, Command::OpenQueue(open)) => open_queue(queue, open, at),
+        (None, _) => Decision::rejected(Refusal::new(Code::QueueNotFound, "this date has no waiting queue")),
+        (Some(queue), Command::ConfigureQueue(configure)) => configure_queue(queue, configure, at),
+        (Some(queue), Command::JoinQueue(join)) => join_queue(queue, &join.user_id, at),
+        (Some(queue), Command::LeaveQueue(leave)) => leave_queue(queue, &leave.user_id, at),
+        (Some(queue), Command::Seen(seen)) => note_seen(queue, seen, at),
+        (Some(queue), Command::CompleteToken(complete)) => complete_token(queue, complete, at),
+        (Some(queue), Command::NoteSale(note)) => note_sale(queue, note, at),
+        (Some(queue), Command::Tick(schedule_id)) => run_tick(queue, *schedule_id, at),
     }
 }
 
 /// Opens the queue. A repeat succeeds and shows the queue as it stands, also when its limits are others by now: what an
 /// operator configured since must not be undone by a late repeat, and limits are changed by `configure_queue` alone.
-fn open_queue(queue: Option<&QueueState>, open: &OpenQueue, at: &Arrival) -> Decision {
+fn open_queue(queue: Option<&QueueState>, open: &OpenQueue, at: &Arrival) -> Decision<QueueState> {
     if let Some(queue) = queue {
-        return Decision::succeeded(Success::QueueOpened(queue.row.clone()), Vec::new());
+        return Decision::succeeded(Reply::QueueOpened(queue.row.clone()), Vec::new());
     }
     let row = Queue {
         schedule_id: open.schedule_id,
         limits: open.limits.bounded(),
+        sales_open_at: open.sales_open_at,
+        starts_at: open.starts_at,
+        sale: open.blocks.iter().map(|block| (block.clone(), None)).collect(),
         paused: false,
         next_sequence: 1,
         waiting: 0,
@@ -57,13 +49,14 @@ fn open_queue(queue: Option<&QueueState>, open: &OpenQueue, at: &Arrival) -> Dec
         expired: 0,
         left: 0,
         rate_next_us: 0,
+        due_at: None,
         changed: *at,
     };
-    Decision::succeeded(Success::QueueOpened(row.clone()), vec![Change::Queue(row)])
+    Decision::succeeded(Reply::QueueOpened(row.clone()), vec![Row::Queue(row)])
 }
 
 /// Limits and pause first, then the operator's admissions, then those the new limits allow.
-fn configure_queue(queue: &QueueState, configure: &ConfigureQueue, at: &Arrival) -> Decision {
+fn configure_queue(queue: &QueueState, configure: &ConfigureQueue, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
     draft.row.limits = draft.row.limits.patched(&configure.patch);
     if draft.row.limits.admit_per_minute != queue.row.limits.admit_per_minute {
@@ -73,28 +66,25 @@ fn configure_queue(queue: &QueueState, configure: &ConfigureQueue, at: &Arrival)
     draft.admit_now(configure.admit.unwrap_or(0));
     draft.admit();
     let done = draft.finish();
-    Decision::succeeded(Success::QueueConfigured { queue: done.row, admitted: done.admitted }, done.changes)
+    succeeded(Reply::QueueConfigured(done.row), done.changes, done.effects)
 }
 
-/// Gives the user a token at the tail, or the one they have. Those already waiting are let in first, so the new token is
-/// ACTIVE at once only if nobody waits before it.
-fn join_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision {
+/// Gives the user a token at the tail, or the one they have. Those already waiting are admitted first, so the new token
+/// is ACTIVE at once only if nobody waits before it.
+fn join_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
     let mut sequence = None;
     if let Some(token) = queue.token_of(user) {
-        if !has_run_out(token, at) {
+        if !is_over(token, at) {
             return rejoin(queue, token, at);
         }
-        draft.time_out(token.sequence);
-        if draft.row.limits.on_timeout == OnTimeout::Requeue {
-            sequence = Some(draft.row.next_sequence - 1);
-        }
+        sequence = draft.time_out(token.sequence);
     }
     draft.admit();
     let sequence = match sequence {
         Some(sequence) => sequence,
         None if draft.row.waiting >= u64::from(draft.row.limits.max_waiting) && !draft.can_admit() => {
-            return Decision::rejected(Refusal::new(Code::QueueFull, "The waiting queue is full."));
+            return Decision::rejected(Refusal::new(Code::QueueFull, "the waiting queue is full"));
         }
         None => draft.add(user),
     };
@@ -102,97 +92,110 @@ fn join_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision {
     joined(draft, sequence)
 }
 
-/// The user is in the queue already: the same token, and a sign of life if it waits.
-fn rejoin(queue: &QueueState, token: &Token, at: &Arrival) -> Decision {
+/// The user is in the queue already: the same token, and a sighting if it waits.
+fn rejoin(queue: &QueueState, token: &Token, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
-    if token.status == TokenStatus::Waiting {
+    if token.state == TokenState::Waiting {
         draft.see(token.sequence);
     }
     let ahead = queue.ahead(token.sequence).unwrap_or(0);
     let token = draft.token(token.sequence).unwrap_or(token).clone();
-    let joined = Success::Joined { token, ahead, admitted: Vec::new(), ended: Vec::new() };
-    Decision::succeeded(joined, draft.finish().changes)
+    Decision::succeeded(Reply::Joined { token, ahead }, draft.finish().changes)
 }
 
 /// The outcome for a token that is the last of the queue: all others that wait are ahead of it.
-fn joined(draft: Draft<'_>, sequence: u64) -> Decision {
-    let token = draft.token(sequence).cloned();
-    let mut done = draft.finish();
-    done.admitted.retain(|token| token.sequence != sequence);
-    match token {
-        Some(token) => {
-            let waits = token.status == TokenStatus::Waiting;
-            let ahead = if waits { done.row.waiting - 1 } else { 0 };
-            let joined = Success::Joined { token, ahead, admitted: done.admitted, ended: done.ended };
-            Decision::succeeded(joined, done.changes)
-        }
+fn joined(draft: Draft<'_>, sequence: u64) -> Decision<QueueState> {
+    let Some(token) = draft.token(sequence).cloned() else { return no_token() };
+    let Finished { row, changes, mut effects } = draft.finish();
+    effects.admitted.retain(|token| token.sequence != sequence);
+    effects.requeued.retain(|token| token.sequence != sequence);
+    let ahead = if token.state == TokenState::Waiting { row.waiting - 1 } else { 0 };
+    succeeded(Reply::Joined { token, ahead }, changes, effects)
+}
+
+fn leave_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision<QueueState> {
+    match queue.token_of(user) {
+        Some(token) => end_token(queue, token, Ending::Left, at, Reply::Left),
         None => no_token(),
     }
 }
 
-fn leave_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision {
-    end_token(queue, user, TokenStatus::Left, at, |token, admitted| Success::Left { token, admitted })
+/// The user paid. A token that ran out before the payment and waits again is done as well: who holds a seat may pay
+/// until the hold ends. A token that joined after the payment is another turn.
+fn complete_token(queue: &QueueState, complete: &CompleteToken, at: &Arrival) -> Decision<QueueState> {
+    match queue.token_of(&complete.user_id) {
+        Some(token) if token.joined_at > complete.paid_at => {
+            Decision::rejected(Refusal::new(Code::TokenNotFound, "the token joined after the payment"))
+        }
+        Some(token) => end_token(queue, token, Ending::Completed, at, Reply::TokenCompleted),
+        None => no_token(),
+    }
 }
 
-/// The user paid. A token that ran out and waits again is done as well: who holds a seat may pay until the hold ends.
-fn complete_token(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision {
-    let success = |token, admitted| Success::TokenCompleted { token, admitted };
-    end_token(queue, user, TokenStatus::Completed, at, success)
-}
-
-/// Ends the user's live token and lets the next ones in.
+/// Ends a live token and admits the next ones.
 fn end_token(
     queue: &QueueState,
-    user: &UserId,
-    status: TokenStatus,
+    token: &Token,
+    how: Ending,
     at: &Arrival,
-    success: impl FnOnce(Token, Vec<Token>) -> Success,
-) -> Decision {
-    let Some(token) = queue.token_of(user) else { return no_token() };
+    reply: fn(Token) -> Reply,
+) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
-    draft.end(token.sequence, status);
+    draft.end(token.sequence, how);
     draft.admit();
-    let mut done = draft.finish();
-    match done.ended.pop() {
-        Some(token) => Decision::succeeded(success(token, done.admitted), done.changes),
+    let Finished { changes, mut effects, .. } = draft.finish();
+    match effects.ended.pop() {
+        Some(token) => succeeded(reply(token), changes, effects),
         None => no_token(),
     }
 }
 
-/// Moves the sign of life of those that wait; unknown, active and ended tokens are passed over.
-fn note_seen(queue: &QueueState, seen: &Seen, at: &Arrival) -> Decision {
+/// Notes when the holders of waiting tokens were seen; unknown, active and ended tokens are passed over.
+fn note_seen(queue: &QueueState, seen: &Seen, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
     let mut tokens = 0;
     for sequence in seen.sequences.iter().copied().collect::<BTreeSet<u64>>() {
-        if queue.token(sequence).is_some_and(|token| token.status == TokenStatus::Waiting) {
+        if queue.token(sequence).is_some_and(|token| token.state == TokenState::Waiting) {
             draft.see(sequence);
             tokens += 1;
         }
     }
-    Decision::succeeded(Success::SeenNoted { schedule_id: seen.schedule_id, tokens }, draft.finish().changes)
+    Decision::succeeded(Reply::SeenNoted { schedule_id: seen.schedule_id, tokens }, draft.finish().changes)
 }
 
-/// Ends what is over, then lets in who may. With more due than a decision may do, the rest is due at once again.
-fn run_tick(queue: &QueueState, schedule_id: ScheduleId, at: &Arrival) -> Decision {
+/// Keeps the newest note of each block. One of a block that the queue was not opened with is passed over: what the row
+/// keeps is bounded by `open_queue` alone.
+fn note_sale(queue: &QueueState, command: &NoteSale, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
-    let mut endings = ENDINGS_PER_DECISION_MAX;
-    for sequence in queue.run_out(at.time).take(endings) {
-        draft.time_out(sequence);
-        endings -= 1;
+    if let Some(kept) = draft.row.sale.get_mut(&command.block)
+        && kept.is_none_or(|kept| kept.version < command.note.version)
+    {
+        *kept = Some(command.note);
     }
-    for sequence in queue.abandoned(at.time).take(endings) {
-        draft.end(sequence, TokenStatus::Expired);
-    }
+    Decision::succeeded(Reply::SaleNoted { schedule_id: command.schedule_id }, draft.finish().changes)
+}
+
+/// Ends what is over, then admits whom the release controls allow. With more due than a decision may do, the rest is due
+/// at once.
+fn run_tick(queue: &QueueState, schedule_id: ScheduleId, at: &Arrival) -> Decision<QueueState> {
+    let mut draft = Draft::new(queue, at);
+    draft.end_due();
     draft.admit();
     let done = draft.finish();
-    let ticked = Success::Ticked { schedule_id, admitted: done.admitted, ended: done.ended, requeued: done.added };
-    Decision::succeeded(ticked, done.changes)
+    if done.effects.is_empty() {
+        return Decision::nothing(done.changes);
+    }
+    succeeded(Reply::Ticked { schedule_id }, done.changes, done.effects)
 }
 
-fn has_run_out(token: &Token, at: &Arrival) -> bool {
-    token.active_until.is_some_and(|until| until <= at.time)
+fn succeeded(reply: Reply, changes: Vec<Row>, effects: Effects) -> Decision<QueueState> {
+    Decision { effects, ..Decision::succeeded(reply, changes) }
 }
 
-fn no_token() -> Decision {
-    Decision::rejected(Refusal::new(Code::TokenNotFound, "You have no token in this waiting queue."))
+fn is_over(token: &Token, at: &Arrival) -> bool {
+    matches!(token.state, TokenState::Active(turn) if turn.until <= at.time)
+}
+
+fn no_token() -> Decision<QueueState> {
+    Decision::rejected(Refusal::new(Code::TokenNotFound, "the user has no token in this waiting queue"))
 }

@@ -1,10 +1,12 @@
 //! A queue in memory: its row, its live tokens, and what finds them fast.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 
 use super::order::WaitingOrder;
-use super::{Queue, Token, TokenStatus, admission};
-use crate::domain::{Change, LogTime, UserId};
+use super::{Command, Queue, Row, RowKey, Token, TokenState, rules};
+use crate::domain::digest::Digest;
+use crate::domain::{Aggregate, Arrival, Asking, Decision, LogTime, ScheduleId, UserId};
 
 /// A queue with its live tokens. Bounded by the limits: at most `max_waiting` joined, plus `max_active` that are ACTIVE
 /// or were and wait again.
@@ -18,31 +20,28 @@ pub struct QueueState {
     /// The live token of each user. Only ever looked up, never walked: its order is random.
     by_user: HashMap<UserId, u64>,
     waiting: WaitingOrder,
-    /// ACTIVE tokens by the time they run out.
-    running_out: BTreeSet<(LogTime, u64)>,
+    /// ACTIVE tokens by the end of their turn.
+    turn_ends: BTreeSet<(LogTime, u64)>,
     /// WAITING tokens by when their holder was last seen.
-    last_seen: BTreeSet<(LogTime, u64)>,
+    sightings: BTreeSet<(LogTime, u64)>,
 }
 
 impl QueueState {
     /// From the store's rows; tokens that are not live are left out.
     pub fn load(row: Queue, live: Vec<Token>) -> QueueState {
         let mut state = QueueState::empty(row);
-        let mut live: Vec<Token> = live.into_iter().filter(|token| token.status.is_live()).collect();
+        let mut live: Vec<Token> = live.into_iter().filter(|token| token.state.is_live()).collect();
         // In order already when the store keeps its word; then this costs one pass, and the trees are built in bulk.
         live.sort_by_key(|token| token.sequence);
         state.by_user.reserve(live.len());
         for token in &live {
             state.by_user.insert(token.user_id.clone(), token.sequence);
-            if token.status == TokenStatus::Waiting {
+            if token.state == TokenState::Waiting {
                 state.waiting.insert(token.sequence);
             }
         }
-        let keys = |wanted: TokenStatus| {
-            live.iter().filter(move |token| token.status == wanted).map(|token| (due_key(token), token.sequence))
-        };
-        state.running_out = keys(TokenStatus::Active).collect();
-        state.last_seen = keys(TokenStatus::Waiting).collect();
+        state.turn_ends = live.iter().filter_map(turn_end).collect();
+        state.sightings = live.iter().filter_map(sighting).collect();
         state.tokens = live.into_iter().map(|token| (token.sequence, token)).collect();
         state
     }
@@ -53,23 +52,9 @@ impl QueueState {
             tokens: BTreeMap::new(),
             by_user: HashMap::new(),
             waiting: WaitingOrder::default(),
-            running_out: BTreeSet::new(),
-            last_seen: BTreeSet::new(),
+            turn_ends: BTreeSet::new(),
+            sightings: BTreeSet::new(),
         }
-    }
-
-    /// The log time from which a tick has something to do; `None`: nothing will fall due by itself. A time in the past
-    /// means now: more was due than one decision may do.
-    pub fn next_due(&self) -> Option<LogTime> {
-        let runs_out = self.running_out.first().map(|(time, _)| *time);
-        let abandoned = self.last_seen.first().map(|(seen, _)| self.abandoned_at(*seen));
-        let row = &self.row;
-        let admits = if row.paused || row.waiting == 0 || row.active >= u64::from(row.limits.max_active) {
-            None
-        } else {
-            admission::next_admission(row)
-        };
-        [runs_out, abandoned, admits].into_iter().flatten().min()
     }
 
     /// How many waiting tokens are before this waiting one; `None` if it does not wait. O(log n).
@@ -97,21 +82,14 @@ impl QueueState {
         self.waiting.at_or_after(sequence)
     }
 
-    /// ACTIVE tokens whose time is over, longest first.
-    pub(super) fn run_out(&self, time: LogTime) -> impl Iterator<Item = u64> {
-        self.running_out.iter().take_while(move |(until, _)| *until <= time).map(|(_, sequence)| *sequence)
+    /// ACTIVE tokens with the end of their turn, earliest first.
+    pub(super) fn turn_ends(&self) -> impl Iterator<Item = (LogTime, u64)> {
+        self.turn_ends.iter().copied()
     }
 
-    /// WAITING tokens whose holder was not seen for too long, longest first.
-    pub(super) fn abandoned(&self, time: LogTime) -> impl Iterator<Item = u64> {
-        self.last_seen
-            .iter()
-            .take_while(move |(seen, _)| self.abandoned_at(*seen) <= time)
-            .map(|(_, sequence)| *sequence)
-    }
-
-    fn abandoned_at(&self, seen: LogTime) -> LogTime {
-        LogTime(seen.0.saturating_add(self.row.limits.abandon_after_ms))
+    /// WAITING tokens with the time at which their holder was last seen, longest ago first.
+    pub(super) fn sightings(&self) -> impl Iterator<Item = (LogTime, u64)> {
+        self.sightings.iter().copied()
     }
 
     /// Puts a token in, or out if it is no longer live; hands back the row it replaces.
@@ -119,26 +97,17 @@ impl QueueState {
         let sequence = token.sequence;
         let old = self.tokens.remove(&sequence);
         if let Some(old) = &old {
-            match old.status {
-                TokenStatus::Waiting => {
-                    self.last_seen.remove(&(due_key(old), sequence));
-                }
-                _ => {
-                    self.running_out.remove(&(due_key(old), sequence));
-                }
-            }
+            turn_end(old).map(|key| self.turn_ends.remove(&key));
+            sighting(old).map(|key| self.sightings.remove(&key));
         }
-        let waits = token.status == TokenStatus::Waiting;
-        if waits {
+        self.turn_ends.extend(turn_end(&token));
+        self.sightings.extend(sighting(&token));
+        if token.state == TokenState::Waiting {
             self.waiting.insert(sequence);
-            self.last_seen.insert((due_key(&token), sequence));
         } else {
             self.waiting.remove(sequence);
         }
-        if token.status == TokenStatus::Active {
-            self.running_out.insert((due_key(&token), sequence));
-        }
-        if token.status.is_live() {
+        if token.state.is_live() {
             self.by_user.insert(token.user_id.clone(), sequence);
             self.tokens.insert(sequence, token);
         } else if self.by_user.get(&token.user_id) == Some(&sequence) {
@@ -157,25 +126,78 @@ impl PartialEq for QueueState {
 
 impl Eq for QueueState {}
 
-/// What a live token is indexed by: when its time is over, or when its holder was last seen.
-fn due_key(token: &Token) -> LogTime {
-    match token.status {
-        TokenStatus::Active => token.active_until.unwrap_or(token.joined_at),
-        _ => token.last_seen,
+fn turn_end(token: &Token) -> Option<(LogTime, u64)> {
+    match token.state {
+        TokenState::Active(turn) => Some((turn.until, token.sequence)),
+        TokenState::Waiting | TokenState::Ended { .. } => None,
     }
 }
 
-/// Makes a decided change part of the state; returns what it does to the partition's hash: the XOR of the row's digest
-/// before and after. Changes of other lanes do nothing.
-pub fn apply(queue: &mut Option<QueueState>, change: &Change) -> u64 {
-    let old = match (change, queue.as_mut()) {
-        (Change::Queue(row), None) => {
-            *queue = Some(QueueState::empty(row.clone()));
-            None
+fn sighting(token: &Token) -> Option<(LogTime, u64)> {
+    (token.state == TokenState::Waiting).then_some((token.last_seen, token.sequence))
+}
+
+impl Aggregate for QueueState {
+    type Key = ScheduleId;
+    type Command = Command;
+    type Row = Row;
+    type RowKey = RowKey;
+    /// Ended tokens are never needed again.
+    type Recall = Infallible;
+
+    fn decide(state: Option<&Self>, command: &Command, _asking: &Asking, at: &Arrival) -> Decision<Self> {
+        rules::decide(state, command, at)
+    }
+
+    /// Panics on a row that no decision on this queue can contain: going on would corrupt the partition's state.
+    fn apply(state: &mut Option<Self>, row: &Row) -> u64 {
+        match (state, row) {
+            (slot @ None, Row::Queue(new)) => {
+                *slot = Some(QueueState::empty(new.clone()));
+                new.digest()
+            }
+            (Some(state), Row::Queue(new)) if new.schedule_id == state.row.schedule_id => {
+                std::mem::replace(&mut state.row, new.clone()).digest() ^ new.digest()
+            }
+            (Some(state), Row::Token(new)) if new.schedule_id == state.row.schedule_id => {
+                state.put(new.clone()).map_or(0, |old| old.digest()) ^ new.digest()
+            }
+            (_, other) => panic!("not a row of this queue: {other:?}"),
         }
-        (Change::Queue(row), Some(state)) => Some(Change::Queue(std::mem::replace(&mut state.row, row.clone()))),
-        (Change::Token(token), Some(state)) => state.put(token.clone()).map(Change::Token),
-        _ => return 0,
-    };
-    change.digest() ^ old.map_or(0, |old| old.digest())
+    }
+
+    fn next_due(&self) -> Option<LogTime> {
+        self.row.due_at
+    }
+
+    fn rows(&self) -> usize {
+        1 + self.tokens.len()
+    }
+
+    fn row_key(row: &Row) -> RowKey {
+        match row {
+            Row::Queue(row) => RowKey::Queue(row.schedule_id),
+            Row::Token(row) => RowKey::Token(row.schedule_id, row.sequence),
+        }
+    }
+
+    fn digest(row: &Row) -> u64 {
+        row.digest()
+    }
+
+    fn recalls(_command: &Command, _asking: &Asking) -> Vec<Infallible> {
+        Vec::new()
+    }
+
+    fn knows(&self, recall: &Infallible) -> bool {
+        match *recall {}
+    }
+
+    fn remember(&mut self, _row: Row) {}
+
+    fn forget(&mut self, _before: u64) {}
+
+    fn remembered(&self) -> usize {
+        0
+    }
 }

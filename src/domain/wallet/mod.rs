@@ -1,56 +1,46 @@
-//! A user's money: one balance and its history. Key `{user_id}`, lane `wallets`.
+//! A user's money: one balance, its history, and the first answer to each payment. Key `{user_id}`, lane `wallets`.
 //!
-//! This file has the rows, `rules` decides.
+//! This file has the rows; `command` what may be asked; `state` the wallet in memory; `rules` decides.
 
-use super::ids::{Arrival, EntryId, RequestId, UserId};
+use uuid::Uuid;
 
+use super::ids::{EntryId, PaymentId, RequestId};
+use super::position::Arrival;
+use super::texts::texts;
+use super::{Amount, Balance, Code, Reason, UserId};
+
+pub mod command;
 mod rules;
+mod state;
 #[cfg(test)]
 mod tests;
 
-pub use rules::{apply, decide};
+pub use command::{AskPayment, Command, ForPayment, Movement};
+pub use state::WalletState;
 
-/// Largest amount of one charge, debit or price.
-pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
-/// No charge lifts a balance above this. Refunds may: money that was paid is always given back.
-pub const BALANCE_MAX: i64 = 10_000_000_000_000;
-/// Longest `reason` of an entry, in characters.
-pub const REASON_MAX: usize = 200;
-
-/// The wallet's row.
+/// The wallet's row; a user who never got money has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wallet {
     pub user_id: UserId,
-    /// Smallest currency unit, never negative.
-    pub balance: i64,
+    pub balance: Balance,
     /// How many entries it has; the last entry's number.
     pub entries: u64,
     pub changed: Arrival,
 }
 
-/// What kind of change an entry records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    Charge,
-    Payment,
-    Debit,
-    Refund,
-}
-
-impl EntryKind {
-    pub const ALL: [EntryKind; 4] = [EntryKind::Charge, EntryKind::Payment, EntryKind::Debit, EntryKind::Refund];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            EntryKind::Charge => "CHARGE",
-            EntryKind::Payment => "PAYMENT",
-            EntryKind::Debit => "DEBIT",
-            EntryKind::Refund => "REFUND",
-        }
+texts! {
+    /// What kind of change an entry records.
+    pub enum EntryKind ("an entry kind") {
+        Charge = "CHARGE",
+        Payment = "PAYMENT",
+        Debit = "DEBIT",
+        Refund = "REFUND",
     }
 
-    pub fn parse(text: &str) -> Option<Self> {
-        EntryKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    /// What a payment asks of a wallet.
+    pub enum AnswerKind ("an answer kind: debit or refund") {
+        Debit = "debit",
+        Refund = "refund",
     }
 }
 
@@ -63,10 +53,52 @@ pub struct Entry {
     pub number: u64,
     pub kind: EntryKind,
     /// What moved, always positive; `kind` says the direction.
-    pub amount: i64,
-    pub balance_after: i64,
-    pub reason: Option<String>,
-    /// The request that caused it: the user's own, for a payment the one that asked to pay.
+    pub amount: Amount,
+    pub balance_after: Balance,
+    pub reason: Option<Reason>,
+    /// The request that caused it: the user's own; for a payment or refund the one that asked to pay or cancel; for a
+    /// refund that nobody asked for, that of the `credit_wallet` itself.
     pub request_id: RequestId,
+    /// Who acted, if not the user.
+    pub by: Option<UserId>,
+    /// The payment id for PAYMENT and REFUND, the request id for CHARGE and DEBIT: unique with `kind`, for good.
+    pub cause: Uuid,
     pub at: Arrival,
+}
+
+/// The first answer to the debit or the refund of a payment, kept for good: a repeat gets it again and moves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentAnswer {
+    pub payment_id: PaymentId,
+    pub kind: AnswerKind,
+    pub user_id: UserId,
+    pub amount: Amount,
+    /// The balance after it, or why it was declined.
+    pub answer: Result<Balance, Code>,
+    pub at: Arrival,
+}
+
+/// One changed row of a wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    Wallet(Wallet),
+    Entry(Entry),
+    Answer(PaymentAnswer),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RowKey {
+    Wallet(UserId),
+    Entry(UserId, u64),
+    /// With the user: two partitions may each be asked for one payment id.
+    Answer(PaymentId, AnswerKind, UserId),
+}
+
+/// What a command of this lane names besides its wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Recall {
+    /// The answers to the debit and to the refund of a payment.
+    Answers(PaymentId),
+    /// The entry of this kind with this cause.
+    Entry(EntryKind, Uuid),
 }

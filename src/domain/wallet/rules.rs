@@ -1,153 +1,198 @@
-//! Charge, debit, credit. Every change appends an entry; what was asked for a payment is always answered.
+//! Charge, debit, refund. Every change appends an entry; what was asked for a payment is always answered, and every
+//! repeat gets the first answer and moves nothing.
 
-use super::{AMOUNT_MAX, BALANCE_MAX, Entry, EntryKind, Wallet};
-use crate::domain::command::{ChargeWallet, CreditWallet, DebitWallet, Origin, SettlePayment, Settlement};
-use crate::domain::digest::Digest;
-use crate::domain::{Arrival, Body, Change, Code, Command, Decision, DerivedId, Refusal, RequestId, Success, UserId};
+use super::{
+    AnswerKind, AskPayment, Command, Entry, EntryKind, ForPayment, Movement, PaymentAnswer, Row, Wallet, WalletState,
+};
+use crate::domain::block::{self, Origin, SettlePayment, Settlement};
+use crate::domain::money::{AMOUNT_MAX, BALANCE_MAX};
+use crate::domain::{
+    Amount, Arrival, Asking, Balance, Body, Code, Decision, DerivedId, Reason, Refusal, Reply, RequestId, UserId,
+    Verdict,
+};
 
-/// What the rules say of a command of the wallets lane. `None`: the user has no wallet yet.
-pub fn decide(wallet: Option<&Wallet>, command: &Command, at: &Arrival) -> Decision {
-    match &command.body {
-        Body::ChargeWallet(body) => charge(wallet, body, command.request_id, at),
-        Body::DebitWallet(body) => debit(wallet, body, command.request_id, at),
-        Body::CreditWallet(body) => credit(wallet, body, at),
-        other => {
-            debug_assert!(false, "{} is not of the wallets lane", other.name());
-            Decision::rejected(Refusal::new(Code::InvalidAmount, "not a command of the wallets lane"))
+/// `None`: the user has no wallet yet, and nothing was recalled.
+pub(super) fn decide(
+    state: Option<&WalletState>,
+    command: &Command,
+    asking: &Asking,
+    at: &Arrival,
+) -> Decision<WalletState> {
+    let wallet = Now { state, at };
+    match command {
+        Command::ChargeWallet(movement) => wallet.direct(EntryKind::Charge, movement, asking),
+        Command::DebitWallet(movement) => wallet.direct(EntryKind::Debit, movement, asking),
+        Command::DebitForPayment(payment) => wallet.for_payment(AnswerKind::Debit, payment, asking),
+        Command::CreditWallet(payment) => wallet.for_payment(AnswerKind::Refund, payment, asking),
+        Command::AskPayment(ask) => wallet.ask(ask, asking),
+    }
+}
+
+/// A wallet at the arrival of a command.
+struct Now<'a> {
+    state: Option<&'a WalletState>,
+    at: &'a Arrival,
+}
+
+impl Now<'_> {
+    fn balance(&self) -> Balance {
+        self.state.map_or(Balance::ZERO, WalletState::balance)
+    }
+
+    /// A charge or a debit of its own. Its request row may be long deleted; the entry of its request id never is.
+    fn direct(&self, kind: EntryKind, movement: &Movement, asking: &Asking) -> Decision<WalletState> {
+        let cause = asking.request_id.0;
+        if let Some(entry) = self.state.and_then(|state| state.entry(kind, cause)) {
+            return Decision::succeeded(Reply::WalletChanged(entry.clone()), Vec::new());
         }
+        let amount = match Amount::movement(movement.amount) {
+            Ok(amount) => amount,
+            Err(_) => return Decision::rejected(invalid_amount()),
+        };
+        let balance = match kind {
+            EntryKind::Charge => self.after_charge(amount),
+            _ => self.after_debit(amount),
+        };
+        let balance = match balance {
+            Ok(balance) => balance,
+            Err(refusal) => return Decision::rejected(refusal),
+        };
+        let change = Change {
+            user_id: &movement.user_id,
+            kind,
+            amount,
+            balance,
+            reason: &movement.reason,
+            request_id: asking.request_id,
+            by: &asking.by,
+            cause,
+        };
+        let (entry, changes) = change.rows(self);
+        Decision::succeeded(Reply::WalletChanged(entry), changes)
     }
-}
 
-/// Takes one change of a decision into memory. Returns digest of the row before XOR digest of the row after, where no
-/// row counts as 0.
-///
-/// Panics on a change that no decision on this wallet can contain: going on would corrupt the partition's state.
-pub fn apply(wallet: &mut Option<Wallet>, change: &Change) -> u64 {
-    match change {
-        Change::Wallet(new) => {
-            let old = wallet.replace(new.clone());
-            old.map_or(0, |old| old.digest()) ^ new.digest()
-        }
-        // Entries are only ever added, so memory need not have them.
-        Change::WalletEntry(entry) => entry.digest(),
-        other => panic!("not a change of a wallet: {other:?}"),
+    /// The debit or the refund of a payment.
+    fn for_payment(&self, what: AnswerKind, payment: &ForPayment, asking: &Asking) -> Decision<WalletState> {
+        self.repeat(what, payment).unwrap_or_else(|| self.first(what, payment, asking).0)
     }
-}
 
-fn charge(wallet: Option<&Wallet>, command: &ChargeWallet, request_id: RequestId, at: &Arrival) -> Decision {
-    if !(1..=AMOUNT_MAX).contains(&command.amount) {
-        return Decision::rejected(invalid_amount());
+    /// Asked again: executes what was never answered, because the command that should have done it was lost.
+    fn ask(&self, ask: &AskPayment, asking: &Asking) -> Decision<WalletState> {
+        self.repeat(ask.what, &ask.payment).unwrap_or_else(|| {
+            let (decision, answer) = self.first(ask.what, &ask.payment, asking);
+            Decision { verdict: Verdict::Decided(Ok(Reply::Answered(answer))), ..decision }
+        })
     }
-    let balance = balance_of(wallet).checked_add(command.amount).filter(|balance| *balance <= BALANCE_MAX);
-    let Some(balance) = balance else {
-        let detail = format!("the balance would be above {BALANCE_MAX}");
-        return Decision::rejected(Refusal::new(Code::BalanceLimitExceeded, detail));
-    };
-    let movement = Movement {
-        user_id: &command.user_id,
-        kind: EntryKind::Charge,
-        amount: command.amount,
-        balance,
-        reason: &command.reason,
-        request_id,
-    };
-    movement.decision(wallet, at)
-}
 
-fn debit(wallet: Option<&Wallet>, command: &DebitWallet, request_id: RequestId, at: &Arrival) -> Decision {
-    let Some(origin) = &command.origin else {
-        return match balance_after_debit(wallet, command.amount, AMOUNT_MAX) {
-            Ok(balance) => movement_of(command, EntryKind::Debit, balance, request_id).decision(wallet, at),
+    /// The first answer once more, if there is one: nothing moves, whatever the repeat says.
+    fn repeat(&self, what: AnswerKind, payment: &ForPayment) -> Option<Decision<WalletState>> {
+        let answer = self.state?.answer(payment.origin.payment_id, what)?;
+        Some(Decision {
+            follow_ups: vec![settle(payment, answer)],
+            ..Decision::succeeded(Reply::Answered(answer.clone()), Vec::new())
+        })
+    }
+
+    /// Moves the money or declines, and writes the answer down for good.
+    fn first(&self, what: AnswerKind, payment: &ForPayment, asking: &Asking) -> (Decision<WalletState>, PaymentAnswer) {
+        let Origin { payment_id, asking: cause, .. } = &payment.origin;
+        let balance = match what {
+            _ if payment.amount.is_zero() => Err(invalid_amount()),
+            AnswerKind::Debit => self.after_debit(payment.amount),
+            AnswerKind::Refund => self.after_refund(payment.amount),
+        };
+        let answer = PaymentAnswer {
+            payment_id: *payment_id,
+            kind: what,
+            user_id: payment.user_id.clone(),
+            amount: payment.amount,
+            answer: balance.as_ref().map(|balance| *balance).map_err(|refusal| refusal.code),
+            at: *self.at,
+        };
+        let mut decision = match balance {
+            Ok(balance) => {
+                // A refund that nobody asked for names its own request.
+                let asked = cause.as_ref().unwrap_or(asking);
+                let change = Change {
+                    user_id: &payment.user_id,
+                    kind: if what == AnswerKind::Debit { EntryKind::Payment } else { EntryKind::Refund },
+                    amount: payment.amount,
+                    balance,
+                    reason: &payment.reason,
+                    request_id: asked.request_id,
+                    by: &asked.by,
+                    cause: payment_id.0,
+                };
+                let (entry, changes) = change.rows(self);
+                Decision::succeeded(Reply::WalletChanged(entry), changes)
+            }
             Err(refusal) => Decision::rejected(refusal),
         };
-    };
-    // A payment may be of several seats, each of up to AMOUNT_MAX.
-    let (mut decision, settlement) = match balance_after_debit(wallet, command.amount, i64::MAX) {
-        Ok(balance) => {
-            let movement = movement_of(command, EntryKind::Payment, balance, origin.request_id);
-            (movement.decision(wallet, at), Settlement::Debited { balance })
-        }
-        Err(refusal) => {
-            let settlement = Settlement::Declined { code: refusal.code };
-            (Decision::rejected(refusal), settlement)
-        }
-    };
-    decision.follow_ups.push(answer(origin, &command.user_id, settlement));
-    decision
-}
-
-/// The balance limit does not hold here: money that was paid is always given back.
-fn credit(wallet: Option<&Wallet>, command: &CreditWallet, at: &Arrival) -> Decision {
-    let balance = match balance_of(wallet).checked_add(command.amount) {
-        _ if command.amount < 1 => Err(invalid_amount()),
-        Some(balance) => Ok(balance),
-        None => Err(Refusal::new(Code::BalanceLimitExceeded, "the balance would be above what can be counted")),
-    };
-    let (mut decision, settlement) = match balance {
-        Ok(balance) => {
-            let movement = Movement {
-                user_id: &command.user_id,
-                kind: EntryKind::Refund,
-                amount: command.amount,
-                balance,
-                reason: &command.reason,
-                request_id: command.origin.request_id,
-            };
-            (movement.decision(wallet, at), Settlement::Refunded { balance })
-        }
-        Err(refusal) => {
-            let settlement = Settlement::Declined { code: refusal.code };
-            (Decision::rejected(refusal), settlement)
-        }
-    };
-    decision.follow_ups.push(answer(&command.origin, &command.user_id, settlement));
-    decision
-}
-
-fn balance_of(wallet: Option<&Wallet>) -> i64 {
-    wallet.map_or(0, |wallet| wallet.balance)
-}
-
-fn balance_after_debit(wallet: Option<&Wallet>, amount: i64, amount_max: i64) -> Result<i64, Refusal> {
-    if !(1..=amount_max).contains(&amount) {
-        return Err(invalid_amount());
+        decision.changes.push(Row::Answer(answer.clone()));
+        decision.follow_ups.push(settle(payment, &answer));
+        (decision, answer)
     }
-    let balance = balance_of(wallet);
-    if balance < amount {
-        let detail = format!("the balance is {balance}, {amount} is needed");
-        return Err(Refusal::new(Code::InsufficientBalance, detail));
+
+    fn after_charge(&self, amount: Amount) -> Result<Balance, Refusal> {
+        self.balance().plus(amount).filter(|balance| balance.get() <= BALANCE_MAX).ok_or_else(|| {
+            Refusal::new(Code::BalanceLimitExceeded, format!("the balance would be above {BALANCE_MAX}"))
+        })
     }
-    Ok(balance - amount)
+
+    fn after_debit(&self, amount: Amount) -> Result<Balance, Refusal> {
+        let balance = self.balance();
+        balance.minus(amount).ok_or_else(|| {
+            Refusal::new(Code::InsufficientBalance, format!("the balance is {balance}, {amount} is needed"))
+        })
+    }
+
+    /// The balance limit does not hold here: money that was paid is always given back.
+    fn after_refund(&self, amount: Amount) -> Result<Balance, Refusal> {
+        self.balance()
+            .plus(amount)
+            .ok_or_else(|| Refusal::new(Code::BalanceLimitExceeded, "the balance would be above what can be counted"))
+    }
 }
 
 fn invalid_amount() -> Refusal {
     Refusal::new(Code::InvalidAmount, format!("an amount is 1 to {AMOUNT_MAX}"))
 }
 
-fn movement_of(command: &DebitWallet, kind: EntryKind, balance: i64, request_id: RequestId) -> Movement<'_> {
-    Movement { user_id: &command.user_id, kind, amount: command.amount, balance, reason: &command.reason, request_id }
-}
-
-fn answer(origin: &Origin, user_id: &UserId, settlement: Settlement) -> Body {
-    Body::SettlePayment(SettlePayment { origin: origin.clone(), user_id: user_id.clone(), settlement })
+/// Tells the block. The amount is the answer's: what really moved, not what a repeat names.
+fn settle(payment: &ForPayment, answer: &PaymentAnswer) -> Body {
+    let settlement = match (answer.kind, answer.answer) {
+        (AnswerKind::Debit, Ok(balance)) => Settlement::Debited { balance },
+        (AnswerKind::Debit, Err(code)) => Settlement::DebitDeclined { code },
+        (AnswerKind::Refund, Ok(balance)) => Settlement::Refunded { balance },
+        (AnswerKind::Refund, Err(code)) => Settlement::RefundDeclined { code },
+    };
+    Body::Seats(block::Command::SettlePayment(SettlePayment {
+        origin: payment.origin.clone(),
+        user_id: answer.user_id.clone(),
+        amount: answer.amount,
+        settlement,
+    }))
 }
 
 /// Money that moves, checked already.
-struct Movement<'a> {
+struct Change<'a> {
     user_id: &'a UserId,
     kind: EntryKind,
-    amount: i64,
+    amount: Amount,
     /// After it.
-    balance: i64,
-    reason: &'a Option<String>,
+    balance: Balance,
+    reason: &'a Option<Reason>,
     request_id: RequestId,
+    by: &'a Option<UserId>,
+    cause: uuid::Uuid,
 }
 
-impl Movement<'_> {
-    fn decision(self, wallet: Option<&Wallet>, at: &Arrival) -> Decision {
-        let number = wallet.map_or(0, |wallet| wallet.entries) + 1;
+impl Change<'_> {
+    fn rows(self, wallet: &Now<'_>) -> (Entry, Vec<Row>) {
+        let number = wallet.state.and_then(|state| state.row.as_ref()).map_or(0, |row| row.entries) + 1;
+        let at = *wallet.at;
         let entry = Entry {
-            id: DerivedId::of(at, 0).into(),
+            id: DerivedId::of(&at, 0).into(),
             user_id: self.user_id.clone(),
             number,
             kind: self.kind,
@@ -155,10 +200,11 @@ impl Movement<'_> {
             balance_after: self.balance,
             reason: self.reason.clone(),
             request_id: self.request_id,
-            at: *at,
+            by: self.by.clone(),
+            cause: self.cause,
+            at,
         };
-        let row = Wallet { user_id: self.user_id.clone(), balance: self.balance, entries: number, changed: *at };
-        let changes = vec![Change::Wallet(row), Change::WalletEntry(entry.clone())];
-        Decision::succeeded(Success::WalletChanged(entry), changes)
+        let row = Wallet { user_id: self.user_id.clone(), balance: self.balance, entries: number, changed: at };
+        (entry.clone(), vec![Row::Wallet(row), Row::Entry(entry)])
     }
 }

@@ -1,20 +1,20 @@
-//! Records as they lie in the file: all that one commit adds to a partition is one row, as a Kafka batch is.
+//! Encoding of records in the file. Everything one commit adds to a partition is one row, like a Kafka batch.
 //!
-//! Layout, integers little endian: key length u32, value length u32, number of headers u16, then for each header its
-//! name's length u16, its value's length u32, name, value; then key, value; then the next record. Offset and time are
-//! the row's: offsets count on from the first, the time is the same for all.
+//! Layout, little-endian integers: key length u32, value length u32, number of headers u16; for each header its name
+//! length u16, value length u32, name, value; then key, value; then the next record. Offset and time come from the row:
+//! offsets count up from the first, the time is the same for all.
 
 use bytes::{Buf, Bytes};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::log::{AppendError, NewRecord, Record, Timestamp};
 
-/// A row is cut at this many bytes, so that a reader that wants one record need not read much more.
+/// A row is split at this many bytes, so that reading one record costs little more than the record.
 pub(super) const CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// And at this many records.
 pub(super) const CHUNK_RECORDS_MAX: usize = 1024;
 
-/// What the row's form cannot hold; everything else is bounded by the size of a record.
+/// Refuses what the encoding cannot hold; the limit on record size bounds the rest.
 pub(super) fn refusal(record: &NewRecord) -> Option<AppendError> {
     let fits = u16::try_from(record.headers.len()).is_ok()
         && record.headers.iter().all(|(name, _)| u16::try_from(name.len()).is_ok());
@@ -27,7 +27,7 @@ pub(super) fn encode(records: &[Record]) -> Vec<u8> {
     for record in records {
         let key = record.key.as_deref().unwrap_or_default();
         let value = record.value.as_deref().unwrap_or_default();
-        // Lengths were checked by `refusal` and by the limit on a record's size.
+        // `refusal` and the limit on record size bound the lengths.
         body.extend_from_slice(&(key.len() as u32).to_le_bytes());
         body.extend_from_slice(&(value.len() as u32).to_le_bytes());
         body.extend_from_slice(&(record.headers.len() as u16).to_le_bytes());
@@ -43,12 +43,12 @@ pub(super) fn encode(records: &[Record]) -> Vec<u8> {
     body
 }
 
-/// SQLite does not notice a damaged page. The offset is the seed, so that a row in the wrong place shows as well.
+/// SQLite does not detect a damaged page. The offset is the seed, so a row in the wrong place is detected too.
 pub(super) fn checksum(first_offset: u64, body: &[u8]) -> i64 {
     xxh3_64_with_seed(body, first_offset).cast_signed()
 }
 
-/// `None` if the bytes are not what was written.
+/// `None` if the bytes are damaged.
 pub(super) fn decode(first_offset: u64, time_ms: i64, records: usize, mut body: Bytes) -> Option<Vec<Record>> {
     let mut decoded = Vec::with_capacity(records.min(CHUNK_RECORDS_MAX));
     while body.has_remaining() {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::chunk;
 use crate::log::{PartitionCounts, Record, Topic};
 
-/// Of the file's form. A program that meets another one must not touch it.
+/// Format of the file. A file with another format must not be touched.
 const FORMAT: i64 = 1;
 
 const SCHEMA: &str = "
@@ -27,7 +27,7 @@ const SCHEMA: &str = "
         id integer primary key,
         topic text not null,
         number integer not null,
-        -- As of the last trim; the rows of chunk say more where there are any.
+        -- As of the last trim; rows of chunk, if any, are newer.
         next_offset integer not null default 0,
         last_time_ms integer not null default 0,
         unique (topic, number)
@@ -43,7 +43,7 @@ const SCHEMA: &str = "
     ) strict;
 ";
 
-/// Why an embedded log does not open.
+/// Why an embedded log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("the log {path} is in use by another process; only one may have it open")]
@@ -59,26 +59,26 @@ pub enum OpenError {
     Disk { path: PathBuf, reason: String },
 }
 
-/// The file as opened by this process. Holds its lock.
+/// The file, opened and locked by this process.
 pub(super) struct LogFile {
     pub path: PathBuf,
     pub log_id: String,
     options: SqliteConnectOptions,
-    /// Given back by the system when the process ends, however it ends.
+    /// Released by the operating system when the process ends, in whatever way.
     _lock: File,
 }
 
-/// Where a partition stands.
+/// First and next offset of a partition, with the time of its last record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ends {
-    /// Of the partition's row.
+    /// Key of the partition's row.
     pub id: i64,
     pub first_offset: u64,
     pub next_offset: u64,
     pub last_time_ms: i64,
 }
 
-/// A row of chunk to be.
+/// A row of `chunk` to insert.
 pub(super) struct NewChunk {
     pub partition_id: i64,
     pub first_offset: u64,
@@ -100,7 +100,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 impl LogFile {
-    /// Opens or creates the file, takes its lock and checks that it has these partitions. `bytes_max` bounds its size.
+    /// Opens or creates the file, locks it and checks its partition counts. `bytes_max` bounds its size.
     pub(super) async fn open(
         path: &Path,
         counts: &PartitionCounts,
@@ -111,9 +111,9 @@ impl LogFile {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // A commit is on the disk when it returns: that is what an acknowledgement promises.
+            // A commit is on disk when it returns: that is what an acknowledgment promises.
             .synchronous(SqliteSynchronous::Full)
-            // KiB. Chunks are read once, or come from the tail: a page cache would only cost memory.
+            // KiB. Chunks are read once or served from the tail: a larger page cache would only cost memory.
             .pragma("cache_size", "-512")
             .pragma("journal_size_limit", (32 << 20).to_string())
             .busy_timeout(Duration::from_secs(5));
@@ -136,12 +136,12 @@ impl LogFile {
         Ok((LogFile { path: path.to_owned(), log_id, options, _lock: lock }, connection))
     }
 
-    /// A connection to write with.
+    /// A connection for writing.
     pub(super) async fn connect(&self) -> sqlx::Result<SqliteConnection> {
         SqliteConnection::connect_with(&self.options).await
     }
 
-    /// Connections to read with: few, opened when needed and closed when idle, for each has a thread of its own.
+    /// Connections for reading: few, opened on demand and closed when idle, because each has its own thread.
     pub(super) fn read_pool(&self) -> SqlitePool {
         SqlitePoolOptions::new()
             .max_connections(2)
@@ -180,7 +180,7 @@ async fn partition_count(connection: &mut SqliteConnection, topic: Topic) -> sql
         .await
 }
 
-/// Where each partition stands, in the order of topics and numbers that `places` has.
+/// The ends of each partition, in the order of `places`.
 pub(super) async fn load_ends(connection: &mut SqliteConnection, places: &[(Topic, u32)]) -> sqlx::Result<Vec<Ends>> {
     let rows = sqlx::query(
         "select p.topic, p.number, p.id, f.first_offset,
@@ -212,7 +212,7 @@ pub(super) async fn load_ends(connection: &mut SqliteConnection, places: &[(Topi
     ends.into_iter().collect::<Option<Vec<_>>>().ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Adds all of them or none. One statement is one transaction and one hop to the connection's thread.
+/// Inserts all of them or none: one statement is one transaction and one hop to the connection's thread.
 pub(super) async fn insert_chunks(connection: &mut SqliteConnection, chunks: Vec<NewChunk>) -> sqlx::Result<()> {
     let rows = vec!["(?, ?, ?, ?, ?, ?)"; chunks.len()].join(", ");
     let insert = format!("insert into chunk (partition, first_offset, records, time_ms, checksum, body) values {rows}");
@@ -229,7 +229,7 @@ pub(super) async fn insert_chunks(connection: &mut SqliteConnection, chunks: Vec
     insert.execute(connection).await.map(|_| ())
 }
 
-/// Reads records from this offset on until one of the limits is reached or the file has no more.
+/// Reads records from this offset until a limit is reached or the file has no more.
 pub(super) async fn read_records(
     pool: &SqlitePool,
     partition_id: i64,
@@ -268,10 +268,10 @@ pub(super) async fn read_records(
     Ok(read)
 }
 
-/// Bytes of records one trim deletes at most, beyond the first row: SQLite walks all the pages of what it deletes.
+/// Most bytes one trim deletes beyond the first row: SQLite walks all pages that it deletes.
 const TRIM_BYTES_MAX: i64 = 8 << 20;
 
-/// Deletes the oldest rows of a partition that are older than `before_ms`, as many as hold about `limit` records.
+/// Deletes the oldest rows of a partition that are older than `before_ms`, up to about `limit` records.
 /// Returns the number of records and the first offset left.
 pub(super) async fn trim(
     connection: &mut SqliteConnection,
@@ -297,7 +297,7 @@ pub(super) async fn trim(
     }
     let Some(first_left) = first_left else { return Ok(None) };
     let mut transaction = connection.begin().await?;
-    // What the rows said of the end must outlive them.
+    // The end offset, so far known from these rows, must outlive them.
     sqlx::query("update partition set next_offset = ?, last_time_ms = ? where id = ?")
         .bind(ends.next_offset.cast_signed())
         .bind(ends.last_time_ms)

@@ -1,11 +1,11 @@
-//! The log of one machine: partitions in an SQLite file of its own.
+//! The log on one machine: partitions in their own SQLite file.
 //!
 //! ```text
 //! append ──queue──> writer ──one transaction──> file ──> tail (newest records) ──> readers that keep up
 //!                                                 └──────────── read pool ───────> readers that catch up
 //! ```
-//! An append is acknowledged when its transaction is on the disk. What a commit adds to a partition is one row: a row
-//! for each record cost 5 to 6 times the CPU (256 records of 200 bytes: 1.0 ms against 0.16 ms in SQLite alone).
+//! An append is acknowledged when its transaction is on disk. A commit adds one row to a partition: a row per record
+//! cost 5 to 6 times the CPU (256 records of 200 bytes: 1.0 ms against 0.16 ms in SQLite alone).
 //! Measured on 2 shared cores, ext4, fsync about 0.4 ms, unoptimized build, records of 200 bytes, 4 partitions
 //! (`figures` in `tests/conformance/log/embedded.rs`): 1 at once 0.46 ms, 2,200/s; 16 at once 0.49 ms, 33,000/s;
 //! 256 at once 1.7 ms, 150,000/s; 4096 at once 19 ms, 219,000/s.
@@ -13,6 +13,7 @@
 mod chunk;
 mod file;
 mod reader;
+mod state;
 mod tail;
 mod writer;
 
@@ -25,12 +26,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::ready;
-use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::file::OpenError;
 use self::file::{LogFile, load_ends};
 use self::reader::Reader;
+use self::state::{Shared, closed};
 use self::tail::Partition;
 use self::writer::{Append, Job, Writer};
 use super::group::{DRAIN, Group, Source};
@@ -41,7 +42,7 @@ use super::{
 use crate::domain::LogTime;
 use crate::runtime::clock::Clock;
 
-/// Newest records kept in memory, in bytes: of one partition at most, and of all together.
+/// Newest records kept in memory, in bytes: per partition and in total.
 const TAIL_BYTES_MAX: usize = 4 << 20;
 const TAILS_BYTES_MAX: usize = 16 << 20;
 
@@ -50,14 +51,14 @@ const TAILS_BYTES_MAX: usize = 16 << 20;
 pub struct EmbeddedSettings {
     /// The SQLite file; its directory must exist.
     pub path: PathBuf,
-    /// As they were when the log was created.
+    /// The counts the log was created with.
     pub partitions: PartitionCounts,
     pub clock: Clock,
-    /// Appends that wait for a commit; more are refused with [`AppendError::Backlog`].
+    /// Appends waiting for a commit; more are refused with [`AppendError::Backlog`].
     pub queue_records_max: usize,
     /// The same in bytes.
     pub queue_bytes_max: usize,
-    /// Bound of the file's size: beyond it, as on a full disk, appends fail until something is trimmed.
+    /// Bound on the file's size: at the bound, as on a full disk, appends fail until a trim.
     pub file_bytes_max: Option<u64>,
 }
 
@@ -74,7 +75,7 @@ impl EmbeddedSettings {
     }
 }
 
-/// The log. Clones share it.
+/// The embedded log. Clones share it.
 #[derive(Clone)]
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
@@ -82,31 +83,8 @@ pub struct EmbeddedLog {
     group: Arc<Group>,
 }
 
-/// What appenders, readers and the writer share.
-struct Shared {
-    counts: PartitionCounts,
-    log_id: String,
-    /// Topic and number of each partition; its place in this list is its index everywhere.
-    places: Vec<(Topic, u32)>,
-    partitions: Vec<Partition>,
-    /// In the file.
-    partition_ids: Vec<i64>,
-    read_pool: SqlitePool,
-    /// Of the appends that wait in the queue.
-    queued_bytes: AtomicUsize,
-    queue_bytes_max: usize,
-}
-
-fn unavailable(error: &sqlx::Error) -> ReadError {
-    ReadError::Unavailable(error.to_string())
-}
-
-fn closed() -> String {
-    "the log was closed".to_owned()
-}
-
 impl EmbeddedLog {
-    /// Opens the log of this file, or creates it. Needs a tokio runtime, on which its writer then runs.
+    /// Opens or creates the log in this file. Needs a tokio runtime, which runs the writer.
     pub async fn open(path: &Path, partitions: PartitionCounts, clock: Clock) -> Result<Self, OpenError> {
         Self::open_with(EmbeddedSettings::new(path, partitions, clock)).await
     }
@@ -151,20 +129,20 @@ impl EmbeddedLog {
         Ok(EmbeddedLog { shared, jobs, group })
     }
 
-    /// Commits what is queued, closes the file and gives up its lock. Later appends fail, readers end.
+    /// Commits the queue, closes the file and releases its lock. Later appends fail; readers end.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         if self.jobs.send(Job::Close(done)).await.is_ok() {
             let _ = closed.await;
         } else {
-            // Closed by another clone, which may still be at it.
+            // Another clone is closing it.
             self.jobs.closed().await;
         }
     }
 
-    /// Deletes the oldest records of a topic that were appended before this time: about `limit` of each partition, in
-    /// the groups they were committed in, so that no commit waits long. Returns how many; call again until it is 0.
-    /// Offsets go on counting.
+    /// Deletes the oldest records of a topic that were appended before this time: about `limit` per partition, in whole
+    /// commits, so that no append waits long. Returns the number deleted; call again until it is 0. Offsets are not
+    /// reused.
     pub async fn trim(&self, topic: Topic, before: LogTime, limit: u64) -> Result<u64, ReadError> {
         let mut trimmed = 0;
         for number in 0..self.shared.counts.of(topic) {
@@ -177,7 +155,7 @@ impl EmbeddedLog {
         Ok(trimmed)
     }
 
-    /// Puts it in the queue, unless that is full.
+    /// Queues an append unless the queue is full.
     fn enqueue(&self, append: Append) -> Result<(), AppendError> {
         let size = append.size;
         let queued = self.shared.queued_bytes.fetch_add(size, Ordering::AcqRel);
@@ -193,13 +171,6 @@ impl EmbeddedLog {
             self.shared.queued_bytes.fetch_sub(size, Ordering::AcqRel);
         }
         put
-    }
-}
-
-impl Shared {
-    fn index(&self, topic: Topic, number: u32) -> Result<usize, ReadError> {
-        let index = self.places.iter().position(|place| *place == (topic, number));
-        index.ok_or_else(|| ReadError::Unavailable(format!("{topic} has no partition {number}")))
     }
 }
 

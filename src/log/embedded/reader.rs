@@ -1,4 +1,4 @@
-//! Reads one partition: from the newest records in memory while it keeps up, from the file until then.
+//! Reads one partition: from the newest records in memory once caught up, from the file before.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::file::read_records;
+use super::state::{Shared, unavailable};
 use super::tail::End;
-use super::{Shared, unavailable};
 use crate::log::{PartitionReader, ReadError, Record, batch_within};
 
 pub(super) struct Reader {
     shared: Arc<Shared>,
     /// Index into [`Shared::partitions`].
     partition: usize,
-    /// The offset behind what was handed out.
+    /// Offset after the last record returned.
     next: u64,
-    /// Read from the file but not handed out yet, from `next` on. At most a chunk more than was asked for.
+    /// Read from the file but not returned yet, starting at `next`; at most one chunk beyond the limits.
     ahead: VecDeque<Record>,
     end: watch::Receiver<End>,
 }
@@ -34,7 +34,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Also while reading: what a slow reader wants next may have been trimmed.
+    /// Needed while reading too: a trim may have overtaken a slow reader.
     fn check_start(&self) -> Result<(), ReadError> {
         let first_offset = self.shared.partitions[self.partition].first_offset();
         if self.next < first_offset {
@@ -50,7 +50,7 @@ impl PartitionReader for Reader {
     async fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
         if self.ahead.is_empty() {
             let next = self.next;
-            // Nothing is taken before the last await, so a dropped call loses nothing.
+            // Nothing is taken before the last await, so dropping the call loses nothing.
             let waited = self.end.wait_for(|end| end.next_offset > next || end.closed).await;
             if waited.map_or(true, |end| end.next_offset <= next) {
                 return Err(ReadError::Unavailable("the log was closed".to_owned()));
@@ -66,7 +66,7 @@ impl PartitionReader for Reader {
             let read = read_records(&self.shared.read_pool, id, next, records_max, bytes_max);
             let read = read.await.map_err(|error| unavailable(&error))?;
             if read.first().is_none_or(|first| first.offset != next) {
-                // It was trimmed since we looked.
+                // Trimmed since the check.
                 self.check_start()?;
                 return Err(ReadError::Unavailable(format!("the record at {next} cannot be found")));
             }

@@ -1,4 +1,4 @@
-//! What is known of a partition without asking the file: its ends, and its newest records.
+//! The part of a partition kept in memory: its ends and its newest records.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::log::{Record, Topic, batch_within};
 use crate::telemetry::metrics::LOG_END_OFFSET;
 
-/// Estimate of what a record costs beside its bytes.
+/// Estimated overhead of a record in memory.
 const RECORD_OVERHEAD_BYTES: usize = 160;
 
 /// The end of a partition, as its readers see it.
@@ -23,7 +23,7 @@ pub(super) struct End {
 
 pub(super) struct Partition {
     first_offset: AtomicU64,
-    /// Readers at the end wait for it to change.
+    /// Readers at the end wait for a change.
     pub end: watch::Sender<End>,
     tail: Mutex<Tail>,
     tail_bytes_max: usize,
@@ -31,7 +31,7 @@ pub(super) struct Partition {
     end_gauge: IntGauge,
 }
 
-/// The newest records, without a gap up to the end. Readers that keep up never touch SQLite.
+/// The newest records, contiguous to the end. Readers that keep up never touch SQLite.
 #[derive(Default)]
 struct Tail {
     chunks: VecDeque<Arc<[Record]>>,
@@ -68,7 +68,7 @@ impl Partition {
         self.end.borrow().next_offset
     }
 
-    /// These records are durable: shows them to the readers.
+    /// Makes durable records visible to readers.
     pub(super) fn publish(&self, records: Arc<[Record]>) {
         let Some(last) = records.last() else { return };
         let next_offset = last.offset + 1;
@@ -76,7 +76,7 @@ impl Partition {
         self.set_end(next_offset);
     }
 
-    /// The file was read again after a failure and says this is the end.
+    /// Sets the end that the file has, read again after a failure.
     pub(super) fn correct_end(&self, next_offset: u64) {
         if self.next_offset() != next_offset {
             *self.tail() = Tail::default();
@@ -94,7 +94,7 @@ impl Partition {
         self.end.send_modify(|end| end.closed = true);
     }
 
-    /// Records from this offset on, or `None` if they are not among the newest.
+    /// Records starting at this offset, or `None` if it is older than the tail.
     pub(super) fn newest(&self, from: u64, records_max: usize, bytes_max: usize) -> Option<Vec<Record>> {
         let tail = self.tail();
         if tail.chunks.front()?.first()?.offset > from {

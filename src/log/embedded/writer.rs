@@ -1,7 +1,6 @@
-//! The one task that writes: takes all that waits, commits it as one, tells those who wait.
+//! The single writer: takes all queued appends, commits them together, acknowledges each.
 //!
-//! While a commit is under way the next appends gather in the queue, so batches grow with the load by themselves and a
-//! lone append waits for nothing.
+//! During a commit the next appends collect in the queue, so batches grow with the load and a lone append never waits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,17 +10,17 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Shared;
 use super::chunk::{CHUNK_BYTES_MAX, CHUNK_RECORDS_MAX, encode};
 use super::file::{self, Ends, LogFile, NewChunk};
+use super::state::Shared;
 use crate::domain::LogTime;
 use crate::log::{AppendError, Appended, NewRecord, ReadError, Record, Timestamp};
 use crate::runtime::clock::Clock;
 use crate::telemetry::metrics::{LOG_COMMIT_RECORDS, LOG_COMMIT_SECONDS};
 
-/// One commit takes no more than this many records,
+/// Most records in one commit.
 const COMMIT_RECORDS_MAX: usize = 8192;
-/// nor many more bytes than this.
+/// Bytes after which a commit takes no further append.
 const COMMIT_BYTES_MAX: usize = 4 << 20;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
@@ -36,7 +35,7 @@ pub(super) struct Append {
 
 pub(super) enum Job {
     Append(Append),
-    /// Answered when everything queued before it is.
+    /// Answered after everything queued before it.
     Flush(oneshot::Sender<()>),
     Trim {
         partition: usize,
@@ -44,7 +43,7 @@ pub(super) enum Job {
         limit: u64,
         done: oneshot::Sender<Result<u64, ReadError>>,
     },
-    /// Finish what is queued, give the file back, then answer.
+    /// Commits the queue, releases the file, then answers.
     Close(oneshot::Sender<()>),
 }
 
@@ -53,17 +52,17 @@ pub(super) struct Writer {
     pub file: LogFile,
     pub clock: Clock,
     pub jobs: mpsc::Receiver<Job>,
-    /// `None` after a failure, until a new one was opened and the ends were read again.
+    /// `None` after a failure, until a new one is open and the ends are read again.
     pub connection: Option<SqliteConnection>,
-    /// Of each partition, as committed.
+    /// The committed ends of each partition.
     pub ends: Vec<Ends>,
-    /// Time to wait before the next attempt while the disk fails; zero while it works.
+    /// Delay before the next attempt while writes fail; zero while they succeed.
     pub retry: Duration,
 }
 
 impl Writer {
     pub(super) async fn run(mut self) {
-        // Also when this task ends unasked.
+        // Runs also if this task panics.
         let _readers_end_with_it = CloseOnDrop(Arc::clone(&self.shared));
         let mut closers = Vec::new();
         while let Some(job) = self.jobs.recv().await {
@@ -92,14 +91,14 @@ impl Writer {
         {
             tracing::warn!(%error, "the embedded log's file did not close cleanly");
         }
-        // The lock goes before those who wait are told, so that they may open the file again.
+        // Release the lock before answering, so that the waiters can open the file again.
         drop(self.file);
         for closer in closers {
             let _ = closer.send(());
         }
     }
 
-    /// This append and those that wait behind it, up to the limits; and the job, if any, that ended the row.
+    /// This append and those queued behind it, up to the limits; and the job, if any, that ended the run.
     fn gather(&mut self, first: Append) -> (Vec<Append>, Option<Job>) {
         let mut bytes = first.size;
         let mut batch = vec![first];
@@ -147,11 +146,11 @@ impl Writer {
             self.shared.partitions[index].publish(records);
         }
         LOG_COMMIT_SECONDS.with_label_values(&["embedded"]).observe(began.elapsed().as_secs_f64());
-        // Who no longer waits has dropped the receiver; the record stays.
+        // A caller that stopped waiting has dropped the receiver; the record stays.
         waiting.into_iter().for_each(|(done, offset)| drop(done.send(Ok(Appended { offset }))));
     }
 
-    /// Gives each append its offset and time, and cuts each partition's share into rows.
+    /// Assigns offsets and times, and splits each partition's appends into rows.
     fn lay_out(&self, batch: Vec<Append>) -> Batch {
         let now_ms = self.clock.now().0;
         let mut shares: BTreeMap<usize, Vec<Append>> = BTreeMap::new();
@@ -201,7 +200,7 @@ impl Writer {
         }
     }
 
-    /// After a failure: waits a moment, connects anew and asks the file how much of the last commit it has.
+    /// After a failure: waits, reconnects and reads from the file how much of the last commit it has.
     async fn make_ready(&mut self) -> sqlx::Result<()> {
         if self.connection.is_some() {
             return Ok(());
@@ -237,10 +236,10 @@ impl Writer {
     }
 }
 
-/// One commit to be.
+/// A commit in preparation.
 struct Batch {
     chunks: Vec<NewChunk>,
-    /// The same records, for the readers, by index of their partition.
+    /// The same records for readers, by index of the partition.
     written: Vec<(usize, Arc<[Record]>)>,
     waiting: Vec<(oneshot::Sender<Result<Appended, AppendError>>, u64)>,
 }

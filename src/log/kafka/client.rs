@@ -1,4 +1,4 @@
-//! Settings of the Kafka clients, and what they say of themselves: log lines, errors, statistics.
+//! Settings of the Kafka clients, and their log lines, errors and statistics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,30 +13,33 @@ use rdkafka::statistics::Statistics;
 use crate::log::{APPEND_BYTES_MAX, PartitionCounts, Topic};
 use crate::telemetry::metrics;
 
-/// How to reach a log on Kafka.
+/// Timeout of a request to the brokers.
+pub(super) const REQUEST_MAX: Duration = Duration::from_secs(10);
+
+/// How to connect to the log on Kafka.
 #[derive(Debug, Clone)]
 pub struct KafkaSettings {
     /// Bootstrap servers, `host:port` separated by commas.
     pub brokers: String,
-    /// Topics are called `{topic_prefix}.seats` and so on.
+    /// Topics are named `{topic_prefix}.seats` and so on.
     pub topic_prefix: String,
     /// The workers' consumer group.
     pub group: String,
-    /// As the topics must have them.
+    /// The counts the topics must have.
     pub partitions: PartitionCounts,
-    /// Of topics this program creates; `None` leaves it to the broker.
+    /// For topics this program creates; `None`: the broker's default.
     pub replication_factor: Option<i32>,
-    /// After this time without a heartbeat a member's partitions go to the others.
+    /// Time without a heartbeat after which a member's partitions go to the others.
     pub session_timeout: Duration,
-    /// Time an owner gets to let go: below half of the session timeout, so that it is over before anybody could think
-    /// this member dead.
+    /// Time an owner has to release a partition: below half the session timeout, so that it ends before the group could
+    /// declare this member dead.
     pub drain: Duration,
-    /// Static membership: a member that comes back under this name within the session timeout keeps its partitions.
-    /// Leaving then hands nothing over before that time has passed.
+    /// Static membership: a member that returns under this name within the session timeout keeps its partitions. After
+    /// leaving, they move only when that time has passed.
     pub instance_id: Option<String>,
-    /// An append that is not acknowledged by then fails. Within what an HTTP request may take.
+    /// Time after which an unacknowledged append fails; within the time an HTTP request may take.
     pub delivery_timeout: Duration,
-    /// Appends waiting for acknowledgement, in records and bytes; more are refused with `Backlog`.
+    /// Most appends waiting for acknowledgment, in records and bytes; more are refused with `Backlog`.
     pub queue_records_max: u32,
     pub queue_bytes_max: u32,
     /// Further settings for every client, by librdkafka's names: `security.protocol`, `sasl.*`, `ssl.*`.
@@ -70,22 +73,21 @@ impl KafkaSettings {
         format!("{}.{topic}", self.topic_prefix)
     }
 
-    /// What every client has.
+    /// Settings common to all clients.
     pub(super) fn base(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", "turnstile")
             .set("socket.keepalive.enable", "true")
-            // A broker that comes back should be noticed within the time that clients wait for an answer.
+            // A broker that returns is noticed while clients still wait for their answer.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
             .set("statistics.interval.ms", "10000");
         config
     }
 
-    /// The caller's settings go last, so that they win; those that order and fencing rest on are refused where the
-    /// configuration is read.
+    /// The operator's settings go last, so they win; `config` refuses those that order and fencing depend on.
     fn with_extra(&self, mut config: ClientConfig) -> ClientConfig {
         for (name, value) in &self.extra {
             config.set(name, value);
@@ -100,9 +102,9 @@ impl KafkaSettings {
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = self.base();
         config
-            // Implies acks=all and at most 5 requests in flight: order holds and a retry is not a second record.
+            // Implies acks=all and at most 5 requests in flight: retries keep the order and duplicate nothing.
             .set("enable.idempotence", "true")
-            // What Java clients do. The partition is always named, this is for whoever reads the settings.
+            // As Java clients do. Every append names its partition; this is for readers of the settings.
             .set("partitioner", "murmur2_random")
             // One append alone, acknowledged by Apache Kafka 4 on loopback on a busy machine (`figures` in
             // tests/conformance/log/kafka.rs), in the mean: 2.6 ms with 0, 2.6 ms with 1, 3.8 ms with 2, 7.6 ms with 5;
@@ -119,27 +121,26 @@ impl KafkaSettings {
         self.with_extra(config)
     }
 
-    /// Fetches; its partitions are assigned by hand. It needs a group to be allowed to, but never joins it.
+    /// The fetching consumer; its partitions are assigned manually. Needs a group id but never joins the group.
     pub(super) fn reader(&self) -> ClientConfig {
         let mut config = self.base();
         config
             .set("group.id", &self.group)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            // An offset that is not there is for the owner to judge, not to skip.
+            // The owner judges a missing offset; the client must not skip it.
             .set("auto.offset.reset", "error")
-            // The default of 1000 ms shows as a saw-tooth of latency whenever a queue has been full.
+            // The default of 1000 ms causes a sawtooth in latency after a queue was full.
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.wait.max.ms", "50")
             .set("fetch.message.max.bytes", "1048576")
-            // Counts for each partition: 40 partitions behind take 80 MiB at most, and a reader never waits for the
-            // next fetch with 2 MiB at hand.
+            // Per partition: 40 lagging partitions take 80 MiB at most, and 2 MiB last a reader until the next fetch.
             .set("queued.max.messages.kbytes", "2048")
             .set("queued.min.messages", "10000");
         self.with_extra(config)
     }
 
-    /// Is a member of the group and fetches nothing: see `super::member`.
+    /// The member of the group, which fetches nothing: see `super::member`.
     pub(super) fn member(&self, name: &str) -> ClientConfig {
         let mut config = self.base();
         let session_ms = self.session_timeout.as_millis();
@@ -148,7 +149,7 @@ impl KafkaSettings {
             .set("group.id", &self.group)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", session_ms.to_string())
-            // Members hear of a rebalance by the answer to a heartbeat, and partitions that move have no owner meanwhile.
+            // Members learn of a rebalance from a heartbeat response, and moving partitions have no owner meanwhile.
             .set("heartbeat.interval.ms", (session_ms / 12).clamp(1, 500).to_string())
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false");
@@ -159,7 +160,7 @@ impl KafkaSettings {
     }
 }
 
-/// What a client tells about itself goes to the log and the metrics.
+/// Passes a client's log lines, errors and statistics to the program's log and metrics.
 pub(super) struct Telling {
     pub client: &'static str,
     pub topic_prefix: String,
@@ -170,7 +171,7 @@ impl Telling {
         Telling { client, topic_prefix: settings.topic_prefix.clone() }
     }
 
-    /// Of a partition that is being read: where it ends, which with the owner's offset gives the true lag.
+    /// Exports the end offsets of the partitions being read; minus the owner's offset this is the true lag.
     fn tell_ends(&self, statistics: &Statistics) {
         for (name, topic) in &statistics.topics {
             let Some(topic_name) = name.strip_prefix(&self.topic_prefix).and_then(|rest| rest.strip_prefix('.')) else {
@@ -188,19 +189,19 @@ impl ClientContext for Telling {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let client = self.client;
         match level {
-            // Offsets that came in a rebalance; the member sends them again.
+            // Offsets sent during a rebalance; the member resends them.
             _ if facility == "COMMITFAIL" => tracing::debug!(client, facility, "{message}"),
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(client, facility, "{message}");
             }
-            // A broker that is away is an error to librdkafka at every attempt; to us it is a state.
+            // librdkafka reports an unavailable broker as an error at every attempt; here it is a state.
             RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::warn!(client, facility, "{message}"),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(client, facility, "{message}"),
             RDKafkaLogLevel::Debug => tracing::debug!(client, facility, "{message}"),
         }
     }
 
-    /// Counted here; the same line comes to `log`.
+    /// Counts the error; `log` receives the same line.
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
         metrics::KAFKA_ERRORS.with_label_values(&[self.client, &code]).inc();

@@ -1,4 +1,4 @@
-//! Between the program's lanes and partitions and Kafka's topics and lists.
+//! Converts between lane partitions and Kafka's topics and partition lists.
 
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
@@ -7,7 +7,7 @@ use super::client::KafkaSettings;
 use crate::domain::Lane;
 use crate::log::{LanePartition, Topic};
 
-/// The names of the lanes' topics.
+/// Topic names of the lanes.
 #[derive(Clone)]
 pub(super) struct Lanes(Vec<(Lane, String)>);
 
@@ -36,7 +36,7 @@ impl Lanes {
     pub fn list(&self, partitions: impl IntoIterator<Item = (LanePartition, Offset)>) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for (LanePartition { lane, partition }, offset) in partitions {
-            // Fails only for an offset that Kafka cannot have, or a partition beyond what it can.
+            // Fails only for an offset or a partition number outside Kafka's range.
             let number = i32::try_from(partition).unwrap_or(i32::MAX);
             let _ = list.add_partition_offset(self.name(lane), number, offset);
         }

@@ -1,13 +1,14 @@
 //! Apache Kafka, or any broker that speaks its protocol, by librdkafka.
 //!
 //! * `producer`: appends, pipelined and idempotent.
-//! * `reader`: one consumer that fetches what owners and feeds read, from the offsets they name.
-//! * `member`: one consumer for each membership that knows who owns what, and fetches nothing.
-//! * `topics`: creates and checks the topics. `client`: settings and what the clients tell.
+//! * `reader`: one consumer outside the group fetches for owners and feeds, from the offsets they name.
+//! * `member`: one consumer per membership follows the assignment and fetches nothing.
+//! * `topics`: creates and checks the topics. `client`: settings, log lines and statistics of the clients.
 //!
-//! librdkafka's calls that wait for a broker run on blocking threads; clients end on threads of their own.
+//! librdkafka calls that wait for a broker run on blocking threads; clients are dropped on their own threads.
 
 mod client;
+mod error;
 mod lanes;
 mod member;
 mod producer;
@@ -25,6 +26,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 
 pub use self::client::KafkaSettings;
+use self::client::REQUEST_MAX;
+pub use self::error::ConnectError;
 use self::member::KafkaMember;
 use self::producer::Appender;
 use self::reader::Readers;
@@ -32,27 +35,6 @@ use super::{
     AppendFuture, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader, ReadError, Topic,
     record_size, refusal,
 };
-
-/// A question to the brokers is given up after this time.
-const REQUEST_MAX: Duration = Duration::from_secs(10);
-
-/// Why there is no log on Kafka to work with.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectError {
-    #[error("the Kafka client's settings are wrong: {0}")]
-    Settings(String),
-    #[error("Kafka at {brokers} does not answer: {reason}")]
-    Unreachable { brokers: String, reason: String },
-    #[error("topic {topic} does not exist; create the topics with `turnstile topics`")]
-    MissingTopic { topic: String },
-    #[error("topic {topic} cannot be created: {reason}")]
-    Create { topic: String, reason: String },
-    #[error(
-        "topic {topic} has {found} partitions, the configuration says {wanted}; a partition count cannot change, for \
-         keys would move: set log.partitions.{setting} = {found}, or start on new topics with another log.topic_prefix"
-    )]
-    PartitionCount { topic: String, setting: String, found: usize, wanted: usize },
-}
 
 pub struct KafkaLog {
     settings: KafkaSettings,
@@ -62,7 +44,7 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// Connects, and checks that the topics are there and have the partitions they should.
+    /// Connects, and checks that the topics exist with the configured partition counts.
     pub async fn connect(settings: KafkaSettings) -> Result<Self, ConnectError> {
         let connect = move || {
             let appender = Appender::new(&settings).map_err(|error| ConnectError::Settings(error.to_string()))?;
@@ -78,7 +60,7 @@ impl KafkaLog {
         connected.unwrap_or_else(|error| Err(ConnectError::Settings(error.to_string())))
     }
 
-    /// Kafka's name and number of a partition, if it is one of ours.
+    /// Kafka's topic name and number of a partition, if the topic has it.
     fn place(&self, topic: Topic, partition: u32) -> Result<(&str, i32), ReadError> {
         let number = i32::try_from(partition).ok().filter(|_| partition < self.settings.partitions.of(topic));
         match (self.names.get(&topic), number) {
@@ -87,7 +69,7 @@ impl KafkaLog {
         }
     }
 
-    /// First offset and the one behind the last, asked of the broker.
+    /// First offset and end offset, asked of the broker.
     async fn watermarks(&self, topic: Topic, partition: u32) -> Result<(u64, u64), ReadError> {
         let (name, number) = self.place(topic, partition)?;
         let (name, appender) = (name.to_owned(), Arc::clone(&self.appender));
@@ -98,9 +80,9 @@ impl KafkaLog {
                 let producer = appender.client();
                 let client = producer.client();
                 match client.fetch_watermarks(&name, number, REQUEST_MAX) {
-                    // A partition that is new or moves has no leader for a moment. The client takes what it heard of it
-                    // for final and would not ask again for minutes, so it is made to. (Asked for one topic, it would tell
-                    // us and not learn from it.)
+                    // A new or moving partition has no leader for a moment. The client caches that and would not ask
+                    // again for minutes, so this refreshes its metadata. (A request for one topic would not update
+                    // the cache.)
                     Err(error) if attempts > 0 && leader_is_missing(&error) => {
                         #[allow(clippy::disallowed_methods, reason = "on a thread for blocking calls")]
                         std::thread::sleep(Duration::from_millis(100));
@@ -139,9 +121,8 @@ impl Log for KafkaLog {
         &self.settings.partitions
     }
 
-    /// The cluster's id. Topic ids, which would show a topic that was deleted and made again, are not within reach:
-    /// librdkafka 2.12 has them (DescribeTopics), its Rust interface has not. A store that is ahead of such a topic
-    /// finds its offset out of range.
+    /// The cluster id. Topic ids, which would reveal a recreated topic, are out of reach: librdkafka 2.12 has them
+    /// (DescribeTopics), its Rust interface does not. A store ahead of such a topic finds its offset out of range.
     async fn identity(&self) -> Result<LogIdentity, ReadError> {
         let appender = Arc::clone(&self.appender);
         let ask = move || appender.client().client().fetch_cluster_id(REQUEST_MAX);

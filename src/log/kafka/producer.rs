@@ -1,4 +1,4 @@
-//! Appends: an idempotent producer, pipelined, that says no when its queue is full.
+//! Appends: a pipelined idempotent producer that refuses when its queue is full.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -19,8 +19,7 @@ use crate::log::{AppendError, AppendFuture, Appended, NewRecord};
 
 type Client = ThreadedProducer<Deliveries>;
 
-/// A client whose end does not hold up who drops it last: it joins threads, which a thread of the runtime must not wait
-/// for.
+/// Drops the client on a thread of its own: its destructor joins threads and would block a Tokio worker.
 pub(super) struct Producing(Option<Client>);
 
 impl Producing {
@@ -47,8 +46,8 @@ impl Drop for Producing {
     }
 }
 
-/// Hands each delivery report to who waits for it. `FutureProducer` would do, but copies every failed record, of which
-/// an outage makes a queue full.
+/// Passes each delivery report to its waiter. `FutureProducer` would copy every failed record, a full queue of them in
+/// an outage.
 pub(super) struct Deliveries(Telling);
 
 impl ClientContext for Deliveries {
@@ -72,12 +71,12 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
         let result = match delivered {
             Ok(message) => match u64::try_from(message.offset()) {
                 Ok(offset) => Ok(Appended { offset }),
-                // The broker knows the record as a duplicate, but no longer where it put it.
+                // The broker recognizes a duplicate but no longer knows its offset.
                 Err(_) => Err(AppendError::Unacknowledged("appended, but the broker does not say where".to_owned())),
             },
             Err((error, _)) => Err(append_error(error)),
         };
-        // Who no longer waits has dropped the receiver; the record stays.
+        // A caller that stopped waiting has dropped the receiver; the record stays.
         let _ = waiting.send(result);
     }
 }
@@ -119,7 +118,7 @@ impl Appender {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The record's place is taken here: librdkafka keeps the order in which it is given records of a partition.
+    /// Fixes the record's place: librdkafka keeps the order of sends to a partition.
     pub(super) fn append(&self, topic: &str, partition: i32, record: &NewRecord) -> AppendFuture {
         let (done, delivered) = oneshot::channel();
         let mut base = BaseRecord::with_opaque_to(topic, Box::new(done))
@@ -149,7 +148,7 @@ impl Appender {
         }
     }
 
-    /// A fatal error (a lost producer id, say) ends a client for good, but the log is still there.
+    /// Replaces a client after a fatal error, such as a lost producer id: the log itself still works.
     fn replace(&self, dead: &Arc<Producing>) {
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&current, dead) {
@@ -165,7 +164,7 @@ impl Appender {
         }
     }
 
-    /// Waits, without blocking the runtime, until all is acknowledged or the deadline is reached.
+    /// Waits, without blocking the runtime, until all appends are acknowledged or the deadline has passed.
     pub(super) async fn flush(&self, deadline: Duration) {
         let client = self.client();
         let flush = move || match client.flush(deadline) {

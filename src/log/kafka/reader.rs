@@ -1,13 +1,12 @@
-//! Reads partitions: one consumer on a thread of its own, a queue for each partition, drained by whoever reads it.
+//! Reads partitions: one consumer on its own thread, with a queue per partition that its reader drains.
 //!
-//! The consumer is not a member of the group. Partitions are assigned to it by hand, so that an owner can start at any
-//! offset at any time, no reader waits for a rebalance and no rebalance for a reader. Its limits on fetched messages
-//! are the back-pressure: what nobody takes is not fetched. (Pausing instead throws away what was fetched.)
+//! The consumer is not a member of the group. Partitions are assigned to it manually, so an owner can start at any
+//! offset at any time, and readers and rebalances do not wait for each other. The limits on fetched messages are the
+//! backpressure: a full queue stops fetching. (Pausing would discard fetched messages.)
 //!
-//! A partition's queue tells when it turns from empty to filled (librdkafka does so under the queue's lock), the reader
-//! waits only after it found the queue empty, and a [`Notify`] keeps a wake-up that comes in between: none can be lost.
-//! Streams of the client library have lost some, though, so a waiting reader looks again every second, and says so if
-//! that ever finds anything.
+//! A queue signals the change from empty to filled (under its lock), a reader waits only after it found the queue
+//! empty, and a [`Notify`] keeps a wake-up between the two: none can be lost. The client library's streams have lost
+//! wake-ups, so a waiting reader still polls every second, and logs a warning if that ever finds a record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, TryRecvError};
@@ -28,9 +27,9 @@ use super::client::{KafkaSettings, Telling};
 use crate::log::{PartitionReader, ReadError, Record, Timestamp};
 use crate::telemetry::metrics;
 
-/// Consumers at most. A second one is made when one partition is read twice, which one consumer cannot.
+/// Most consumers. A second one is created when a partition is read twice, which one consumer cannot do.
 const CONSUMERS_MAX: usize = 8;
-/// The thread looks at its consumer at least this often, whatever wake-ups it gets.
+/// Longest time between two polls of the consumer, with or without a wake-up.
 const LOOK: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -44,7 +43,7 @@ enum Command {
         filled: Arc<Notify>,
         opened: oneshot::Sender<KafkaResult<Queue>>,
     },
-    /// The queue comes back too: it holds the consumer, whose end must come on its thread.
+    /// Returns the queue: it holds the consumer, which must be dropped on its thread.
     Close {
         topic: String,
         partition: i32,
@@ -52,7 +51,7 @@ enum Command {
     },
 }
 
-/// The way to one consumer's thread, which ends when all of these are gone.
+/// Handle of a consumer's thread, which ends with the last handle.
 #[derive(Clone)]
 struct Line {
     commands: mpsc::Sender<Command>,
@@ -61,7 +60,7 @@ struct Line {
 
 impl Line {
     fn send(&self, command: Command) {
-        // It is there as long as we are.
+        // The thread lives as long as this handle.
         let _ = self.commands.send(command);
         self.thread.unpark();
     }
@@ -72,7 +71,7 @@ struct Slot {
     open: Vec<(String, i32)>,
 }
 
-/// All the consumers that read.
+/// All reading consumers.
 pub(super) struct Readers {
     settings: KafkaSettings,
     slots: Arc<Mutex<BTreeMap<usize, Slot>>>,
@@ -110,7 +109,7 @@ impl Readers {
         Ok(Box::new(reader))
     }
 
-    /// A consumer that does not read this partition yet.
+    /// Finds or creates a consumer that does not read this partition yet.
     fn reserve(&self, topic: &str, partition: i32) -> Result<(usize, Line), ReadError> {
         let mut slots = lock(&self.slots);
         let open = (topic.to_owned(), partition);
@@ -132,7 +131,7 @@ fn start(settings: &KafkaSettings) -> Result<Line, String> {
     let mut consumer: BaseConsumer<Telling> =
         settings.reader().create_with_context(Telling::new("reader", settings)).map_err(|error| error.to_string())?;
     let (commands, queue) = mpsc::channel();
-    // The callback needs the thread and the thread the consumer, so the consumer follows.
+    // The callback needs the thread, and the thread needs the consumer: the consumer is sent later.
     let (give, take) = mpsc::sync_channel::<BaseConsumer<Telling>>(1);
     let thread = std::thread::Builder::new()
         .name("kafka-reader".to_owned())
@@ -150,14 +149,14 @@ fn start(settings: &KafkaSettings) -> Result<Line, String> {
     Ok(Line { commands, thread })
 }
 
-/// The thread: does what it is told and serves the consumer's events. Records do not pass here.
+/// The thread: executes commands and serves the consumer's events. Records do not pass through it.
 fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Command>) {
     let mut assigned: BTreeSet<(String, i32)> = BTreeSet::new();
     loop {
         match commands.try_recv() {
             Ok(Command::Open { topic, partition, start, filled, opened }) => {
                 if assigned.remove(&(topic.clone(), partition)) {
-                    // Who asked for it before went away without taking it.
+                    // An earlier caller went away without taking the queue.
                     unassign(consumer, &topic, partition);
                 }
                 let queue = open(consumer, &topic, partition, start, filled);
@@ -182,7 +181,7 @@ fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Comman
                 partition = message.partition(),
                 "a record came outside of its partition's queue"
             ),
-            // Told by the client's context already.
+            // The client's context has logged it.
             Some(Err(_)) => {}
             None => std::thread::park_timeout(LOOK),
         }
@@ -196,7 +195,7 @@ fn open(
     start: i64,
     filled: Arc<Notify>,
 ) -> KafkaResult<Queue> {
-    // Before it is assigned, so that nothing is in the queue before the callback is, or goes to the consumer's own.
+    // Before the assignment, so that no record precedes the callback or reaches the consumer's main queue.
     let mut queue = consumer
         .split_partition_queue(topic, partition)
         .ok_or_else(|| KafkaError::Subscription(format!("{topic} has no partition {partition}")))?;
@@ -215,7 +214,7 @@ fn unassign(consumer: &BaseConsumer<Telling>, topic: &str, partition: i32) {
     }
 }
 
-/// A partition taken at a consumer; given back when dropped.
+/// A partition reserved at a consumer; released on drop.
 struct Place {
     slots: Arc<Mutex<BTreeMap<usize, Slot>>>,
     slot: usize,
@@ -227,7 +226,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Under the lock: who reserves the place next must come after this in the thread's commands.
+        // Under the lock: the next reservation must follow this in the thread's command queue.
         let mut slots = lock(&self.slots);
         if let Some(queue) = self.queue.take() {
             self.line.send(Command::Close { topic: self.topic.clone(), partition: self.partition, queue });
@@ -241,16 +240,16 @@ impl Drop for Place {
 struct Reader {
     place: Place,
     filled: Arc<Notify>,
-    /// The offset behind what was handed out.
+    /// Offset after the last record returned.
     next: u64,
-    /// Taken from the queue, but too large for the last batch.
+    /// Taken from the queue but too large for the last batch.
     ahead: Option<Record>,
-    /// The partition's reading has ended with this.
+    /// The error that ended this reader.
     failed: Option<ReadError>,
 }
 
 impl Reader {
-    /// What is there now. Nothing awaits in here, so what was taken from the queue is either returned or kept.
+    /// Returns what has arrived. Never awaits, so every record taken from the queue is returned or kept.
     fn take(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
         let mut batch: Vec<Record> = self.ahead.take().into_iter().collect();
         if let Some(first) = batch.first() {
@@ -318,7 +317,7 @@ fn record_of(message: &BorrowedMessage<'_>) -> Record {
         headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
     });
     Record {
-        // Of a fetched message it is never negative.
+        // Never negative for a fetched message.
         offset: u64::try_from(message.offset()).unwrap_or(0),
         timestamp: match message.timestamp() {
             KafkaTimestamp::LogAppendTime(ms) => Timestamp::LogAppend(ms),

@@ -1,4 +1,4 @@
-//! Creates the topics, or checks those that are there.
+//! Creates missing topics and checks existing ones.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::client::{KafkaSettings, Telling};
-use super::{ConnectError, REQUEST_MAX};
+use super::client::{KafkaSettings, REQUEST_MAX, Telling};
+use super::error::ConnectError;
 use crate::log::{APPEND_BYTES_MAX, Topic};
 
-/// Room for the headers and the framing of the largest record.
+/// The largest record with headers and framing.
 const MESSAGE_BYTES_MAX: usize = APPEND_BYTES_MAX + 4096;
-/// A week: as long as the store keeps requests.
+/// One week: as long as the store keeps requests.
 const OUTCOMES_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What was done and what somebody should look at.
+/// Result of creating and checking the topics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicsReport {
     pub created: Vec<String>,
     pub existing: Vec<String>,
-    /// A topic works, but not as it should.
+    /// Settings an operator should correct.
     pub warnings: Vec<String>,
 }
 
@@ -30,9 +30,9 @@ fn wanted(topic: Topic) -> Vec<(&'static str, String)> {
         vec![("max.message.bytes", MESSAGE_BYTES_MAX.to_string()), ("cleanup.policy", "delete".to_owned())];
     match topic {
         Topic::Lane(_) => {
-            // The order of arrival is the broker's to say, and so is its time.
+            // The broker decides order of arrival and time.
             wanted.push(("message.timestamp.type", "LogAppendTime".to_owned()));
-            // The proof of a sale is its log; who wants less says so.
+            // The log is the proof of a sale; a shorter retention must be an explicit choice.
             wanted.push(("retention.ms", "-1".to_owned()));
         }
         Topic::Outcomes => wanted.push(("retention.ms", OUTCOMES_RETENTION.as_millis().to_string())),
@@ -41,7 +41,7 @@ fn wanted(topic: Topic) -> Vec<(&'static str, String)> {
     wanted
 }
 
-/// Creates the topics that are missing and checks the others. Changes none that exists.
+/// Creates missing topics and checks the others. Changes no existing topic.
 pub async fn ensure(settings: &KafkaSettings) -> Result<TopicsReport, ConnectError> {
     let admin: AdminClient<Telling> = settings
         .admin()
@@ -96,12 +96,12 @@ pub async fn ensure(settings: &KafkaSettings) -> Result<TopicsReport, ConnectErr
             Err(error) => report.warnings.push(format!("the topics' settings cannot be read: {error}")),
         }
     }
-    // Its end joins threads.
+    // Its destructor joins threads.
     drop(tokio::task::spawn_blocking(move || drop(admin)));
     Ok(report)
 }
 
-/// What differs and matters. Retention is the operator's own business.
+/// A warning about a harmful difference. Retention is the operator's choice.
 fn complaint(topic: &str, key: &str, wanted: &str, found: &str) -> Option<String> {
     let harmful = match key {
         "message.timestamp.type" | "cleanup.policy" => found != wanted,
@@ -116,7 +116,7 @@ fn complaint(topic: &str, key: &str, wanted: &str, found: &str) -> Option<String
     })
 }
 
-/// Topics just created take a moment to be known to every broker.
+/// Retries after creation: new topics take a moment to be known to every broker.
 fn check_when_known(
     client: &Client<impl rdkafka::ClientContext + 'static>,
     settings: &KafkaSettings,
@@ -135,12 +135,12 @@ fn check_when_known(
     }
 }
 
-/// All topics are there and have the partitions they should. Blocks.
+/// Checks that all topics exist with the configured partition counts. Blocks.
 pub(super) fn check(
     client: &Client<impl rdkafka::ClientContext + 'static>,
     settings: &KafkaSettings,
 ) -> Result<(), ConnectError> {
-    // Of all topics: asking for one by name would make a broker create it that is set up so.
+    // Asks for all topics: a broker with auto-creation would create a topic asked for by name.
     let metadata = client
         .fetch_metadata(None, REQUEST_MAX)
         .map_err(|error| ConnectError::Unreachable { brokers: settings.brokers.clone(), reason: error.to_string() })?;

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt;
 
-use super::{House, charge, reservation_id, succeeded};
-use crate::log::{LanePartition, Log, Topic};
+use super::{House, charge, pay, reservation_id, succeeded};
+use crate::log::{Log, Topic};
 use crate::runtime::health::Severity;
-use crate::store::{RequestStatus, Store};
+use crate::store::{Ownership, RequestStatus};
 use crate::testing::{Call, Fault};
 
 /// Makes the next `times` commits fail this way; says how many are left.
@@ -47,18 +47,11 @@ async fn a_store_that_is_away_delays_and_loses_nothing() {
 async fn a_worker_killed_at_any_commit_leaves_all_or_nothing() {
     for fault in [Fault::Lost, Fault::Unanswered] {
         let mut house = House::new().await;
-        let schedule = house.open(600_000).await;
+        let key = house.open(600_000).await;
         house.ask(charge("alice", 5_000)).await;
-        let held = house.hold(schedule, "alice", &[1]).await;
+        let held = house.hold(&key, "alice", &[1]).await;
         fail_commits(&house, u32::MAX, fault);
-        let pay = house.send(crate::domain::Body::PayReservation(crate::domain::command::PayReservation {
-            schedule_id: schedule,
-            section: super::section(),
-            user_id: super::user_id("alice"),
-            reservation_id: reservation_id(&held),
-            amount: None,
-        }));
-        let pay = pay.await;
+        let pay = house.send(pay(&key, "alice", reservation_id(&held))).await;
         tokio::task::yield_now().await;
         house.kill().await;
         house.store.set_hook(None);
@@ -75,8 +68,7 @@ async fn a_worker_killed_at_any_commit_leaves_all_or_nothing() {
 async fn an_owner_that_was_overtaken_commits_nothing_and_rests() {
     let mut house = House::new().await;
     let first = house.ask(charge("alice", 1)).await;
-    let position = first.decided.0.position;
-    let partition = LanePartition { lane: position.lane, partition: position.partition };
+    let partition = first.decided.position.partition;
     let before = house.store.progress(partition).await.expect("readable").expect("acquired");
     let other = house.store.acquire(partition, "somebody else").await.expect("acquired");
     assert_eq!(other.epoch, before.epoch + 1);
@@ -91,14 +83,14 @@ async fn an_owner_that_was_overtaken_commits_nothing_and_rests() {
 #[tokio::test]
 async fn a_store_ahead_of_its_log_parks_the_partition_and_the_others_go_on() {
     let mut house = House::new().await;
-    let decided = house.ask(charge("alice", 1)).await.decided.0.position;
+    let decided = house.ask(charge("alice", 1)).await.decided.position.partition;
     house.stop().await;
     // The same store, a log that was wiped.
     let wiped = House::new().await;
     let mut house = House { store: house.store, ..wiped };
     house.kill().await;
     house.worker = Some(house.start("second"));
-    let parked = format!("partition {}.{}", decided.lane, decided.partition);
+    let parked = format!("partition {decided}");
     let failure = loop {
         let found = house.health.snapshot().into_iter().find_map(|(name, f)| f.filter(|_| name == parked));
         if let Some(failure) = found {
@@ -108,10 +100,10 @@ async fn a_store_ahead_of_its_log_parks_the_partition_and_the_others_go_on() {
     };
     assert_eq!(failure.severity, Severity::Degraded);
     assert!(failure.reason.contains("ahead of the log"), "{}", failure.reason);
-    let schedule = house.open(60_000).await;
-    assert!(succeeded(&house.hold(schedule, "bob", &[1]).await), "other partitions are not concerned");
+    let key = house.open(60_000).await;
+    assert!(succeeded(&house.hold(&key, "bob", &[1]).await), "other partitions are not concerned");
     assert_eq!(house.log.end_offset(Topic::Lane(decided.lane), decided.partition).await, Ok(0));
-    house.stop().await;
+    house.stop_worker().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +130,7 @@ async fn what_the_log_did_not_acknowledge_is_published_again_in_order() {
 #[tokio::test]
 async fn a_second_worker_shares_the_partitions_and_takes_over_when_the_first_dies() {
     let mut house = House::new().await;
-    let schedule = house.open(60_000).await;
+    let key = house.open(60_000).await;
     let second = house.start("second");
     for n in 1..=20 {
         assert!(succeeded(&house.ask(charge(&format!("user-{n}"), n)).await));
@@ -148,7 +140,7 @@ async fn a_second_worker_shares_the_partitions_and_takes_over_when_the_first_die
         assert!(succeeded(&house.ask(charge(&format!("user-{n}"), n)).await));
         assert_eq!(house.balance(&format!("user-{n}")).await, 2 * n);
     }
-    assert!(succeeded(&house.hold(schedule, "bob", &[1]).await));
+    assert!(succeeded(&house.hold(&key, "bob", &[1]).await));
     house.worker = Some(second);
     house.stop().await;
 }

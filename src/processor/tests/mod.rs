@@ -1,7 +1,9 @@
-//! The owner over the log and store in memory: one behaviour a test, waiting for outcomes, never for time.
+//! The owner over the log and store in memory: one behavior a test, waiting for outcomes, never for time.
 
+mod batches;
 mod faults;
 mod records;
+mod timers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +14,22 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Deps, Settings};
-use crate::domain::command::{
-    Body, CancelReservation, ChargeWallet, Choice, Command, HoldSeats, OpenSection, PayReservation,
+use crate::audit;
+use crate::domain::block::{
+    CancelReservation, Choice, Command as OfBlock, HoldSeats, Layout, NewSection, OpenBlock, PayReservation, Terms,
 };
-use crate::domain::{Lane, LogTime, RequestId, ReservationId, RoutingKey, ScheduleId, SectionName, UserId};
+use crate::domain::wallet::{Command as OfWallet, Movement};
+use crate::domain::{
+    Amount, BlockKey, Body, Code, Command, CommandKind, Lane, LanePartition, LogTime, RequestId, ReservationId,
+    RoutingKey, Row, ScheduleId, SeatId,
+};
 use crate::log::{Log, NewRecord, PartitionCounts, PartitionReader, Record, Topic};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
-use crate::store::reads::Reads;
-use crate::store::{AggregateLoads, RequestStatus, Store};
+use crate::store::{AuditReads, Catalog, Ownership, Reads, RequestStatus, StateTable};
 use crate::testing::{FaultyStore, MemoryLog};
 use crate::wire;
-use crate::wire::outcome::OutcomeView;
+use crate::wire::outcome::DecidedRequest;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -82,23 +88,23 @@ impl House {
     }
 
     async fn send(&self, body: Body) -> RequestId {
-        let command = Command { request_id: RequestId(Uuid::now_v7()), body };
+        let command = new(body);
         self.append_to(self.place(&command.body.routing_key()), &command).await;
         command.request_id
     }
 
     /// Sends a command and waits for its outcome.
-    async fn ask(&mut self, body: Body) -> OutcomeView {
+    async fn ask(&mut self, body: Body) -> DecidedRequest {
         let id = self.send(body).await;
         self.outcome_of(id).await
     }
 
     /// The next outcome record of this request; others are passed over.
-    async fn outcome_of(&mut self, id: RequestId) -> OutcomeView {
+    async fn outcome_of(&mut self, id: RequestId) -> DecidedRequest {
         self.next_outcome(|outcome| outcome.request_id == id).await
     }
 
-    async fn next_outcome(&mut self, wanted: impl Fn(&OutcomeView) -> bool) -> OutcomeView {
+    async fn next_outcome(&mut self, wanted: impl Fn(&DecidedRequest) -> bool) -> DecidedRequest {
         let search = async {
             loop {
                 for record in self.outcomes.next(1, usize::MAX).await.expect("readable") {
@@ -113,7 +119,7 @@ impl House {
     }
 
     /// All outcome records so far.
-    async fn all_outcomes(&self) -> Vec<OutcomeView> {
+    async fn all_outcomes(&self) -> Vec<DecidedRequest> {
         let end = self.log.end_offset(Topic::Outcomes, 0).await.expect("readable") as usize;
         let mut reader = self.log.read(Topic::Outcomes, 0, 0).await.expect("readable");
         let mut all = Vec::new();
@@ -123,8 +129,14 @@ impl House {
         all
     }
 
-    /// Stops the worker as SIGTERM would.
+    /// Stops the worker as SIGTERM would. Its store must then be what the log says.
     async fn stop(&mut self) {
+        self.stop_worker().await;
+        let report = audit::run(&self.log, &self.store, LogTime(i64::MIN), &mut |_| {}).await.expect("readable");
+        assert!(report.is_clean(), "{} differences, the first {:?}", report.differences, report.first);
+    }
+
+    async fn stop_worker(&mut self) {
         let worker = self.worker.take().expect("a worker runs");
         worker.shutdown.cancel();
         worker.task.await.expect("no panic").expect("a clean stop");
@@ -139,89 +151,109 @@ impl House {
     }
 
     async fn balance(&self, user: &str) -> i64 {
-        self.store.wallet(&user_id(user)).await.expect("readable").map_or(0, |wallet| wallet.balance)
+        self.store.wallet(&name(user)).await.expect("readable").map_or(0, |wallet| wallet.balance.get())
     }
 
     async fn status_of(&self, id: RequestId) -> Option<RequestStatus> {
-        self.store.request(id).await.expect("readable").map(|row| row.status)
+        self.store.request(id).await.expect("readable").map(|row| row.state.status())
     }
 
-    /// Opens section A of a new schedule with ten seats of 1000.
-    async fn open(&mut self, hold_ttl_ms: i64) -> ScheduleId {
-        let schedule_id = ScheduleId(Uuid::now_v7());
-        let opened = self
-            .ask(Body::OpenSection(OpenSection {
-                schedule_id,
-                section: section(),
-                user_id: user_id("admin"),
-                seats: 10,
-                price: 1_000,
+    /// Opens a date with section A, ten seats of 1000.
+    async fn open(&mut self, hold_ttl_ms: i64) -> BlockKey {
+        let key = BlockKey::main(ScheduleId(Uuid::now_v7()));
+        let layout = Layout::plain(10, &name("A"), Amount::price(1_000).expect("a price")).expect("a layout");
+        let open = OpenBlock {
+            key: key.clone(),
+            user_id: name("admin"),
+            sections: vec![NewSection { name: name("A"), layout }],
+            terms: Terms {
                 hold_ttl_ms,
+                rehold_after_ms: 0,
+                payment_timeout_ms: 60_000,
                 max_seats_per_user: 4,
                 sales_open_at: None,
+                sales_close_at: None,
                 starts_at: Clock::System.now().plus_ms(3_600_000),
-                queue: false,
-            }))
-            .await;
-        assert!(succeeded(&opened));
-        schedule_id
+                companions_free_at: None,
+            },
+            queue: false,
+        };
+        let opened = self.ask(Body::Seats(OfBlock::OpenBlock(open))).await;
+        assert!(succeeded(&opened), "{opened:?}");
+        key
     }
 
-    async fn hold(&mut self, schedule_id: ScheduleId, user: &str, seats: &[u32]) -> OutcomeView {
-        self.ask(Body::HoldSeats(HoldSeats {
-            schedule_id,
-            section: section(),
-            user_id: user_id(user),
-            choice: Choice::Seats(seats.to_vec()),
-        }))
-        .await
+    async fn hold(&mut self, key: &BlockKey, user: &str, seats: &[u32]) -> DecidedRequest {
+        let seats = seats.iter().map(|number| SeatId { section: name("A"), number: *number }).collect();
+        let hold = HoldSeats { key: key.clone(), user_id: name(user), choice: Choice::Seats(seats), admitted: false };
+        self.ask(Body::Seats(OfBlock::HoldSeats(hold))).await
     }
 
-    async fn pay(&mut self, schedule_id: ScheduleId, user: &str, reservation_id: ReservationId) -> OutcomeView {
-        let pay =
-            PayReservation { schedule_id, section: section(), user_id: user_id(user), reservation_id, amount: None };
-        self.ask(Body::PayReservation(pay)).await
+    async fn pay(&mut self, key: &BlockKey, user: &str, reservation_id: ReservationId) -> DecidedRequest {
+        self.ask(pay(key, user, reservation_id)).await
     }
 
-    async fn cancel(&mut self, schedule_id: ScheduleId, user: &str, reservation_id: ReservationId) -> OutcomeView {
-        let cancel = CancelReservation { schedule_id, section: section(), user_id: user_id(user), reservation_id };
-        self.ask(Body::CancelReservation(cancel)).await
+    async fn cancel(&mut self, key: &BlockKey, user: &str, reservation_id: ReservationId) -> DecidedRequest {
+        let cancel = CancelReservation { key: key.clone(), user_id: name(user), reservation_id };
+        self.ask(Body::Seats(OfBlock::CancelReservation(cancel))).await
+    }
+
+    /// All rows of state of a lane.
+    async fn rows(&self, lane: Lane) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for table in StateTable::ALL {
+            rows.extend(self.store.state_page(table, None, 10_000).await.expect("readable"));
+        }
+        rows.retain(|row| {
+            lane == match row {
+                Row::Seats(_) => Lane::Seats,
+                Row::Wallets(_) => Lane::Wallets,
+                Row::Queues(_) => Lane::Queues,
+            }
+        });
+        rows
     }
 }
 
-fn view(record: &Record) -> OutcomeView {
+fn view(record: &Record) -> DecidedRequest {
     let value = record.value.as_ref().expect("an outcome has a value");
-    wire::outcome::decode_value(value).expect("an outcome is readable")
+    wire::outcome::decode(value).expect("an outcome is readable")
 }
 
-fn succeeded(outcome: &OutcomeView) -> bool {
-    outcome.status.as_str() == "SUCCEEDED"
+fn succeeded(outcome: &DecidedRequest) -> bool {
+    outcome.outcome.is_ok()
 }
 
-fn code(outcome: &OutcomeView) -> &str {
-    outcome.problem.as_ref().and_then(|problem| problem["code"].as_str()).unwrap_or_default()
+fn code(outcome: &DecidedRequest) -> Option<Code> {
+    outcome.outcome.as_ref().err().map(|refusal| refusal.code)
 }
 
-fn result(outcome: &OutcomeView, field: &str) -> String {
-    let result: serde_json::Value =
-        serde_json::from_str(outcome.result.as_ref().expect("a result").get()).expect("JSON");
+fn result(outcome: &DecidedRequest, field: &str) -> String {
+    let reply = outcome.outcome.as_ref().expect("a success");
+    let result: serde_json::Value = serde_json::from_str(reply.0.get()).expect("JSON");
     result[field].as_str().map_or_else(|| result[field].to_string(), str::to_owned)
 }
 
-fn reservation_id(outcome: &OutcomeView) -> ReservationId {
+fn reservation_id(outcome: &DecidedRequest) -> ReservationId {
     ReservationId(result(outcome, "reservation_id").parse().expect("a UUID"))
 }
 
-fn user_id(name: &str) -> UserId {
-    name.parse().expect("a user id")
+fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a name")
 }
 
-fn section() -> SectionName {
-    "A".parse().expect("a section name")
+/// With an id of its own.
+fn new(body: Body) -> Command {
+    Command { request_id: RequestId(Uuid::now_v7()), by: None, body }
 }
 
 fn charge(user: &str, amount: i64) -> Body {
-    Body::ChargeWallet(ChargeWallet { user_id: user_id(user), amount, reason: None })
+    Body::Wallets(OfWallet::ChargeWallet(Movement { user_id: name(user), amount, reason: None }))
+}
+
+fn pay(key: &BlockKey, user: &str, reservation_id: ReservationId) -> Body {
+    let pay = PayReservation { key: key.clone(), user_id: name(user), reservation_id, amount: None };
+    Body::Seats(OfBlock::PayReservation(pay))
 }
 
 fn bytes(text: &str) -> Option<Bytes> {
@@ -231,17 +263,17 @@ fn bytes(text: &str) -> Option<Bytes> {
 #[tokio::test]
 async fn a_sale_goes_through_three_lanes_and_back() {
     let mut house = House::new().await;
-    let schedule = house.open(60_000).await;
+    let key = house.open(60_000).await;
     assert!(succeeded(&house.ask(charge("alice", 5_000)).await));
-    let held = house.hold(schedule, "alice", &[3, 4]).await;
-    let paid = house.pay(schedule, "alice", reservation_id(&held)).await;
+    let held = house.hold(&key, "alice", &[3, 4]).await;
+    let paid = house.pay(&key, "alice", reservation_id(&held)).await;
     assert!(succeeded(&paid), "{paid:?}");
     assert_eq!(result(&paid, "balance"), "3000");
     assert_eq!(house.balance("alice").await, 3_000);
-    let cancelled = house.cancel(schedule, "alice", reservation_id(&held)).await;
+    let cancelled = house.cancel(&key, "alice", reservation_id(&held)).await;
     assert_eq!(result(&cancelled, "status"), "REFUNDED");
     assert_eq!(house.balance("alice").await, 5_000);
-    let free = house.store.schedule(schedule).await.expect("readable").is_none();
+    let free = house.store.schedule(key.schedule_id).await.expect("readable").is_none();
     assert!(free, "no descriptive row was written by the lane");
     house.stop().await;
 }
@@ -249,30 +281,66 @@ async fn a_sale_goes_through_three_lanes_and_back() {
 #[tokio::test]
 async fn a_payment_is_pending_until_it_is_settled_and_a_decline_keeps_the_hold() {
     let mut house = House::new().await;
-    let schedule = house.open(60_000).await;
-    let held = house.hold(schedule, "bob", &[1]).await;
-    let declined = house.pay(schedule, "bob", reservation_id(&held)).await;
-    assert_eq!(code(&declined), "insufficient_balance");
+    let key = house.open(60_000).await;
+    let held = house.hold(&key, "bob", &[1]).await;
+    let declined = house.pay(&key, "bob", reservation_id(&held)).await;
+    assert_eq!(code(&declined), Some(Code::InsufficientBalance));
     assert_eq!(house.status_of(declined.request_id).await, Some(RequestStatus::Rejected));
     house.ask(charge("bob", 1_000)).await;
-    assert!(succeeded(&house.pay(schedule, "bob", reservation_id(&held)).await));
+    assert!(succeeded(&house.pay(&key, "bob", reservation_id(&held)).await));
     assert_eq!(house.balance("bob").await, 0);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_completed_request_is_published_with_the_fingerprint_of_the_command_that_asked() {
+    let mut house = House::new().await;
+    let key = house.open(60_000).await;
+    house.ask(charge("alice", 5_000)).await;
+    let held = house.hold(&key, "alice", &[1]).await;
+    let command = Command { by: Some(name("cashier")), ..new(pay(&key, "alice", reservation_id(&held))) };
+    house.append_to(house.place(&command.body.routing_key()), &command).await;
+    let paid = house.outcome_of(command.request_id).await;
+    assert_eq!((paid.command, paid.by.as_ref()), (CommandKind::PayReservation, Some(&name("cashier"))));
+    let mut reader = house.log.read(Topic::Outcomes, 0, 0).await.expect("readable");
+    let records = reader.next(1_000, usize::MAX).await.expect("readable");
+    let of_it = |record: &&Record| wire::headers::request_id_of(&record.headers) == Some(command.request_id);
+    let found: Vec<_> = records.iter().filter(of_it).collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!(wire::headers::fingerprint_of(&found[0].headers), Some(wire::command::fingerprint(&command)));
+    assert_eq!(wire::headers::schedule_of(&found[0].headers), Some(key.schedule_id));
+    let row = house.store.request(command.request_id).await.expect("readable").expect("stored");
+    assert_eq!((row.state.status(), row.by), (RequestStatus::Succeeded, Some(name("cashier"))));
     house.stop().await;
 }
 
 #[tokio::test]
 async fn a_hold_runs_out_by_itself() {
     let mut house = House::new().await;
-    let schedule = house.open(50).await;
-    let held = house.hold(schedule, "alice", &[1]).await;
+    let key = house.open(50).await;
+    let held = house.hold(&key, "alice", &[1]).await;
     let id = result(&held, "reservation_id");
     let expired = house
         .next_outcome(|outcome| {
-            outcome.command == "expire_holds" && outcome.result.as_ref().is_some_and(|r| r.get().contains(&id))
+            outcome.command == CommandKind::ExpireHolds
+                && succeeded(outcome)
+                && result(outcome, "reservations").contains(&id)
         })
         .await;
-    assert!(expired.decided.0.time > held.decided.0.time);
-    assert_eq!(code(&house.pay(schedule, "alice", reservation_id(&held)).await), "hold_expired");
+    assert!(expired.decided.time > held.decided.time);
+    assert_eq!(code(&house.pay(&key, "alice", reservation_id(&held)).await), Some(Code::HoldExpired));
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_timer_that_finds_nothing_due_leaves_no_outcome() {
+    let mut house = House::new().await;
+    let key = house.open(600_000).await;
+    let id = house.send(Body::Seats(OfBlock::ExpireHolds(key.clone()))).await;
+    house.hold(&key, "alice", &[1]).await;
+    assert!(house.all_outcomes().await.iter().all(|outcome| outcome.request_id != id));
+    let requests = house.store.requests_page(None, 1_000).await.expect("readable");
+    assert!(requests.iter().all(|row| row.key.id != id));
     house.stop().await;
 }
 
@@ -293,31 +361,27 @@ async fn the_outbox_is_empty_once_everything_is_published() {
 #[tokio::test]
 async fn the_state_hash_says_the_same_after_a_takeover() {
     let mut house = House::new().await;
-    let schedule = house.open(60_000).await;
+    let key = house.open(60_000).await;
     house.ask(charge("alice", 5_000)).await;
-    let held = house.hold(schedule, "alice", &[1, 2]).await;
-    house.pay(schedule, "alice", reservation_id(&held)).await;
+    let held = house.hold(&key, "alice", &[1, 2]).await;
+    house.pay(&key, "alice", reservation_id(&held)).await;
     house.stop().await;
     house.worker = Some(house.start("second"));
-    let cancelled = house.cancel(schedule, "alice", reservation_id(&held)).await;
+    let cancelled = house.cancel(&key, "alice", reservation_id(&held)).await;
     assert_eq!(result(&cancelled, "status"), "REFUNDED", "{cancelled:?}");
     house.stop().await;
 
-    let sections = house.store.load_sections(&[(schedule, section())]).await.expect("readable");
-    let seats_partition = house.place(&RoutingKey::Section(schedule, section())).1;
-    let reservations = house.store.reservations(&user_id("alice"), all()).await.expect("readable");
-    let payments = house.store.payments(&user_id("alice"), all()).await.expect("readable");
-    let rows = crate::domain::Change::Section(sections[0].row.clone()).digest()
-        ^ sections[0].seats.iter().fold(0, |hash, seat| hash ^ crate::domain::Change::Seat(seat.clone()).digest())
-        ^ reservations.into_iter().fold(0, |hash, r| hash ^ crate::domain::Change::Reservation(r).digest())
-        ^ payments.into_iter().fold(0, |hash, p| hash ^ crate::domain::Change::Payment(p).digest());
-    let partition = crate::log::LanePartition { lane: Lane::Seats, partition: seats_partition };
-    let progress = house.store.progress(partition).await.expect("readable").expect("acquired");
-    assert_eq!(progress.state_hash, rows);
+    for routing_key in [RoutingKey::Block(key.clone()), RoutingKey::Wallet(name("alice"))] {
+        let (_, partition) = house.place(&routing_key);
+        let rows = house.rows(routing_key.lane()).await.iter().fold(0, |hash, row| hash ^ row.digest());
+        let partition = LanePartition { lane: routing_key.lane(), partition };
+        let progress = house.store.progress(partition).await.expect("readable").expect("acquired");
+        assert_eq!(progress.state_hash, rows, "{partition}");
+    }
 }
 
-fn all<Id>() -> crate::store::reads::Page<Id> {
-    crate::store::reads::Page { after: None, limit: 1_000 }
+fn all<Id>() -> crate::store::Page<Id> {
+    crate::store::Page { after: None, limit: 1_000 }
 }
 
 fn now() -> LogTime {

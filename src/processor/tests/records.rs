@@ -1,17 +1,15 @@
 //! Repeats, strays and rubbish.
 
-use uuid::Uuid;
-
-use super::{House, all, bytes, charge, code, succeeded, user_id};
-use crate::domain::{Command, Lane, RequestId};
+use super::{House, all, bytes, charge, code, name, new, succeeded};
+use crate::domain::{Code, Command, Lane};
 use crate::log::{Log, Timestamp, Topic};
-use crate::store::reads::Reads;
+use crate::store::{DeadLetters, Reads};
 use crate::wire;
 
 #[tokio::test]
 async fn a_repeat_takes_no_effect_and_says_nothing() {
     let mut house = House::new().await;
-    let command = Command { request_id: RequestId(Uuid::now_v7()), body: charge("alice", 500) };
+    let command = new(charge("alice", 500));
     let place = house.place(&command.body.routing_key());
     for _ in 0..3 {
         house.append_to(place, &command).await;
@@ -28,31 +26,31 @@ async fn a_repeat_takes_no_effect_and_says_nothing() {
 #[tokio::test]
 async fn another_command_under_a_used_id_is_refused_and_the_first_outcome_stays() {
     let mut house = House::new().await;
-    let first = Command { request_id: RequestId(Uuid::now_v7()), body: charge("alice", 500) };
-    let other = Command { request_id: first.request_id, body: charge("alice", 501) };
+    let first = new(charge("alice", 500));
+    let other = Command { request_id: first.request_id, ..new(charge("alice", 501)) };
     let place = house.place(&first.body.routing_key());
     house.append_to(place, &first).await;
     assert!(succeeded(&house.outcome_of(first.request_id).await));
     house.append_to(place, &other).await;
-    assert_eq!(code(&house.outcome_of(first.request_id).await), "idempotency_key_reused");
+    assert_eq!(code(&house.outcome_of(first.request_id).await), Some(Code::IdempotencyKeyReused));
     assert_eq!(house.balance("alice").await, 500);
     let row = house.store.request(first.request_id).await.expect("readable").expect("stored");
-    assert_eq!(row.fingerprint, wire::command::fingerprint(&first.body));
-    assert!(row.outcome.expect("decided").contains("SUCCEEDED"));
+    assert_eq!(row.fingerprint, wire::command::fingerprint(&first));
+    assert!(row.state.outcome().expect("decided").contains("SUCCEEDED"));
     house.stop().await;
 }
 
 #[tokio::test]
 async fn a_stray_is_forwarded_and_takes_effect_once_where_it_belongs() {
     let mut house = House::new().await;
-    let command = Command { request_id: RequestId(Uuid::now_v7()), body: charge("alice", 500) };
+    let command = new(charge("alice", 500));
     let (topic, right) = house.place(&command.body.routing_key());
     let wrong = (right + 1) % house.log.partitions().of(topic);
     for place in [(topic, wrong), (Topic::Lane(Lane::Seats), 0), (topic, wrong), (topic, right)] {
         house.append_to(place, &command).await;
     }
-    let outcome = house.outcome_of(command.request_id).await;
-    assert_eq!((outcome.decided.0.position.lane, outcome.decided.0.position.partition), (Lane::Wallets, right));
+    let decided = house.outcome_of(command.request_id).await.decided.position.partition;
+    assert_eq!((decided.lane, decided.partition), (Lane::Wallets, right));
     // What was forwarded lies before the next command of that partition once the forwarder has published it.
     house.ask(charge("alice", 1)).await;
     house.stop().await;
@@ -62,7 +60,7 @@ async fn a_stray_is_forwarded_and_takes_effect_once_where_it_belongs() {
 #[tokio::test]
 async fn a_record_that_was_forwarded_too_often_is_a_dead_letter() {
     let mut house = House::new().await;
-    let command = Command { request_id: RequestId(Uuid::now_v7()), body: charge("alice", 500) };
+    let command = new(charge("alice", 500));
     let (topic, right) = house.place(&command.body.routing_key());
     let wrong = (right + 1) % house.log.partitions().of(topic);
     let value = Some(wire::command::encode(&command).into());
@@ -89,11 +87,14 @@ async fn rubbish_between_good_records_stops_nothing() {
         bytes(&huge),
         None,
     ];
-    let count = rubbish.len();
-    for value in rubbish {
+    for value in rubbish.clone() {
         house.log.put(place, bytes("alice"), value, Vec::new(), time);
         house.send(good.clone()).await;
     }
+    let headers = vec![("baggage".to_owned(), vec![b'x'; 16 * 1024])];
+    house.log.put(place, bytes("alice"), Some(wire::command::encode(&new(good.clone())).into()), headers, time);
+    house.send(good.clone()).await;
+    let count = rubbish.len() + 1;
     house.ask(good).await;
     assert_eq!(house.balance("alice").await, 7 * (count as i64 + 2));
     dead_letters(&mut house, count).await;
@@ -110,15 +111,15 @@ async fn a_producers_own_time_is_believed_within_a_minute_and_never_runs_back() 
     let now = super::now().0;
     let mut decided = Vec::new();
     for time in [Timestamp::Create(now + 30_000), Timestamp::Create(now - 30_000), Timestamp::Create(i64::MAX)] {
-        let command = Command { request_id: RequestId(Uuid::now_v7()), body: charge("alice", 1) };
+        let command = new(charge("alice", 1));
         let value = Some(wire::command::encode(&command).into());
         house.log.put(house.place(&command.body.routing_key()), None, value, Vec::new(), time);
-        decided.push(house.outcome_of(command.request_id).await.decided.0.time.0);
+        decided.push(house.outcome_of(command.request_id).await.decided.time.0);
     }
     assert_eq!(decided[0], now + 30_000);
     assert_eq!(decided[1], now + 30_000, "log time does not run back");
     assert!((now + 60_000..now + 90_000).contains(&decided[2]), "clamped to a minute ahead: {decided:?}");
-    assert_eq!(house.store.wallet(&user_id("alice")).await.expect("readable").expect("charged").entries, 3);
+    assert_eq!(house.store.wallet(&name("alice")).await.expect("readable").expect("charged").entries, 3);
     house.stop().await;
 }
 

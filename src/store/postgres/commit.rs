@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use super::query::add;
 use crate::store::sql::batch::{Sink, fill_from};
-use crate::store::sql::fence;
+use crate::store::sql::mapping::records::completion_values;
+use crate::store::sql::ownership::fence;
 use crate::store::sql::tables::{COMPLETION_COLUMNS, Kind, Table};
-use crate::store::sql::values::{self, Value};
+use crate::store::sql::value::Value;
 use crate::store::{CommitBatch, StoreError};
 
 /// The statement and its parameters. It gives one row, `fenced`: 1 if the batch is committed, 0 if nothing was done.
@@ -28,7 +29,7 @@ pub(super) fn statement(batch: &CommitBatch) -> Result<(String, PgArguments), St
     statement.end_group();
     if !batch.completions.is_empty() {
         let mut columns = columns(COMPLETION_COLUMNS, batch.completions.len());
-        batch.completions.iter().for_each(|row| push(&mut columns, values::completion(row)));
+        batch.completions.iter().for_each(|row| push(&mut columns, completion_values(row)));
         statement.complete(columns);
     }
     match statement.error {
@@ -108,8 +109,8 @@ impl<'a> Statement<'a> {
         let update = format!(
             "update request set status = done.status, outcome = done.outcome \
              from fence, {unnest} as done (request_id, status, outcome) \
-             where request.request_id = done.request_id and request.lane = $5 and request.partition = $6 \
-             and request.status = 'PENDING'"
+             where request.request_id = done.request_id and request.internal = false \
+             and request.lane = $5 and request.partition = $6 and request.status = 'PENDING'"
         );
         self.cte("completion", &update);
     }

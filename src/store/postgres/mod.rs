@@ -2,6 +2,8 @@
 
 mod commit;
 mod error;
+#[cfg(test)]
+mod plans;
 mod query;
 
 use std::str::FromStr;
@@ -15,7 +17,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 use self::error::{read_error, write_error};
 use self::query::arguments;
 use super::sql::cells::Cells;
-use super::sql::{Dialect, Query, Side, migrations};
+use super::sql::dialect::{Dialect, Query, Side};
+use super::sql::migrations;
 use super::{CommitBatch, Committed, StoreError};
 
 /// Longest time for one statement. A commit of the largest batch takes a few hundred milliseconds; an acquire waits
@@ -105,8 +108,12 @@ fn connect_options(settings: &PostgresSettings) -> Result<PgConnectOptions, Stor
             ("search_path", plain(&settings.schema)?),
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-            // Every query is a few index look-ups: starting workers for one costs more than it takes.
+            // Every query is a few index look-ups: starting workers or compiling code for one costs more than it takes.
             ("max_parallel_workers_per_gather", "0"),
+            ("jit", "off"),
+            // Where a block has most rows of its table, by statistics that are old or of another day, PostgreSQL would
+            // read the table from end to end instead, with the seats of every date there ever was.
+            ("enable_seqscan", "off"),
         ])
         .disable_statement_logging())
 }

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::error::read_error;
 use crate::store::StoreError;
-use crate::store::sql::Query;
 use crate::store::sql::cells::Cells;
-use crate::store::sql::values::Value;
+use crate::store::sql::dialect::Query;
+use crate::store::sql::value::Value;
 
 /// Binds one value. Lists become arrays, a list of pairs two of them.
 pub(super) fn add(arguments: &mut PgArguments, value: Value<'_>) -> Result<(), StoreError> {
@@ -39,7 +39,7 @@ impl Cells for PgRow {
         self.try_get(column).map_err(read_error)
     }
 
-    fn optional_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+    fn optional_text(&self, column: &str) -> Result<Option<&str>, StoreError> {
         self.try_get(column).map_err(read_error)
     }
 
@@ -47,7 +47,7 @@ impl Cells for PgRow {
         self.try_get(column).map_err(read_error)
     }
 
-    fn optional_bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn optional_bytes(&self, column: &str) -> Result<Option<&[u8]>, StoreError> {
         self.try_get(column).map_err(read_error)
     }
 

@@ -1,4 +1,4 @@
-//! The tables that commits write, described once for both dialects: columns in the order `values` gives them.
+//! The tables, described once for both dialects: columns in the order in which `mapping` gives their values.
 
 /// What a column holds; each dialect has its own name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,238 +60,127 @@ impl Table {
     }
 }
 
-pub(in crate::store) static CONCERT: Table = Table {
-    name: "concert",
-    columns: &[("id", Kind::Uuid), ("title", Kind::Text), ("description", Kind::Text), ("created_at", Kind::Int)],
-    key: &["id"],
-    repeat: Repeat::Keep,
-};
+macro_rules! tables {
+    ($($name:ident = $text:literal ($($key:ident),+) $repeat:ident { $($column:ident: $kind:ident,)+ })+) => {$(
+        pub(in crate::store) static $name: Table = Table {
+            name: $text,
+            columns: &[$((stringify!($column), Kind::$kind),)+],
+            key: &[$(stringify!($key)),+],
+            repeat: Repeat::$repeat,
+        };
+    )+};
+}
 
-pub(in crate::store) static SCHEDULE: Table = Table {
-    name: "schedule",
-    columns: &[
-        ("id", Kind::Uuid),
-        ("concert_id", Kind::Uuid),
-        ("starts_at", Kind::Int),
-        ("duration_ms", Kind::Int),
-        ("hold_ttl_ms", Kind::Int),
-        ("max_seats_per_user", Kind::Int),
-        ("sales_open_at", Kind::Int),
-        ("queue", Kind::Flag),
-        ("created_at", Kind::Int),
-    ],
-    key: &["id"],
-    repeat: Repeat::Keep,
-};
+// The catalog.
+tables! {
+    CONCERT = "concert" (id) Keep {
+        id: Uuid, title: Text, description: Text, created_at: Int,
+    }
 
-pub(in crate::store) static SECTION: Table = Table {
-    name: "section",
-    columns: &[
-        ("schedule_id", Kind::Uuid),
-        ("name", Kind::Text),
-        ("seats", Kind::Int),
-        ("price", Kind::Int),
-        ("hold_ttl_ms", Kind::Int),
-        ("max_seats_per_user", Kind::Int),
-        ("sales_open_at", Kind::Int),
-        ("starts_at", Kind::Int),
-        ("queue", Kind::Flag),
-        ("available", Kind::Int),
-        ("changed_partition", Kind::Int),
-        ("changed_offset", Kind::Int),
-        ("changed_at", Kind::Int),
-    ],
-    key: &["schedule_id", "name"],
-    repeat: Repeat::Replace,
-};
+    SCHEDULE = "schedule" (id) Keep {
+        id: Uuid, concert_id: Uuid, starts_at: Int, duration_ms: Int, hold_ttl_ms: Int, max_seats_per_user: Int,
+        sales_open_at: Int, sales_close_at: Int, queue: Flag, created_at: Int,
+    }
+}
 
-pub(in crate::store) static SEAT: Table = Table {
-    name: "seat",
-    columns: &[
-        ("schedule_id", Kind::Uuid),
-        ("section", Kind::Text),
-        ("number", Kind::Int),
-        ("status", Kind::Text),
-        ("reservation_id", Kind::Uuid),
-        ("changed_partition", Kind::Int),
-        ("changed_offset", Kind::Int),
-        ("changed_at", Kind::Int),
-    ],
-    key: &["schedule_id", "section", "number"],
-    repeat: Repeat::Replace,
-};
+// Lane seats.
+tables! {
+    BLOCK = "block" (schedule_id, block) Replace {
+        schedule_id: Uuid, block: Text,
+        hold_ttl_ms: Int, rehold_after_ms: Int, payment_timeout_ms: Int, max_seats_per_user: Int,
+        sales_open_at: Int, sales_close_at: Int, starts_at: Int, companions_free_at: Int,
+        queue: Flag, content: Int,
+        cancelled_partition: Int, cancelled_offset: Int, cancelled_at: Int,
+        swept: Uuid, sweep_done: Flag, refunds_due: Int, refunds_done: Int,
+        counts: Text, pending: Int, noted: Text, due_at: Int,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
 
-pub(in crate::store) static RESERVATION: Table = Table {
-    name: "reservation",
-    columns: &[
-        ("id", Kind::Uuid),
-        ("schedule_id", Kind::Uuid),
-        ("section", Kind::Text),
-        ("user_id", Kind::Text),
-        ("seats", Kind::Text),
-        ("amount", Kind::Int),
-        ("status", Kind::Text),
-        ("expires_at", Kind::Int),
-        ("payment_id", Kind::Uuid),
-        ("held_partition", Kind::Int),
-        ("held_offset", Kind::Int),
-        ("held_at", Kind::Int),
-        ("changed_partition", Kind::Int),
-        ("changed_offset", Kind::Int),
-        ("changed_at", Kind::Int),
-    ],
-    key: &["id"],
-    repeat: Repeat::Replace,
-};
+    SECTION = "section" (schedule_id, block, name) Replace {
+        schedule_id: Uuid, block: Text, name: Text, rank: Int, layout: Text,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
 
-pub(in crate::store) static PAYMENT: Table = Table {
-    name: "payment",
-    columns: &[
-        ("id", Kind::Uuid),
-        ("reservation_id", Kind::Uuid),
-        ("user_id", Kind::Text),
-        ("amount", Kind::Int),
-        ("status", Kind::Text),
-        ("failure", Kind::Text),
-        ("request_id", Kind::Uuid),
-        ("created_at", Kind::Int),
-        ("changed_partition", Kind::Int),
-        ("changed_offset", Kind::Int),
-        ("changed_at", Kind::Int),
-    ],
-    key: &["id"],
-    repeat: Repeat::Replace,
-};
+    SEAT = "seat" (schedule_id, block, section, number) Replace {
+        schedule_id: Uuid, block: Text, section: Text, number: Int, status: Text, reservation_id: Uuid,
+        remembered_user: Text, remembered_end: Int,
+        checked_partition: Int, checked_offset: Int, checked_at: Int,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
 
-pub(in crate::store) static WALLET: Table = Table {
-    name: "wallet",
-    columns: &[
-        ("user_id", Kind::Text),
-        ("balance", Kind::Int),
-        ("entries", Kind::Int),
-        ("changed_partition", Kind::Int),
-        ("changed_offset", Kind::Int),
-        ("changed_at", Kind::Int),
-    ],
-    key: &["user_id"],
-    repeat: Repeat::Replace,
-};
+    RESERVATION = "reservation" (id) Replace {
+        id: Uuid, schedule_id: Uuid, block: Text, user_id: Text, by_user: Text, seats: Text, amount: Int,
+        status: Text, expires_at: Int, payment_id: Uuid, serial: Int,
+        held_partition: Int, held_offset: Int, held_at: Int,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
 
-pub(in crate::store) static WALLET_ENTRY: Table = Table {
-    name: "wallet_entry",
-    columns: &[
-        ("user_id", Kind::Text),
-        ("number", Kind::Int),
-        ("id", Kind::Uuid),
-        ("kind", Kind::Text),
-        ("amount", Kind::Int),
-        ("balance_after", Kind::Int),
-        ("reason", Kind::Text),
-        ("request_id", Kind::Uuid),
-        ("at_partition", Kind::Int),
-        ("at_offset", Kind::Int),
-        ("at", Kind::Int),
-    ],
-    key: &["user_id", "number"],
-    repeat: Repeat::Replace,
-};
+    PAYMENT = "payment" (id) Replace {
+        id: Uuid, schedule_id: Uuid, block: Text, reservation_id: Uuid, user_id: Text, amount: Int,
+        status: Text, failure: Text,
+        asking_request: Uuid, asking_fingerprint: Int, asking_by: Text,
+        refund_request: Uuid, refund_fingerprint: Int, refund_by: Text,
+        ask_at: Int, ask_interval_ms: Int, created_at: Int,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
+}
 
-pub(in crate::store) static QUEUE: Table = Table {
-    name: "queue",
-    columns: &[
-        ("schedule_id", Kind::Uuid),
-        ("max_active", Kind::Int),
-        ("active_ttl_ms", Kind::Int),
-        ("max_waiting", Kind::Int),
-        ("admit_per_minute", Kind::Int),
-        ("on_timeout", Kind::Text),
-        ("abandon_after_ms", Kind::Int),
-        ("paused", Kind::Flag),
-        ("next_sequence", Kind::Int),
-        ("waiting", Kind::Int),
-        ("active", Kind::Int),
-        ("admitted_total", Kind::Int),
-        ("completed_total", Kind::Int),
-        ("expired_total", Kind::Int),
-        ("left_total", Kind::Int),
-        ("rate_next_us", Kind::Int),
-        ("changed_partition", Kind::Int),
-        ("changed_offset", Kind::Int),
-        ("changed_at", Kind::Int),
-    ],
-    key: &["schedule_id"],
-    repeat: Repeat::Replace,
-};
+// Lane wallets.
+tables! {
+    WALLET = "wallet" (user_id) Replace {
+        user_id: Text, balance: Int, entries: Int,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
 
-pub(in crate::store) static QUEUE_TOKEN: Table = Table {
-    name: "queue_token",
-    columns: &[
-        ("schedule_id", Kind::Uuid),
-        ("sequence", Kind::Int),
-        ("user_id", Kind::Text),
-        ("status", Kind::Text),
-        ("joined_at", Kind::Int),
-        ("admitted_at", Kind::Int),
-        ("active_until", Kind::Int),
-        ("last_seen", Kind::Int),
-        ("changed_partition", Kind::Int),
-        ("changed_offset", Kind::Int),
-        ("changed_at", Kind::Int),
-    ],
-    key: &["schedule_id", "sequence"],
-    repeat: Repeat::Replace,
-};
+    WALLET_ENTRY = "wallet_entry" (user_id, number) Replace {
+        user_id: Text, number: Int, id: Uuid, kind: Text, amount: Int, balance_after: Int, reason: Text,
+        request_id: Uuid, by_user: Text, cause: Uuid,
+        at_partition: Int, at_offset: Int, at: Int,
+    }
 
-pub(in crate::store) static REQUEST: Table = Table {
-    name: "request",
-    columns: &[
-        ("request_id", Kind::Uuid),
-        ("lane", Kind::Text),
-        ("partition", Kind::Int),
-        ("log_offset", Kind::Int),
-        ("fingerprint", Kind::Int),
-        ("command", Kind::Text),
-        ("user_id", Kind::Text),
-        ("status", Kind::Text),
-        ("outcome", Kind::Text),
-        ("at", Kind::Int),
-    ],
-    key: &["request_id", "lane", "partition"],
-    repeat: Repeat::Refuse,
-};
+    PAYMENT_ANSWER = "payment_answer" (payment_id, kind, user_id) Replace {
+        payment_id: Uuid, kind: Text, user_id: Text, amount: Int, balance: Int, declined: Text,
+        at_partition: Int, at_offset: Int, at: Int,
+    }
+}
 
-pub(in crate::store) static OUTBOX: Table = Table {
-    name: "outbox",
-    columns: &[
-        ("lane", Kind::Text),
-        ("partition", Kind::Int),
-        ("seq", Kind::Int),
-        ("id", Kind::Uuid),
-        ("aggregatetype", Kind::Text),
-        ("aggregateid", Kind::Text),
-        ("type", Kind::Text),
-        ("payload", Kind::Bytes),
-        ("headers", Kind::Text),
-    ],
-    key: &["lane", "partition", "seq"],
-    repeat: Repeat::Refuse,
-};
+// Lane queues.
+tables! {
+    QUEUE = "queue" (schedule_id) Replace {
+        schedule_id: Uuid,
+        max_active: Int, active_ttl_ms: Int, max_waiting: Int, admit_per_minute: Int, on_timeout: Text,
+        abandon_after_ms: Int, claim_after_ms: Int, absent_max_ms: Int,
+        sales_open_at: Int, starts_at: Int, sale: Text, paused: Flag,
+        next_sequence: Int, waiting: Int, active: Int,
+        admitted_total: Int, completed_total: Int, expired_total: Int, left_total: Int,
+        rate_next_us: Int, due_at: Int,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
 
-pub(in crate::store) static DEAD_LETTER: Table = Table {
-    name: "dead_letter",
-    columns: &[
-        ("lane", Kind::Text),
-        ("partition", Kind::Int),
-        ("log_offset", Kind::Int),
-        ("reason", Kind::Text),
-        ("record_key", Kind::Bytes),
-        ("record_value", Kind::Bytes),
-        ("headers", Kind::Text),
-        ("at", Kind::Int),
-    ],
-    key: &["lane", "partition", "log_offset"],
-    repeat: Repeat::Keep,
-};
+    QUEUE_TOKEN = "queue_token" (schedule_id, sequence) Replace {
+        schedule_id: Uuid, sequence: Int, user_id: Text, status: Text, joined_at: Int,
+        admitted_at: Int, active_until: Int, last_seen: Int,
+        changed_partition: Int, changed_offset: Int, changed_at: Int,
+    }
+}
+
+// Every lane.
+tables! {
+    REQUEST = "request" (request_id, internal, lane, partition) Refuse {
+        request_id: Uuid, internal: Flag, lane: Text, partition: Int, log_offset: Int, fingerprint: Int,
+        command: Text, user_id: Text, by_user: Text, status: Text, outcome: Text, at: Int,
+    }
+
+    OUTBOX = "outbox" (lane, partition, seq) Refuse {
+        lane: Text, partition: Int, seq: Int, id: Uuid,
+        aggregatetype: Text, aggregateid: Text, type: Text, payload: Bytes, headers: Text,
+    }
+
+    DEAD_LETTER = "dead_letter" (lane, partition, log_offset) Keep {
+        lane: Text, partition: Int, log_offset: Int, reason: Text,
+        record_key: Bytes, record_value: Bytes, headers: Text, at: Int,
+    }
+}
 
 /// What updates a request that was stored PENDING.
 pub(in crate::store) const COMPLETION_COLUMNS: &[(&str, Kind)] =

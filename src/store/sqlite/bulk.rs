@@ -10,9 +10,11 @@ use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;
 
 use crate::store::sql::batch::{Sink, fill_from};
+use crate::store::sql::dialect::Query;
+use crate::store::sql::mapping::records::completion_values;
+use crate::store::sql::ownership::fence;
 use crate::store::sql::tables::{self, Table};
-use crate::store::sql::values::{self, Value};
-use crate::store::sql::{Query, fence};
+use crate::store::sql::value::Value;
 use crate::store::{CommitBatch, StoreError};
 
 /// Rows of one statement, greatest first. 128 rows of the widest table are far below SQLite's 32766 parameters.
@@ -77,8 +79,8 @@ impl Texts {
             let rows = vec![row.as_str(); size].join(",");
             format!(
                 "update request set status = done.column2, outcome = done.column3 from (values {rows}) as done \
-                 where request.request_id = done.column1 and request.status = 'PENDING' \
-                 and request.lane = ? and request.partition = ?"
+                 where request.request_id = done.column1 and request.internal = false \
+                 and request.lane = ? and request.partition = ? and request.status = 'PENDING'"
             )
             .into()
         }))
@@ -113,8 +115,10 @@ insert_texts!(
     PAYMENT,
     WALLET,
     WALLET_ENTRY,
+    PAYMENT_ANSWER,
     QUEUE_TOKEN,
     QUEUE,
+    BLOCK,
     SECTION,
     DEAD_LETTER
 );
@@ -169,7 +173,7 @@ fn complete(batch: &CommitBatch, statements: &mut Vec<Statement>) -> Result<(), 
         let (sql, size) = COMPLETE.for_rows(rest.len());
         let (now, later) = rest.split_at(size);
         let mut arguments = SqliteArguments::default();
-        for value in now.iter().flat_map(values::completion) {
+        for value in now.iter().flat_map(completion_values) {
             add(&mut arguments, value)?;
         }
         add(&mut arguments, Value::Text(Some(batch.partition.lane.as_str().into())))?;

@@ -25,7 +25,8 @@ use self::bulk::{Statement, Statements};
 use self::error::store_error;
 use self::writer::Writer;
 use super::sql::cells::Cells;
-use super::sql::{Dialect, Query, Side, migrations};
+use super::sql::dialect::{Dialect, Query, Side};
+use super::sql::migrations;
 use super::{CommitBatch, Committed, StoreError};
 
 /// Connections that read for owners: prefetches of a few partitions at once, each well below a millisecond.
@@ -152,7 +153,7 @@ impl Cells for SqliteRow {
         self.try_get(column).map_err(store_error)
     }
 
-    fn optional_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+    fn optional_text(&self, column: &str) -> Result<Option<&str>, StoreError> {
         self.try_get(column).map_err(store_error)
     }
 
@@ -160,7 +161,7 @@ impl Cells for SqliteRow {
         self.try_get(column).map_err(store_error)
     }
 
-    fn optional_bytes(&self, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn optional_bytes(&self, column: &str) -> Result<Option<&[u8]>, StoreError> {
         self.try_get(column).map_err(store_error)
     }
 

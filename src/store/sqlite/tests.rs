@@ -2,11 +2,10 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::wallet::Wallet;
-use crate::domain::{Arrival, Change, Lane, LogTime, RequestId};
-use crate::log::LanePartition;
-use crate::store::sql::query;
-use crate::store::{AggregateLoads, Progress, RequestRow, RequestStatus, Store};
+use crate::domain::wallet::{self, Wallet};
+use crate::domain::{Arrival, Balance, Changes, CommandKind, Fingerprint, Lane, LanePartition, LogTime, RequestId};
+use crate::store::sql::dialect::query;
+use crate::store::{AggregateLoads, Decided, Ownership, Progress, RequestKey, RequestRow, RequestState};
 
 async fn open() -> (SqliteStore, TempDir) {
     let directory = TempDir::new().unwrap();
@@ -22,29 +21,26 @@ fn batch(of: LanePartition, progress: &Progress, outcome_bytes: usize) -> Commit
     let position = of.at(progress.next_offset);
     let wallet = Wallet {
         user_id: format!("user-{of}").parse().unwrap(),
-        balance: 1,
+        balance: Balance::new(1).unwrap(),
         entries: 0,
         changed: Arrival { position, time: LogTime(1) },
     };
+    let id = RequestId(Uuid::from_u128(u128::from(of.partition) << 64 | u128::from(position.offset)));
     let request = RequestRow {
-        request_id: RequestId(Uuid::from_u128(u128::from(of.partition) << 64 | u128::from(position.offset))),
+        key: RequestKey { id, internal: false },
         position,
-        fingerprint: 1,
-        command: "charge_wallet".into(),
+        fingerprint: Fingerprint(1),
+        command: CommandKind::ChargeWallet,
         user_id: None,
-        status: RequestStatus::Succeeded,
-        outcome: Some("x".repeat(outcome_bytes)),
+        by: None,
+        state: RequestState::Decided(Decided { succeeded: true, outcome: "x".repeat(outcome_bytes) }),
         at: LogTime(1),
     };
     CommitBatch {
         partition: of,
-        epoch: progress.epoch,
-        from_offset: progress.next_offset,
-        next_offset: progress.next_offset + 1,
-        last_time: LogTime(1),
-        next_outbox_seq: 0,
-        state_hash: 1,
-        changes: vec![Change::Wallet(wallet)],
+        before: *progress,
+        after: Progress { next_offset: progress.next_offset + 1, last_time: LogTime(1), state_hash: 1, ..*progress },
+        changes: Changes::Wallets(vec![wallet::Row::Wallet(wallet)]),
         requests: vec![request],
         completions: Vec::new(),
         outbox: Vec::new(),
@@ -77,10 +73,10 @@ async fn a_full_disk_is_unavailable_loses_nothing_and_passes() {
     let Err(StoreError::Unavailable(reason)) = store.commit(&large).await else { panic!("it had room") };
     assert!(reason.contains("full"), "{reason}");
     assert_eq!(store.progress(of).await, Ok(Some(progress)));
-    assert_eq!(store.load_requests(of, &[first.requests[0].request_id]).await, Ok(first.requests));
+    assert_eq!(store.load_requests(of, &[first.requests[0].key]).await, Ok(first.requests));
 
     assert_eq!(store.commit(&large).await, Ok(Committed::Done));
-    assert_eq!(store.load_requests(of, &[large.requests[0].request_id]).await, Ok(large.requests));
+    assert_eq!(store.load_requests(of, &[large.requests[0].key]).await, Ok(large.requests));
 }
 
 #[tokio::test]
@@ -89,10 +85,10 @@ async fn batches_of_one_group_do_not_share_their_fate() {
     let started = join_all((0..6).map(async |of| store.acquire(partition(of), "worker").await.unwrap())).await;
     let mut batches: Vec<CommitBatch> =
         started.iter().zip(0..).map(|(progress, of)| batch(partition(of), progress, 10)).collect();
-    batches[1].epoch += 1;
+    (batches[1].before.epoch, batches[1].after.epoch) = (9, 9);
     let twice = batches[3].requests[0].clone();
     batches[3].requests.push(twice);
-    batches[4].from_offset += 1;
+    batches[4].before.next_offset += 1;
     // All are sent before the writer, on this very thread, looks for the first.
     let results = join_all(batches.iter().map(|batch| store.commit(batch))).await;
     for (of, result) in (0..).zip(&results) {

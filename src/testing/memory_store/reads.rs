@@ -1,15 +1,19 @@
-//! The front door's reads over the maps.
+//! The front door's and the operators' reads over the maps.
 
 use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::state::State;
+use crate::domain::block::{Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
-use crate::domain::section::{Payment, Reservation, Seat, SectionRow};
 use crate::domain::wallet::{Entry, Wallet};
-use crate::domain::{ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, UserId};
-use crate::store::reads::{Concert, DeadLetterView, Page, ProgressView, Reads, Schedule, ScheduleView};
-use crate::store::{RequestRow, StoreError};
+use crate::domain::{BlockKey, ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, UserId};
+use crate::store::{
+    BlockSeats, BlockView, Catalog, Concert, DeadLetterView, DeadLetters, Page, ProgressView, Reads, RequestRow,
+    Schedule, ScheduleView, StoreError,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
 
 /// Most tokens [`Reads::tokens_of`] gives.
 const TOKENS_OF_MAX: usize = 10;
@@ -28,63 +32,42 @@ fn newest_first<'a, Row: Clone + 'a, Key: Ord>(
 /// In the order the SQL stores have: lanes by their names.
 fn letter_order(view: &DeadLetterView) -> (LogTime, &'static str, u32, u64) {
     let position = view.letter.position;
-    (view.letter.at, position.lane.as_str(), position.partition, position.offset)
+    (view.letter.at, position.lane().as_str(), position.partition.partition, position.offset)
+}
+
+/// In order of name.
+fn blocks_of(state: &State, schedule: ScheduleId) -> impl Iterator<Item = &BlockKey> {
+    state.blocks.keys().filter(move |key| key.schedule_id == schedule)
 }
 
 fn schedule_view(state: &State, schedule: &Schedule) -> ScheduleView {
-    let sections: Vec<SectionRow> =
-        state.sections.values().filter(|row| row.schedule_id == schedule.id).cloned().collect();
-    ScheduleView { schedule: schedule.clone(), sections }
+    let view = |key: &BlockKey| BlockView { row: state.blocks[key].clone(), sections: state.sections_of(key) };
+    ScheduleView { schedule: schedule.clone(), blocks: blocks_of(state, schedule.id).map(view).collect() }
 }
 
 #[async_trait]
-impl Reads for MemoryStore {
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|_| ())
-    }
-
-    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>, StoreError> {
-        self.read(|state| {
-            let rows = state.requests.values().filter(|row| row.request_id == id);
-            rows.min_by_key(|row| (row.at, row.position.lane.as_str(), row.position.partition)).cloned()
-        })
-    }
-
-    async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {
-        self.read(|state| {
-            let view = |(partition, (progress, owner)): (&_, &(crate::store::Progress, String))| ProgressView {
-                partition: *partition,
-                epoch: progress.epoch,
-                owner: owner.clone(),
-                next_offset: progress.next_offset,
-                last_time: progress.last_time,
-                outbox_pending: state.outbox.range((*partition, 0)..=(*partition, u64::MAX)).count() as u64,
-            };
-            state.progress.iter().map(view).collect()
-        })
-    }
-
-    async fn insert_concert(&self, concert: &Concert) -> Result<(), StoreError> {
+impl Catalog for MemoryStore {
+    async fn insert_concert(&self, concert: &Concert) -> Result<()> {
         self.write(|state| {
             state.concerts.entry(concert.id).or_insert_with(|| concert.clone());
         })
     }
 
-    async fn insert_schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
+    async fn insert_schedule(&self, schedule: &Schedule) -> Result<()> {
         self.write(|state| {
             state.schedules.entry(schedule.id).or_insert_with(|| schedule.clone());
         })
     }
 
-    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>> {
         self.read(|state| newest_first(state.concerts.values(), |concert| concert.id, page))
     }
 
-    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>> {
         self.read(|state| state.concerts.get(&id).cloned())
     }
 
-    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>, StoreError> {
+    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>> {
         self.read(|state| {
             let mut rows: Vec<&Schedule> = state.schedules.values().filter(|s| s.concert_id == concert).collect();
             rows.sort_by_key(|schedule| (schedule.starts_at, schedule.id));
@@ -92,57 +75,85 @@ impl Reads for MemoryStore {
         })
     }
 
-    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
+    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>> {
         self.read(|state| Some(schedule_view(state, state.schedules.get(&id)?)))
     }
+}
 
-    async fn seats(&self, schedule: ScheduleId) -> Result<Vec<Seat>, StoreError> {
-        self.read(|state| state.seats.values().filter(|seat| seat.schedule_id == schedule).cloned().collect())
+#[async_trait]
+impl Reads for MemoryStore {
+    async fn ping(&self) -> Result<()> {
+        self.read(|_| ())
     }
 
-    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>> {
+        self.read(|state| {
+            let rows = state.requests.values().filter(|row| row.key.id == id && !row.key.internal);
+            rows.min_by_key(|row| (row.at, row.position.lane().as_str(), row.position.partition.partition)).cloned()
+        })
+    }
+
+    async fn progress_views(&self) -> Result<Vec<ProgressView>> {
+        self.read(|state| {
+            let views = state.progress.iter().map(|(partition, (progress, owner))| ProgressView {
+                partition: *partition,
+                epoch: progress.epoch,
+                owner: owner.clone(),
+                next_offset: progress.next_offset,
+                last_time: progress.last_time,
+                outbox_pending: state.outbox.range((*partition, 0)..=(*partition, u64::MAX)).count() as u64,
+            });
+            views.collect()
+        })
+    }
+
+    async fn seats(&self, schedule: ScheduleId) -> Result<Vec<BlockSeats>> {
+        self.read(|state| {
+            let of = |key: &BlockKey| {
+                let (sections, seats) = (state.sections_of(key), state.seats_of(key));
+                BlockSeats { block: key.block.clone(), sections, seats }
+            };
+            blocks_of(state, schedule).map(of).collect()
+        })
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>> {
         self.read(|state| state.reservations.get(&id).cloned())
     }
 
-    async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
+    async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>> {
         self.read(|state| newest_first(state.reservations.values().filter(|r| r.user_id == *user), |r| r.id, page))
     }
 
-    async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
+    async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>> {
         self.read(|state| newest_first(state.payments.values().filter(|p| p.user_id == *user), |p| p.id, page))
     }
 
-    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>, StoreError> {
+    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>> {
         self.read(|state| state.wallets.get(user).cloned())
     }
 
-    async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>, StoreError> {
+    async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>> {
         self.read(|state| {
             let of_user = state.entries.range((user.clone(), 0)..=(user.clone(), u64::MAX));
             newest_first(of_user.map(|(_, entry)| entry), |entry| entry.number, page)
         })
     }
 
-    async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>, StoreError> {
+    async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>> {
         self.read(|state| state.queues.get(&schedule).cloned())
     }
 
-    async fn tokens_changed(
-        &self,
-        schedule: ScheduleId,
-        from: u64,
-        live_only: bool,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
+    async fn tokens_changed(&self, schedule: ScheduleId, from: u64, live_only: bool, limit: u32) -> Result<Vec<Token>> {
         self.read(|state| {
-            let wanted = |t: &&Token| t.changed.position.offset >= from && (t.status.is_live() || !live_only);
+            let wanted = |t: &&Token| t.changed.position.offset >= from && (t.state.is_live() || !live_only);
             let mut tokens: Vec<&Token> = state.tokens(schedule).filter(wanted).collect();
             tokens.sort_by_key(|token| (token.changed.position.offset, token.sequence));
             tokens.into_iter().take(limit as usize).cloned().collect()
         })
     }
 
-    async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>, StoreError> {
+    async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>> {
         self.read(|state| {
             let mut tokens: Vec<Token> = state.tokens(schedule).filter(|t| t.user_id == *user).cloned().collect();
             tokens.reverse();
@@ -150,8 +161,11 @@ impl Reads for MemoryStore {
             tokens
         })
     }
+}
 
-    async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>, StoreError> {
+#[async_trait]
+impl DeadLetters for MemoryStore {
+    async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>> {
         self.read(|state| {
             let after = match page.after {
                 None => None,
@@ -164,11 +178,11 @@ impl Reads for MemoryStore {
         })
     }
 
-    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>, StoreError> {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>> {
         self.read(|state| state.dead_letters.get(&position).cloned())
     }
 
-    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<(), StoreError> {
+    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()> {
         self.write(|state| {
             if let Some(view) = state.dead_letters.get_mut(&position) {
                 view.replayed_at = Some(at);

@@ -1,36 +1,43 @@
 //! The tables as ordered maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::domain::queue::{Queue, Token};
-use crate::domain::section::{Payment, PaymentStatus, Reservation, ReservationStatus, Seat, Section, SectionRow};
-use crate::domain::wallet::{Entry, Wallet};
+use uuid::Uuid;
+
+use crate::domain::block::{self, BlockRow, Payment, Reservation, Seat, SectionRow};
+use crate::domain::queue::{self, Queue, Token};
+use crate::domain::wallet::{self, AnswerKind, Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{
-    Change, ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, SectionName, UserId,
+    BlockKey, Changes, ConcertId, LanePartition, LogTime, PaymentId, Position, ReservationId, Row, ScheduleId, SeatId,
+    SectionName, UserId,
 };
-use crate::log::LanePartition;
-use crate::store::reads::{Concert, DeadLetterView, Schedule};
 use crate::store::{
-    CommitBatch, Committed, OutboxRow, Progress, RecordedLog, RequestRow, RequestStatus, StateTable, StoreError,
-    assemble,
+    CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, Progress, RecordedLog, RequestKey, RequestRow,
+    RequestState, Schedule, StateTable, StoreError,
 };
+
+type Result<T> = std::result::Result<T, StoreError>;
 
 #[derive(Default)]
 pub(super) struct State {
     pub concerts: BTreeMap<ConcertId, Concert>,
     pub schedules: BTreeMap<ScheduleId, Schedule>,
-    pub sections: BTreeMap<(ScheduleId, SectionName), SectionRow>,
-    pub seats: BTreeMap<(ScheduleId, SectionName, u32), Seat>,
+    pub blocks: BTreeMap<BlockKey, BlockRow>,
+    pub sections: BTreeMap<(BlockKey, SectionName), SectionRow>,
+    pub seats: BTreeMap<(BlockKey, SeatId), Seat>,
     pub reservations: BTreeMap<ReservationId, Reservation>,
     pub payments: BTreeMap<PaymentId, Payment>,
     pub wallets: BTreeMap<UserId, Wallet>,
     /// By (user, number).
     pub entries: BTreeMap<(UserId, u64), Entry>,
+    /// The numbers of entries by what caused them; unique within a wallet.
+    pub causes: BTreeMap<(Uuid, EntryKind), BTreeMap<UserId, u64>>,
+    pub answers: BTreeMap<(PaymentId, AnswerKind, UserId), PaymentAnswer>,
     pub queues: BTreeMap<ScheduleId, Queue>,
     /// By (queue, sequence).
     pub tokens: BTreeMap<(ScheduleId, u64), Token>,
-    pub requests: BTreeMap<(RequestId, LanePartition), RequestRow>,
+    pub requests: BTreeMap<(RequestKey, LanePartition), RequestRow>,
     /// By (owner's partition, seq).
     pub outbox: BTreeMap<(LanePartition, u64), OutboxRow>,
     /// With the owner's name.
@@ -41,43 +48,40 @@ pub(super) struct State {
 
 impl State {
     pub fn acquire(&mut self, partition: LanePartition, owner: &str) -> Progress {
-        let fresh = Progress { epoch: 0, next_offset: 0, last_time: LogTime(0), next_outbox_seq: 0, state_hash: 0 };
-        let (progress, name) = self.progress.entry(partition).or_insert((fresh, String::new()));
+        let (progress, name) = self.progress.entry(partition).or_insert((Progress::NONE, String::new()));
         progress.epoch += 1;
         *name = owner.to_owned();
         *progress
     }
 
-    pub fn commit(&mut self, batch: &CommitBatch) -> Result<Committed, StoreError> {
+    pub fn commit(&mut self, batch: &CommitBatch) -> Result<Committed> {
+        let (before, after) = (batch.before, batch.after);
+        if before.epoch != after.epoch {
+            return Err(StoreError::Failed(format!("a batch of epochs {} and {}", before.epoch, after.epoch)));
+        }
         let partition = batch.partition;
-        let Some((progress, _)) = self.progress.get_mut(&partition) else {
-            return Ok(Committed::Fenced);
-        };
-        let expected = (batch.epoch, batch.from_offset);
-        if (progress.epoch, progress.next_offset) != expected {
+        let now = self.progress.get(&partition).map(|(progress, _)| (progress.epoch, progress.next_offset));
+        if now != Some((before.epoch, before.next_offset)) {
             return Ok(Committed::Fenced);
         }
-        for request in &batch.requests {
-            if self.requests.contains_key(&(request.request_id, partition)) {
-                return Err(StoreError::Failed(format!("request {} is stored already", request.request_id)));
-            }
+        self.check(batch)?;
+        if let Some((progress, _)) = self.progress.get_mut(&partition) {
+            *progress = after;
         }
-        *progress = Progress {
-            epoch: batch.epoch,
-            next_offset: batch.next_offset,
-            last_time: batch.last_time,
-            next_outbox_seq: batch.next_outbox_seq,
-            state_hash: batch.state_hash,
-        };
-        batch.changes.iter().for_each(|change| self.write(change));
+        match batch.changes.clone() {
+            Changes::Seats(rows) => rows.into_iter().for_each(|row| self.write_seats(row)),
+            Changes::Wallets(rows) => rows.into_iter().for_each(|row| self.write_wallets(row)),
+            Changes::Queues(rows) => rows.into_iter().for_each(|row| self.write_queues(row)),
+        }
         for request in &batch.requests {
-            self.requests.insert((request.request_id, partition), request.clone());
+            self.requests.insert((request.key, partition), request.clone());
         }
         for completion in &batch.completions {
-            let row = self.requests.get_mut(&(completion.request_id, partition));
-            if let Some(row) = row.filter(|row| row.status == RequestStatus::Pending) {
-                row.status = completion.status;
-                row.outcome = Some(completion.outcome.clone());
+            let key = RequestKey { id: completion.request_id, internal: false };
+            if let Some(row) = self.requests.get_mut(&(key, partition))
+                && row.state == RequestState::Pending
+            {
+                row.state = RequestState::Decided(completion.decided.clone());
             }
         }
         for row in &batch.outbox {
@@ -90,16 +94,60 @@ impl State {
         Ok(Committed::Done)
     }
 
-    fn write(&mut self, change: &Change) {
-        match change.clone() {
-            Change::Section(row) => drop(self.sections.insert((row.schedule_id, row.name.clone()), row)),
-            Change::Seat(row) => drop(self.seats.insert((row.schedule_id, row.section.clone(), row.number), row)),
-            Change::Reservation(row) => drop(self.reservations.insert(row.id, row)),
-            Change::Payment(row) => drop(self.payments.insert(row.id, row)),
-            Change::Wallet(row) => drop(self.wallets.insert(row.user_id.clone(), row)),
-            Change::WalletEntry(row) => drop(self.entries.insert((row.user_id.clone(), row.number), row)),
-            Change::Queue(row) => drop(self.queues.insert(row.schedule_id, row)),
-            Change::Token(row) => drop(self.tokens.insert((row.schedule_id, row.sequence), row)),
+    /// What the SQL stores' unique indexes refuse.
+    fn check(&self, batch: &CommitBatch) -> Result<()> {
+        let mut requests = BTreeSet::new();
+        for request in &batch.requests {
+            let key = (request.key, batch.partition);
+            if self.requests.contains_key(&key) || !requests.insert(key) {
+                return Err(StoreError::Failed(format!("request {} is stored already", request.key.id)));
+            }
+        }
+        if let Some(row) = batch.outbox.iter().find(|row| self.outbox.contains_key(&(batch.partition, row.seq))) {
+            return Err(StoreError::Failed(format!("outbox row {} is stored already", row.seq)));
+        }
+        let Changes::Wallets(rows) = &batch.changes else { return Ok(()) };
+        let mut causes = BTreeMap::new();
+        for row in rows {
+            let wallet::Row::Entry(entry) = row else { continue };
+            let (cause, user) = ((entry.cause, entry.kind), &entry.user_id);
+            let stored = self.causes.get(&cause).and_then(|users| users.get(user)).copied();
+            let known = stored.or_else(|| causes.insert((cause, user), entry.number));
+            if known.is_some_and(|number| number != entry.number) {
+                return Err(StoreError::Failed(format!("an entry of cause {} is stored already", entry.cause)));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_seats(&mut self, row: block::Row) {
+        match row {
+            block::Row::Block(row) => drop(self.blocks.insert(row.key.clone(), row)),
+            block::Row::Section(row) => drop(self.sections.insert((row.key.clone(), row.name.clone()), row)),
+            block::Row::Seat(row) => drop(self.seats.insert((row.key.clone(), row.id.clone()), row)),
+            block::Row::Reservation(row) => drop(self.reservations.insert(row.id, row)),
+            block::Row::Payment(row) => drop(self.payments.insert(row.id, row)),
+        }
+    }
+
+    fn write_wallets(&mut self, row: wallet::Row) {
+        match row {
+            wallet::Row::Wallet(row) => drop(self.wallets.insert(row.user_id.clone(), row)),
+            wallet::Row::Entry(row) => {
+                let old = self.entries.insert((row.user_id.clone(), row.number), row.clone());
+                if let Some(users) = old.and_then(|old| self.causes.get_mut(&(old.cause, old.kind))) {
+                    users.remove(&row.user_id);
+                }
+                self.causes.entry((row.cause, row.kind)).or_default().insert(row.user_id, row.number);
+            }
+            wallet::Row::Answer(row) => drop(self.answers.insert((row.payment_id, row.kind, row.user_id.clone()), row)),
+        }
+    }
+
+    fn write_queues(&mut self, row: queue::Row) {
+        match row {
+            queue::Row::Queue(row) => drop(self.queues.insert(row.schedule_id, row)),
+            queue::Row::Token(row) => drop(self.tokens.insert((row.schedule_id, row.sequence), row)),
         }
     }
 
@@ -108,58 +156,59 @@ impl State {
         self.tokens.range((schedule, 0)..=(schedule, u64::MAX)).map(|(_, token)| token)
     }
 
-    pub fn load_sections(&self, keys: &[(ScheduleId, SectionName)]) -> Result<Vec<Section>, StoreError> {
-        let mut rows = Vec::new();
-        let mut seats = Vec::new();
-        for key in keys {
-            let Some(row) = self.sections.get(key) else { continue };
-            rows.push(row.clone());
-            let (schedule, name) = key.clone();
-            let range = (schedule, name.clone(), 0)..=(schedule, name, u32::MAX);
-            seats.extend(self.seats.range(range).map(|(_, seat)| seat.clone()));
-        }
-        let wanted = |r: &&Reservation| {
-            r.is_unfinished() && rows.iter().any(|row| (row.schedule_id, &row.name) == (r.schedule_id, &r.section))
-        };
-        let reservations: Vec<Reservation> = self.reservations.values().filter(wanted).cloned().collect();
-        let payments = reservations.iter().filter_map(|r| self.payments.get(&r.payment?));
-        let unfinished = |p: &&Payment| matches!(p.status, PaymentStatus::Pending | PaymentStatus::Completed);
-        let payments = payments.filter(unfinished).cloned().collect();
-        assemble::sections(rows, seats, reservations, payments)
+    /// A block's sections in order of rank.
+    pub fn sections_of(&self, key: &BlockKey) -> Vec<SectionRow> {
+        let mut sections: Vec<_> = of_block(&self.sections, key).cloned().collect();
+        sections.sort_by_key(|section| section.rank);
+        sections
     }
 
-    pub fn held_sections(&self) -> Vec<(ScheduleId, SectionName, LogTime)> {
-        let mut first: BTreeMap<(ScheduleId, SectionName), LogTime> = BTreeMap::new();
-        for held in self.reservations.values().filter(|r| r.status == ReservationStatus::Held) {
-            let due = first.entry((held.schedule_id, held.section.clone())).or_insert(held.expires_at);
-            *due = held.expires_at.min(*due);
-        }
-        first.into_iter().map(|((schedule, section), due)| (schedule, section, due)).collect()
+    /// A block's touched seats in order of section and number.
+    pub fn seats_of(&self, key: &BlockKey) -> Vec<Seat> {
+        of_block(&self.seats, key).cloned().collect()
+    }
+
+    pub fn load_block(&self, key: &BlockKey) -> Option<block::Rows> {
+        let block = self.blocks.get(key)?.clone();
+        let unfinished = |row: &&Reservation| row.key == *key && row.state.is_unfinished();
+        let reservations: Vec<_> = self.reservations.values().filter(unfinished).cloned().collect();
+        let named: BTreeSet<PaymentId> = reservations.iter().filter_map(|row| row.state.payment()).collect();
+        let payments = named.iter().filter_map(|id| self.payments.get(id));
+        let payments = payments.filter(|payment| payment.state.is_unfinished()).cloned().collect();
+        Some(block::Rows { block, sections: self.sections_of(key), seats: self.seats_of(key), reservations, payments })
     }
 
     /// Rows of one table after this one's key.
-    pub fn page(&self, table: StateTable, after: Option<&Change>, limit: usize) -> Vec<Change> {
+    pub fn page(&self, table: StateTable, after: Option<&Row>, limit: usize) -> Vec<Row> {
         macro_rules! page {
-            ($rows:expr, $of:ident, $row:ident => $key:expr) => {{
-                let after = after.and_then(|change| if let Change::$of($row) = change { Some($key) } else { None });
-                rows_after(&$rows, after, limit, |row| Change::$of(row.clone()))
+            ($rows:expr, $lane:ident, $of:path, $row:ident => $key:expr) => {{
+                let after = after.and_then(|row| if let Row::$lane($of($row)) = row { Some($key) } else { None });
+                rows_after(&$rows, after, limit, |row| Row::$lane($of(row.clone())))
             }};
         }
         match table {
-            StateTable::Section => page!(self.sections, Section, row => (row.schedule_id, row.name.clone())),
-            StateTable::Seat => page!(self.seats, Seat, row => (row.schedule_id, row.section.clone(), row.number)),
-            StateTable::Reservation => page!(self.reservations, Reservation, row => row.id),
-            StateTable::Payment => page!(self.payments, Payment, row => row.id),
-            StateTable::Wallet => page!(self.wallets, Wallet, row => row.user_id.clone()),
-            StateTable::WalletEntry => page!(self.entries, WalletEntry, row => (row.user_id.clone(), row.number)),
-            StateTable::Queue => page!(self.queues, Queue, row => row.schedule_id),
-            StateTable::Token => page!(self.tokens, Token, row => (row.schedule_id, row.sequence)),
+            StateTable::Block => page!(self.blocks, Seats, block::Row::Block, row => row.key.clone()),
+            StateTable::Section => {
+                page!(self.sections, Seats, block::Row::Section, row => (row.key.clone(), row.name.clone()))
+            }
+            StateTable::Seat => page!(self.seats, Seats, block::Row::Seat, row => (row.key.clone(), row.id.clone())),
+            StateTable::Reservation => page!(self.reservations, Seats, block::Row::Reservation, row => row.id),
+            StateTable::Payment => page!(self.payments, Seats, block::Row::Payment, row => row.id),
+            StateTable::Wallet => page!(self.wallets, Wallets, wallet::Row::Wallet, row => row.user_id.clone()),
+            StateTable::WalletEntry => {
+                page!(self.entries, Wallets, wallet::Row::Entry, row => (row.user_id.clone(), row.number))
+            }
+            StateTable::PaymentAnswer => {
+                page!(self.answers, Wallets, wallet::Row::Answer, row => (row.payment_id, row.kind, row.user_id.clone()))
+            }
+            StateTable::Queue => page!(self.queues, Queues, queue::Row::Queue, row => row.schedule_id),
+            StateTable::Token => page!(self.tokens, Queues, queue::Row::Token, row => (row.schedule_id, row.sequence)),
         }
     }
 
     pub fn forget_before(&mut self, before: LogTime, limit: u32) -> u64 {
         let limit = limit as usize;
-        let decided = |row: &RequestRow| row.at < before && row.status != RequestStatus::Pending;
+        let decided = |row: &RequestRow| row.at < before && row.state != RequestState::Pending;
         let requests: Vec<_> =
             self.requests.iter().filter(|(_, row)| decided(row)).map(|(key, _)| *key).take(limit).collect();
         requests.iter().for_each(|key| drop(self.requests.remove(key)));
@@ -168,6 +217,11 @@ impl State {
         letters.iter().for_each(|key| drop(self.dead_letters.remove(key)));
         (requests.len() + letters.len()) as u64
     }
+}
+
+/// The rows of one block, in order of the rest of their keys.
+fn of_block<'a, K, R>(rows: &'a BTreeMap<(BlockKey, K), R>, key: &'a BlockKey) -> impl Iterator<Item = &'a R> {
+    rows.iter().filter(move |((of, _), _)| of == key).map(|(_, row)| row)
 }
 
 /// At most `limit` rows after this key, in order of key.

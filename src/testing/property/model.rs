@@ -1,231 +1,318 @@
 //! The rules once more, as plainly as they can be said: lists, scans and no indexes. Shares no code with the rules.
 
-use super::{HOLD_TTL_MS, PRICE, SALES_OPEN_AT, SEATS, SEATS_PER_USER, STARTS_AT, USERS};
+use std::collections::BTreeSet;
+
+use super::{HOLD_TTL_MS, REHOLD_AFTER_MS, SEATS_PER_USER, SECTIONS, STARTS_AT, USERS};
 use crate::domain::Code;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    Done,
-    Waits,
-    No(Code),
-}
-
+/// Of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     Held,
     Paying,
     Confirmed,
-    Expired,
-    Cancelled,
-    Refunded,
+    /// Ended without money: expired, or cancelled before payment.
+    Gone,
+    PayingBack,
+    PaidBack,
+}
+
+/// Of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Money {
+    Pending,
+    Completed,
+    Failed,
+    PayingBack,
+    PaidBack,
 }
 
 /// A reservation.
 pub struct Claim {
     pub user: usize,
-    pub seats: Vec<u32>,
+    pub seats: Vec<usize>,
     pub stage: Stage,
     until: i64,
 }
 
-/// A follow-up under way; the number is a claim's.
-#[derive(Debug, Clone, Copy)]
-pub enum Paper {
-    Debit(usize),
-    Credit(usize),
-    Debited(usize),
-    Declined(usize),
-    Refunded(usize),
+pub struct Payment {
+    pub claim: usize,
+    pub money: Money,
+    /// Whether the wallet gave the money, once it was asked.
+    pub debited: Option<bool>,
+    /// Whether it took it back.
+    pub credited: bool,
+    /// A request waits for the refund.
+    asked: bool,
 }
 
-impl Paper {
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Paper::Debit(_) => "debit",
-            Paper::Credit(_) => "credit",
-            Paper::Debited(_) => "debited",
-            Paper::Declined(_) => "declined",
-            Paper::Refunded(_) => "refunded",
-        }
-    }
+/// What may be asked of a wallet or told by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Debit,
+    Refund,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Done,
+    Waits,
+    /// One of these codes.
+    No(Vec<Code>),
 }
 
 pub struct Model {
     pub claims: Vec<Claim>,
+    pub payments: Vec<Payment>,
     pub balances: Vec<i64>,
-    pub mail: Vec<Paper>,
+    pub cancelled: bool,
+    /// Confirmed before the show was cancelled.
+    pub confirmed: usize,
+    /// Requests that moved money by themselves.
+    moved: BTreeSet<u128>,
+    /// Of each seat: who held it last, and the end of the first of their unbroken holds.
+    memory: Vec<Option<(usize, i64)>>,
+}
+
+/// The price of each seat, numbered through.
+fn prices() -> Vec<i64> {
+    SECTIONS.iter().flat_map(|(_, seats, price)| vec![*price; *seats as usize]).collect()
 }
 
 impl Claim {
-    fn has_seats(&self) -> bool {
-        matches!(self.stage, Stage::Held | Stage::Paying | Stage::Confirmed)
+    pub fn cost(&self) -> i64 {
+        self.seats.iter().map(|seat| prices()[*seat]).sum()
     }
 
-    /// Nobody else can have its seats at this time.
+    /// What it is at this time: a hold that ran out is gone, whether or not that is written down.
+    pub fn stage_at(&self, time: i64) -> Stage {
+        if self.stage == Stage::Held && self.until <= time { Stage::Gone } else { self.stage }
+    }
+
     fn blocks(&self, time: i64) -> bool {
-        self.has_seats() && !self.is_over(time)
-    }
-
-    fn is_over(&self, time: i64) -> bool {
-        self.stage == Stage::Held && self.until <= time
-    }
-
-    fn cost(&self) -> i64 {
-        self.seats.len() as i64 * PRICE
+        matches!(self.stage_at(time), Stage::Held | Stage::Paying | Stage::Confirmed)
     }
 }
 
 impl Model {
     pub fn new() -> Model {
-        Model { claims: Vec::new(), balances: vec![0; USERS.len()], mail: Vec::new() }
+        Model {
+            claims: Vec::new(),
+            payments: Vec::new(),
+            balances: vec![0; USERS.len()],
+            cancelled: false,
+            confirmed: 0,
+            moved: BTreeSet::new(),
+            memory: vec![None; prices().len()],
+        }
     }
 
-    /// Which claim has which seat, in order of number.
-    pub fn picture(&self) -> Vec<Option<(usize, Stage)>> {
-        let owner = |seat| {
-            let mut owners = self.claims.iter().enumerate().filter(|(_, c)| c.has_seats() && c.seats.contains(&seat));
-            let owner = owners.next().map(|(index, claim)| (index, claim.stage));
-            assert!(owners.next().is_none(), "seat {seat} has two owners");
-            owner
-        };
-        (1..=SEATS).map(owner).collect()
+    fn is_free(&self, seat: usize, time: i64) -> bool {
+        !self.claims.iter().any(|claim| claim.blocks(time) && claim.seats.contains(&seat))
     }
 
-    fn is_free(&self, seat: u32, time: i64) -> bool {
-        (1..=SEATS).contains(&seat) && !self.claims.iter().any(|c| c.blocks(time) && c.seats.contains(&seat))
+    fn cools_down(&self, seat: usize, user: usize, time: i64) -> bool {
+        self.memory[seat].is_some_and(|(who, end)| who == user && (end..end + REHOLD_AFTER_MS).contains(&time))
     }
 
-    /// `Ok`: these seats, `Err`: so many neighbours.
-    pub fn hold(&mut self, time: i64, user: usize, wanted: Result<Vec<u32>, u32>) -> Answer {
-        if !(SALES_OPEN_AT..STARTS_AT).contains(&time) {
-            return Answer::No(Code::SalesClosed);
+    /// Why nothing at all can be held, or not this many.
+    fn closed(&self, time: i64, user: usize, count: usize) -> Vec<Code> {
+        if self.cancelled {
+            return vec![Code::ShowCancelled];
         }
-        if wanted.iter().flatten().any(|seat| *seat > SEATS) {
-            return Answer::No(Code::SeatNotFound);
+        let mine: usize =
+            self.claims.iter().filter(|claim| claim.user == user && claim.blocks(time)).map(|c| c.seats.len()).sum();
+        let reasons = [
+            (time >= STARTS_AT, Code::SalesClosed),
+            (mine + count > SEATS_PER_USER as usize, Code::TicketLimitExceeded),
+        ];
+        reasons.into_iter().filter_map(|(holds, code)| holds.then_some(code)).collect()
+    }
+
+    pub fn hold(&mut self, time: i64, user: usize, seats: &[usize]) -> Answer {
+        let mut codes = self.closed(time, user, seats.len());
+        if codes == [Code::ShowCancelled] {
+            return Answer::No(codes);
         }
-        let count = wanted.as_ref().map_or_else(|count| *count as usize, Vec::len);
-        let mine = self.claims.iter().filter(|c| c.user == user && c.blocks(time)).map(|c| c.seats.len());
-        if mine.sum::<usize>() + count > SEATS_PER_USER as usize {
-            return Answer::No(Code::TicketLimitExceeded);
+        if seats.iter().any(|seat| !self.is_free(*seat, time)) {
+            codes.push(Code::SeatTaken);
         }
-        let seats = match wanted {
-            Ok(seats) if seats.iter().all(|seat| self.is_free(*seat, time)) => seats,
-            Ok(_) => return Answer::No(Code::SeatTaken),
-            Err(count) => match self.best(count, time) {
-                Some(seats) => seats,
-                None => return Answer::No(Code::NotEnoughAdjacentSeats),
-            },
-        };
+        if seats.iter().any(|seat| self.cools_down(*seat, user, time)) {
+            codes.push(Code::HoldCooldown);
+        }
+        if !codes.is_empty() {
+            return Answer::No(codes);
+        }
         for claim in &mut self.claims {
-            if claim.is_over(time) && claim.seats.iter().any(|seat| seats.contains(seat)) {
-                claim.stage = Stage::Expired;
+            if claim.stage_at(time) == Stage::Gone {
+                claim.stage = Stage::Gone;
             }
         }
-        self.claims.push(Claim { user, seats, stage: Stage::Held, until: time + HOLD_TTL_MS });
+        let running = |memory: Option<(usize, i64)>| memory.filter(|(who, end)| *who == user && *end > time);
+        let earliest = seats.iter().filter_map(|seat| running(self.memory[*seat])).map(|(_, end)| end).min();
+        let until = (time + HOLD_TTL_MS).min(STARTS_AT).min(earliest.unwrap_or(i64::MAX));
+        for seat in seats {
+            self.memory[*seat] = running(self.memory[*seat]).or(Some((user, until)));
+        }
+        self.claims.push(Claim { user, seats: seats.to_vec(), stage: Stage::Held, until });
         Answer::Done
     }
 
-    /// Tries every run; looks at what is left beside it.
-    fn best(&self, count: u32, time: i64) -> Option<Vec<u32>> {
-        let free = |seat: u32| self.is_free(seat, time);
-        let runs = (1..=SEATS).map(|first| (first..first + count).collect::<Vec<u32>>());
-        let runs: Vec<_> = runs.filter(|run| run.iter().all(|seat| free(*seat))).collect();
-        let leaves_single = |run: &&Vec<u32>| {
-            let (first, last) = (run[0], run[run.len() - 1]);
-            let below = first > 1 && free(first - 1) && (first == 2 || !free(first - 2));
-            let above = free(last + 1) && !free(last + 2);
-            below || above
-        };
-        runs.iter().find(|run| !leaves_single(run)).or(runs.first()).cloned()
+    /// Whether so many neighbors of a section could be held; if so, which is for others to say.
+    pub fn best(&self, time: i64, user: usize, section: usize, count: usize) -> Answer {
+        let codes = self.closed(time, user, count);
+        if !codes.is_empty() {
+            return Answer::No(codes);
+        }
+        let first: usize = SECTIONS[..section].iter().map(|(_, seats, _)| *seats as usize).sum();
+        let seats: Vec<usize> = (first..first + SECTIONS[section].1 as usize).collect();
+        let fits = |run: &[usize]| run.iter().all(|s| self.is_free(*s, time) && !self.cools_down(*s, user, time));
+        if seats.windows(count).any(fits) { Answer::Done } else { Answer::No(vec![Code::NotEnoughAdjacentSeats]) }
     }
 
     pub fn pay(&mut self, time: i64, user: usize, index: usize, amount: Option<i64>) -> Answer {
-        let claim = &mut self.claims[index];
-        let code = match claim.stage {
-            _ if claim.user != user => Code::NotReservationOwner,
+        let (cancelled, claim) = (self.cancelled, &mut self.claims[index]);
+        let code = match claim.stage_at(time) {
+            _ if claim.user != user => return Answer::No(vec![Code::NotReservationOwner, Code::ShowCancelled]),
+            _ if cancelled => Code::ShowCancelled,
             Stage::Paying => Code::PaymentInProgress,
             Stage::Confirmed => Code::AlreadyPaid,
-            Stage::Held if !claim.is_over(time) => {
-                if amount.is_some_and(|amount| amount != claim.cost()) {
-                    return Answer::No(Code::AmountMismatch);
-                }
+            Stage::Held if amount.is_some_and(|amount| amount != claim.cost()) => Code::AmountMismatch,
+            Stage::Held if claim.cost() == 0 => {
+                self.confirm(index);
+                return Answer::Done;
+            }
+            Stage::Held => {
                 claim.stage = Stage::Paying;
-                self.mail.push(Paper::Debit(index));
+                let payment =
+                    Payment { claim: index, money: Money::Pending, debited: None, credited: false, asked: false };
+                self.payments.push(payment);
                 return Answer::Waits;
             }
-            _ => Code::HoldExpired,
+            Stage::Gone | Stage::PayingBack | Stage::PaidBack => Code::HoldExpired,
         };
-        Answer::No(code)
+        Answer::No(vec![code])
+    }
+
+    fn confirm(&mut self, index: usize) {
+        self.claims[index].stage = Stage::Confirmed;
+        self.confirmed += 1;
+        for seat in self.claims[index].seats.clone() {
+            self.memory[seat] = None;
+        }
     }
 
     pub fn cancel(&mut self, time: i64, user: usize, index: usize) -> Answer {
-        let claim = &mut self.claims[index];
-        let code = match claim.stage {
-            _ if claim.user != user => Code::NotReservationOwner,
-            Stage::Held if claim.is_over(time) => Code::HoldExpired,
+        let stage = self.claims[index].stage_at(time);
+        let codes = match stage {
+            _ if self.claims[index].user != user => vec![Code::NotReservationOwner],
             Stage::Held => {
-                claim.stage = Stage::Cancelled;
+                self.claims[index].stage = Stage::Gone;
                 return Answer::Done;
             }
-            Stage::Paying => Code::PaymentInProgress,
-            Stage::Confirmed if time < STARTS_AT => {
-                claim.stage = Stage::Cancelled;
-                self.mail.push(Paper::Credit(index));
-                return Answer::Waits;
-            }
-            _ => Code::NotCancellable,
+            Stage::Paying if self.cancelled => vec![Code::PaymentInProgress, Code::NotCancellable],
+            Stage::Paying => vec![Code::PaymentInProgress],
+            Stage::Confirmed if time < STARTS_AT => return self.give_back(index, true),
+            // Whether it is written down yet decides which.
+            Stage::Gone => vec![Code::NotCancellable, Code::HoldExpired],
+            _ => vec![Code::NotCancellable],
         };
-        Answer::No(code)
+        Answer::No(codes)
     }
 
-    pub fn expire(&mut self, time: i64) -> Answer {
-        for claim in &mut self.claims {
-            if claim.is_over(time) {
-                claim.stage = Stage::Expired;
+    /// Of a confirmed claim: at once if it was free.
+    fn give_back(&mut self, index: usize, asked: bool) -> Answer {
+        if self.claims[index].cost() == 0 {
+            self.claims[index].stage = Stage::Gone;
+            return Answer::Done;
+        }
+        self.claims[index].stage = Stage::PayingBack;
+        let paid = |payment: &&mut Payment| payment.claim == index && payment.money == Money::Completed;
+        let payment = self.payments.iter_mut().find(paid).expect("paid");
+        (payment.money, payment.asked) = (Money::PayingBack, asked);
+        Answer::Waits
+    }
+
+    /// The show is cancelled, and the sweep has come to its end.
+    pub fn cancel_show(&mut self) {
+        self.cancelled = true;
+        for index in 0..self.claims.len() {
+            match self.claims[index].stage {
+                Stage::Held => self.claims[index].stage = Stage::Gone,
+                Stage::Confirmed => {
+                    self.give_back(index, false);
+                }
+                _ => {}
             }
         }
-        Answer::Done
     }
 
-    pub fn charge(&mut self, user: usize, amount: i64) -> Answer {
+    /// A charge, or a debit (negative), under this request.
+    pub fn move_money(&mut self, request: u128, user: usize, amount: i64, charge: bool) -> Answer {
+        if self.moved.contains(&request) {
+            return Answer::Done;
+        }
         if amount < 1 {
-            return Answer::No(Code::InvalidAmount);
+            return Answer::No(vec![Code::InvalidAmount]);
         }
-        self.balances[user] += amount;
+        if !charge && self.balances[user] < amount {
+            return Answer::No(vec![Code::InsufficientBalance]);
+        }
+        self.moved.insert(request);
+        self.balances[user] += if charge { amount } else { -amount };
         Answer::Done
     }
 
-    pub fn spend(&mut self, user: usize, amount: i64) -> Answer {
-        if amount < 1 {
-            return Answer::No(Code::InvalidAmount);
+    /// A wallet is asked, for the first time or again: whether it says yes.
+    pub fn ask_wallet(&mut self, number: usize, side: Side) -> bool {
+        let claim = &self.claims[self.payments[number].claim];
+        let (user, cost) = (claim.user, claim.cost());
+        let payment = &mut self.payments[number];
+        let balance = &mut self.balances[user];
+        match side {
+            Side::Debit => {
+                if payment.debited.is_none() {
+                    let covered = *balance >= cost;
+                    payment.debited = Some(covered);
+                    *balance -= if covered { cost } else { 0 };
+                }
+                payment.debited == Some(true)
+            }
+            Side::Refund => {
+                if !payment.credited {
+                    payment.credited = true;
+                    *balance += cost;
+                }
+                true
+            }
         }
-        if self.balances[user] < amount {
-            return Answer::No(Code::InsufficientBalance);
-        }
-        self.balances[user] -= amount;
-        Answer::Done
     }
 
-    pub fn deliver(&mut self, time: i64, mail: usize) -> Answer {
-        match self.mail.remove(mail) {
-            Paper::Debit(index) => {
-                let (user, cost) = (self.claims[index].user, self.claims[index].cost());
-                let answer = self.spend(user, cost);
-                let paid = answer == Answer::Done;
-                self.mail.push(if paid { Paper::Debited(index) } else { Paper::Declined(index) });
-                return answer;
+    /// The block hears the wallet's answer: whether that decides a request.
+    pub fn settle(&mut self, time: i64, number: usize, side: Side, yes: bool) -> bool {
+        let index = self.payments[number].claim;
+        match (self.payments[number].money, side) {
+            (Money::Pending, Side::Debit) if yes => {
+                self.payments[number].money = Money::Completed;
+                if self.cancelled {
+                    self.give_back(index, false);
+                } else {
+                    self.confirm(index);
+                }
+                true
             }
-            Paper::Credit(index) => {
-                self.balances[self.claims[index].user] += self.claims[index].cost();
-                self.mail.push(Paper::Refunded(index));
-            }
-            Paper::Debited(index) => self.claims[index].stage = Stage::Confirmed,
-            Paper::Declined(index) => {
+            (Money::Pending, Side::Debit) => {
+                self.payments[number].money = Money::Failed;
                 let claim = &mut self.claims[index];
-                claim.stage = if claim.until > time { Stage::Held } else { Stage::Expired };
+                claim.stage = if claim.until > time && !self.cancelled { Stage::Held } else { Stage::Gone };
+                true
             }
-            Paper::Refunded(index) => self.claims[index].stage = Stage::Refunded,
+            (Money::PayingBack, Side::Refund) => {
+                self.payments[number].money = Money::PaidBack;
+                self.claims[index].stage = Stage::PaidBack;
+                self.payments[number].asked
+            }
+            _ => false,
         }
-        Answer::Done
     }
 }

@@ -1,116 +1,126 @@
-//! Commands as JSON records: `{"type":…,"version":1,"request_id":…,…}`, one flat object each.
+//! Commands as JSON records: `{"type":…,"version":1,"request_id":…,…}`, one object each.
 
+mod opening;
+mod origin;
 mod queues;
 mod seats;
+mod sections;
 mod wallets;
-
-use std::borrow::Cow;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fields::{DecodeError, Field, Fields, quoted};
+use super::fields::{DecodeError, Fields, quoted};
 use super::json::Object;
-use crate::domain::{Body, Command};
+use super::key;
+use crate::domain::{Body, Command, CommandKind, Fingerprint, UserId, block, queue, wallet};
 
-pub use queues::SEEN_MAX;
 pub(super) use queues::write_limits;
-pub use wallets::check_reason;
+pub use queues::{BLOCKS_MAX, SEEN_MAX};
 
-/// Longest record value of a command, in bytes.
+/// Longest record value of a command that describes no sections, in bytes.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Longest record value of `open_block` and `amend_block`. 200,000 seats in rows of 20 with an aisle, each half row
+/// with a category of its own, take 465 KiB.
+pub const SECTIONS_BYTES_MAX: usize = 1024 * 1024;
 
 /// The one version of every command's fields.
 pub const VERSION: u32 = 1;
 
-/// The record value of a command. Never longer than [`RECORD_BYTES_MAX`] for a command that keeps the domain's limits,
-/// except a [`crate::domain::command::Seen`] of many long sequence numbers.
+/// Longest record value of this kind of command, in bytes.
+pub fn bytes_max(kind: CommandKind) -> usize {
+    match kind {
+        CommandKind::OpenBlock | CommandKind::AmendBlock => SECTIONS_BYTES_MAX,
+        _ => RECORD_BYTES_MAX,
+    }
+}
+
+/// The record value of a command. Longer than [`bytes_max`] only for what lists very many things (sections, runs,
+/// sequence numbers): who makes such a command checks the length.
 pub fn encode(command: &Command) -> Vec<u8> {
     let mut out = String::with_capacity(320);
     Object::write(&mut out, |o| {
-        o.plain("type", command.body.name()).bare("version", VERSION).plain("request_id", command.request_id);
-        write_fields(o, &command.body);
+        o.plain("type", command.body.kind()).bare("version", VERSION).plain("request_id", command.request_id);
+        write_content(o, command);
+        if let Body::Seats(block::Command::HoldSeats(hold)) = &command.body
+            && hold.admitted
+        {
+            o.bare("admitted", true);
+        }
     });
     out.into_bytes()
 }
 
-/// Reads a record value. The error says what is wrong in words for whoever sent it.
-pub fn decode(value: &[u8]) -> Result<Command, DecodeError> {
-    if value.len() > RECORD_BYTES_MAX {
-        return Err(DecodeError(format!("{} bytes, at most {RECORD_BYTES_MAX} are allowed", value.len()).into()));
-    }
-    let fields = Fields::parse(value)?;
-    let kind: Name = fields.required("type")?;
-    let read = reader(&kind.0).ok_or_else(|| DecodeError(format!("unknown type {}", quoted(&kind.0)).into()))?;
-    let version: u32 = fields.required("version")?;
-    if version != VERSION {
-        return Err(DecodeError(format!("unknown version {version} of {}", kind.0).into()));
-    }
-    Ok(Command { request_id: fields.required("request_id")?, body: read(&fields)? })
-}
-
-/// Hash of what a command asks, without its request id: tells a repeat from another command under the same id. Stored,
-/// so it must stay the same for the same content.
-pub fn fingerprint(body: &Body) -> u64 {
+/// Hash of what a command asks: tells a repeat from another command under the same id. `by` is part of it; the request
+/// id and `admitted`, which depends on when the client asks, are not. Stored, so it must stay the same for the same
+/// content.
+pub fn fingerprint(command: &Command) -> Fingerprint {
     let mut out = String::with_capacity(320);
     Object::write(&mut out, |o| {
-        o.plain("type", body.name());
-        write_fields(o, body);
+        o.plain("type", command.body.kind());
+        write_content(o, command);
     });
-    xxh3_64(out.as_bytes())
+    Fingerprint(xxh3_64(out.as_bytes()))
 }
 
-struct Name(String);
-
-impl Field for Name {
-    fn read(json: &str) -> Result<Self, Cow<'static, str>> {
-        String::read(json).map(Name)
+/// Reads a record value. The error says what is wrong in words for whoever sent it.
+pub fn decode(value: &[u8]) -> Result<Command, DecodeError> {
+    check_length(value, SECTIONS_BYTES_MAX)?;
+    let fields = Fields::parse(value)?;
+    let name: String = fields.required("type")?;
+    let kind: CommandKind = name.parse().map_err(|_| DecodeError::new(format!("unknown type {}", quoted(&name))))?;
+    check_length(value, bytes_max(kind))?;
+    let version: u32 = fields.required("version")?;
+    if version != VERSION {
+        return Err(DecodeError::new(format!("unknown version {version} of {kind}")));
     }
-}
-
-type Reader = fn(&Fields<'_>) -> Result<Body, DecodeError>;
-
-fn reader(kind: &str) -> Option<Reader> {
-    Some(match kind {
-        "open_section" => |f| seats::read_open_section(f).map(Body::OpenSection),
-        "hold_seats" => |f| seats::read_hold_seats(f).map(Body::HoldSeats),
-        "cancel_reservation" => |f| seats::read_cancel_reservation(f).map(Body::CancelReservation),
-        "pay_reservation" => |f| seats::read_pay_reservation(f).map(Body::PayReservation),
-        "settle_payment" => |f| seats::read_settle_payment(f).map(Body::SettlePayment),
-        "expire_holds" => |f| seats::read_expire_holds(f).map(Body::ExpireHolds),
-        "charge_wallet" => |f| wallets::read_charge_wallet(f).map(Body::ChargeWallet),
-        "debit_wallet" => |f| wallets::read_debit_wallet(f).map(Body::DebitWallet),
-        "credit_wallet" => |f| wallets::read_credit_wallet(f).map(Body::CreditWallet),
-        "open_queue" => |f| queues::read_open_queue(f).map(Body::OpenQueue),
-        "configure_queue" => |f| queues::read_configure_queue(f).map(Body::ConfigureQueue),
-        "join_queue" => |f| queues::read_join_queue(f).map(Body::JoinQueue),
-        "leave_queue" => |f| queues::read_leave_queue(f).map(Body::LeaveQueue),
-        "seen" => |f| queues::read_seen(f).map(Body::Seen),
-        "complete_token" => |f| queues::read_complete_token(f).map(Body::CompleteToken),
-        "tick" => |f| queues::read_tick(f).map(Body::Tick),
-        _ => return None,
+    Ok(Command {
+        request_id: fields.required("request_id")?,
+        by: fields.optional("by")?,
+        body: read_body(kind, &fields)?,
     })
 }
 
-fn write_fields(o: &mut Object<'_>, body: &Body) {
-    match body {
-        Body::OpenSection(c) => seats::write_open_section(o, c),
-        Body::HoldSeats(c) => seats::write_hold_seats(o, c),
-        Body::CancelReservation(c) => seats::write_cancel_reservation(o, c),
-        Body::PayReservation(c) => seats::write_pay_reservation(o, c),
-        Body::SettlePayment(c) => seats::write_settle_payment(o, c),
-        Body::ExpireHolds(c) => seats::write_expire_holds(o, c),
-        Body::ChargeWallet(c) => wallets::write_charge_wallet(o, c),
-        Body::DebitWallet(c) => wallets::write_debit_wallet(o, c),
-        Body::CreditWallet(c) => wallets::write_credit_wallet(o, c),
-        Body::OpenQueue(c) => queues::write_open_queue(o, c),
-        Body::ConfigureQueue(c) => queues::write_configure_queue(o, c),
-        Body::JoinQueue(c) => queues::write_user(o, c.schedule_id, &c.user_id),
-        Body::LeaveQueue(c) => queues::write_user(o, c.schedule_id, &c.user_id),
-        Body::Seen(c) => queues::write_seen(o, c),
-        Body::CompleteToken(c) => queues::write_user(o, c.schedule_id, &c.user_id),
-        Body::Tick(c) => {
-            o.plain("schedule_id", c.schedule_id);
-        }
+fn check_length(value: &[u8], most: usize) -> Result<(), DecodeError> {
+    if value.len() <= most {
+        return Ok(());
+    }
+    Err(DecodeError::new(format!("{} bytes, at most {most} are allowed", value.len())))
+}
+
+fn read_body(kind: CommandKind, f: &Fields<'_>) -> Result<Body, DecodeError> {
+    use CommandKind::*;
+    Ok(match kind {
+        OpenBlock => Body::Seats(block::Command::OpenBlock(opening::read_open_block(f)?)),
+        AmendBlock => Body::Seats(block::Command::AmendBlock(opening::read_amend_block(f)?)),
+        HoldSeats => Body::Seats(block::Command::HoldSeats(seats::read_hold_seats(f)?)),
+        CancelReservation => Body::Seats(block::Command::CancelReservation(seats::read_cancel_reservation(f)?)),
+        PayReservation => Body::Seats(block::Command::PayReservation(seats::read_pay_reservation(f)?)),
+        SettlePayment => Body::Seats(block::Command::SettlePayment(seats::read_settle_payment(f)?)),
+        ExpireHolds => Body::Seats(block::Command::ExpireHolds(key::read(f)?)),
+        CheckTicket => Body::Seats(block::Command::CheckTicket(seats::read_check_ticket(f)?)),
+        ChargeWallet => Body::Wallets(wallet::Command::ChargeWallet(wallets::read_movement(f)?)),
+        DebitWallet => Body::Wallets(wallets::read_debit_wallet(f)?),
+        CreditWallet => Body::Wallets(wallet::Command::CreditWallet(wallets::read_for_payment(f)?)),
+        AskPayment => Body::Wallets(wallet::Command::AskPayment(wallets::read_ask_payment(f)?)),
+        OpenQueue => Body::Queues(queue::Command::OpenQueue(queues::read_open_queue(f)?)),
+        ConfigureQueue => Body::Queues(queue::Command::ConfigureQueue(queues::read_configure_queue(f)?)),
+        JoinQueue => Body::Queues(queue::Command::JoinQueue(queues::read_of_user(f)?)),
+        LeaveQueue => Body::Queues(queue::Command::LeaveQueue(queues::read_of_user(f)?)),
+        Seen => Body::Queues(queue::Command::Seen(queues::read_seen(f)?)),
+        CompleteToken => Body::Queues(queue::Command::CompleteToken(queues::read_complete_token(f)?)),
+        NoteSale => Body::Queues(queue::Command::NoteSale(queues::read_note_sale(f)?)),
+        Tick => Body::Queues(queue::Command::Tick(f.required("schedule_id")?)),
+    })
+}
+
+/// What the fingerprint covers, besides the type.
+fn write_content(o: &mut Object<'_>, command: &Command) {
+    o.text_if("user_id", command.body.user_id().map(UserId::as_str));
+    o.text_if("by", command.by.as_ref().map(UserId::as_str));
+    match &command.body {
+        Body::Seats(command) => seats::write(o, command),
+        Body::Wallets(command) => wallets::write(o, command),
+        Body::Queues(command) => queues::write(o, command),
     }
 }
 

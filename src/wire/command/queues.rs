@@ -1,125 +1,142 @@
 //! The commands of the queues lane.
 
-use super::seats::ascending;
-use crate::domain::command::{CompleteToken, ConfigureQueue, JoinQueue, LeaveQueue, OpenQueue, Seen, Tick};
-use crate::domain::queue::{DURATION_MS_MAX, Limits, LimitsPatch, TOKENS_MAX};
-use crate::domain::{ScheduleId, UserId};
-use crate::wire::fields::{DecodeError, Fields};
+use crate::domain::block::SaleNote;
+use crate::domain::queue::{
+    Command, CompleteToken, ConfigureQueue, DURATION_MS_MAX, Limits, LimitsPatch, NoteSale, OfUser, OpenQueue, Seen,
+    TOKENS_MAX,
+};
+use crate::wire::fields::{DecodeError, Fields, ascending, count, missing};
 use crate::wire::json::Object;
+use crate::wire::values::OFFSET_MAX;
 
-/// Most sequence numbers of one `seen` command; the 64 KiB of a record may allow fewer.
-pub const SEEN_MAX: usize = 10_000;
+/// Most sequence numbers of one `seen` command. At 15 digits each they fit the 64 KiB of a record.
+pub const SEEN_MAX: usize = 4_000;
+/// Most blocks of a date with a queue: the queue keeps what each last told it in one row.
+pub const BLOCKS_MAX: usize = 256;
+
+pub(super) fn write(o: &mut Object<'_>, command: &Command) {
+    o.plain("schedule_id", command.schedule_id());
+    match command {
+        Command::OpenQueue(c) => {
+            o.plains("blocks", &c.blocks).time_if("sales_open_at", c.sales_open_at).time("starts_at", c.starts_at);
+            write_limits(o, &c.limits);
+        }
+        Command::ConfigureQueue(c) => {
+            write_patch(o, &c.patch);
+            o.bare_if("paused", c.paused).bare_if("admit", c.admit);
+        }
+        Command::Seen(c) => {
+            o.numbers("sequences", &c.sequences);
+        }
+        Command::CompleteToken(c) => {
+            o.time("paid_at", c.paid_at);
+        }
+        Command::NoteSale(c) => {
+            o.plain("block", &c.block).bare("offset", c.note.version).plain("state", c.note.state);
+            o.time_if("sales_open_at", c.note.sales_open_at).time("starts_at", c.note.starts_at);
+        }
+        Command::JoinQueue(_) | Command::LeaveQueue(_) | Command::Tick(_) => {}
+    }
+}
 
 pub(super) fn read_open_queue(f: &Fields<'_>) -> Result<OpenQueue, DecodeError> {
+    let blocks = f.list("blocks", 1..=BLOCKS_MAX)?.ok_or_else(|| missing("blocks"))?;
     Ok(OpenQueue {
         schedule_id: f.required("schedule_id")?,
         user_id: f.required("user_id")?,
         limits: Limits {
-            max_active: f.within("max_active", 0, TOKENS_MAX)?,
-            active_ttl_ms: f.within("active_ttl_ms", 1, DURATION_MS_MAX)?,
-            max_waiting: f.within("max_waiting", 0, TOKENS_MAX)?,
-            admit_per_minute: f.optional_within("admit_per_minute", 1, TOKENS_MAX)?,
+            max_active: f.within("max_active", 0..=TOKENS_MAX)?,
+            active_ttl_ms: f.within("active_ttl_ms", 1..=DURATION_MS_MAX)?,
+            max_waiting: f.within("max_waiting", 0..=TOKENS_MAX)?,
+            admit_per_minute: f.optional_within("admit_per_minute", 1..=TOKENS_MAX)?,
             on_timeout: f.required("on_timeout")?,
-            abandon_after_ms: f.within("abandon_after_ms", 1, DURATION_MS_MAX)?,
+            abandon_after_ms: f.within("abandon_after_ms", 1..=DURATION_MS_MAX)?,
+            claim_after_ms: f.within("claim_after_ms", 1..=DURATION_MS_MAX)?,
+            absent_max_ms: f.within("absent_max_ms", 1..=DURATION_MS_MAX)?,
         },
+        sales_open_at: f.optional("sales_open_at")?,
+        starts_at: f.required("starts_at")?,
+        blocks: ascending("blocks", blocks)?,
     })
-}
-
-pub(super) fn write_open_queue(o: &mut Object<'_>, c: &OpenQueue) {
-    write_user(o, c.schedule_id, &c.user_id);
-    write_limits(o, &c.limits);
 }
 
 /// The limits, flat; also part of the queue's outcomes.
 pub(in crate::wire) fn write_limits(o: &mut Object<'_>, limits: &Limits) {
     o.bare("max_active", limits.max_active).bare("active_ttl_ms", limits.active_ttl_ms);
-    o.bare("max_waiting", limits.max_waiting);
-    if let Some(rate) = limits.admit_per_minute {
-        o.bare("admit_per_minute", rate);
-    }
-    o.plain("on_timeout", limits.on_timeout.as_str()).bare("abandon_after_ms", limits.abandon_after_ms);
+    o.bare("max_waiting", limits.max_waiting).bare_if("admit_per_minute", limits.admit_per_minute);
+    o.plain("on_timeout", limits.on_timeout).bare("abandon_after_ms", limits.abandon_after_ms);
+    o.bare("claim_after_ms", limits.claim_after_ms).bare("absent_max_ms", limits.absent_max_ms);
 }
 
 pub(super) fn read_configure_queue(f: &Fields<'_>) -> Result<ConfigureQueue, DecodeError> {
     let admit_per_minute = match f.nullable::<u32>("admit_per_minute")? {
-        Some(Some(_)) => Some(f.optional_within("admit_per_minute", 1, TOKENS_MAX)?),
+        Some(Some(_)) => Some(f.optional_within("admit_per_minute", 1..=TOKENS_MAX)?),
         absent_or_null => absent_or_null,
     };
     Ok(ConfigureQueue {
         schedule_id: f.required("schedule_id")?,
         user_id: f.required("user_id")?,
         patch: LimitsPatch {
-            max_active: f.optional_within("max_active", 0, TOKENS_MAX)?,
-            active_ttl_ms: f.optional_within("active_ttl_ms", 1, DURATION_MS_MAX)?,
-            max_waiting: f.optional_within("max_waiting", 0, TOKENS_MAX)?,
+            max_active: f.optional_within("max_active", 0..=TOKENS_MAX)?,
+            active_ttl_ms: f.optional_within("active_ttl_ms", 1..=DURATION_MS_MAX)?,
+            max_waiting: f.optional_within("max_waiting", 0..=TOKENS_MAX)?,
             admit_per_minute,
             on_timeout: f.optional("on_timeout")?,
-            abandon_after_ms: f.optional_within("abandon_after_ms", 1, DURATION_MS_MAX)?,
+            abandon_after_ms: f.optional_within("abandon_after_ms", 1..=DURATION_MS_MAX)?,
+            claim_after_ms: f.optional_within("claim_after_ms", 1..=DURATION_MS_MAX)?,
+            absent_max_ms: f.optional_within("absent_max_ms", 1..=DURATION_MS_MAX)?,
         },
         paused: f.optional("paused")?,
-        admit: f.optional_within("admit", 1, TOKENS_MAX)?,
+        admit: f.optional_within("admit", 1..=TOKENS_MAX)?,
     })
 }
 
-pub(super) fn write_configure_queue(o: &mut Object<'_>, c: &ConfigureQueue) {
-    write_user(o, c.schedule_id, &c.user_id);
-    let patch = &c.patch;
-    if let Some(n) = patch.max_active {
-        o.bare("max_active", n);
-    }
-    if let Some(ms) = patch.active_ttl_ms {
-        o.bare("active_ttl_ms", ms);
-    }
-    if let Some(n) = patch.max_waiting {
-        o.bare("max_waiting", n);
-    }
+fn write_patch(o: &mut Object<'_>, patch: &LimitsPatch) {
+    o.bare_if("max_active", patch.max_active).bare_if("active_ttl_ms", patch.active_ttl_ms);
+    o.bare_if("max_waiting", patch.max_waiting);
     match patch.admit_per_minute {
         Some(Some(n)) => o.bare("admit_per_minute", n),
         Some(None) => o.null("admit_per_minute"),
         None => o,
     };
     if let Some(choice) = patch.on_timeout {
-        o.plain("on_timeout", choice.as_str());
+        o.plain("on_timeout", choice);
     }
-    if let Some(ms) = patch.abandon_after_ms {
-        o.bare("abandon_after_ms", ms);
-    }
-    if let Some(paused) = c.paused {
-        o.bare("paused", paused);
-    }
-    if let Some(n) = c.admit {
-        o.bare("admit", n);
-    }
+    o.bare_if("abandon_after_ms", patch.abandon_after_ms).bare_if("claim_after_ms", patch.claim_after_ms);
+    o.bare_if("absent_max_ms", patch.absent_max_ms);
 }
 
-pub(super) fn read_join_queue(f: &Fields<'_>) -> Result<JoinQueue, DecodeError> {
-    Ok(JoinQueue { schedule_id: f.required("schedule_id")?, user_id: f.required("user_id")? })
-}
-
-pub(super) fn read_leave_queue(f: &Fields<'_>) -> Result<LeaveQueue, DecodeError> {
-    Ok(LeaveQueue { schedule_id: f.required("schedule_id")?, user_id: f.required("user_id")? })
-}
-
-pub(super) fn read_complete_token(f: &Fields<'_>) -> Result<CompleteToken, DecodeError> {
-    Ok(CompleteToken { schedule_id: f.required("schedule_id")?, user_id: f.required("user_id")? })
-}
-
-pub(super) fn write_user(o: &mut Object<'_>, schedule: ScheduleId, user: &UserId) {
-    o.plain("user_id", user).plain("schedule_id", schedule);
+pub(super) fn read_of_user(f: &Fields<'_>) -> Result<OfUser, DecodeError> {
+    Ok(OfUser { schedule_id: f.required("schedule_id")?, user_id: f.required("user_id")? })
 }
 
 pub(super) fn read_seen(f: &Fields<'_>) -> Result<Seen, DecodeError> {
-    let sequences: Vec<u64> = ascending("sequences", f.required("sequences")?, SEEN_MAX)?;
-    if sequences.last().is_some_and(|&last| last > i64::MAX as u64) {
-        return Err(DecodeError::field("sequences", "numbers end at 9223372036854775807"));
+    let sequences: Vec<u64> = f.required("sequences")?;
+    count("sequences", sequences.len(), 1..=SEEN_MAX)?;
+    let sequences = ascending("sequences", sequences)?;
+    if sequences[0] == 0 || sequences[sequences.len() - 1] > OFFSET_MAX {
+        return Err(DecodeError::field("sequences", format_args!("numbers must be 1 to {OFFSET_MAX}")));
     }
     Ok(Seen { schedule_id: f.required("schedule_id")?, sequences })
 }
 
-pub(super) fn write_seen(o: &mut Object<'_>, c: &Seen) {
-    o.plain("schedule_id", c.schedule_id).numbers("sequences", &c.sequences);
+pub(super) fn read_complete_token(f: &Fields<'_>) -> Result<CompleteToken, DecodeError> {
+    Ok(CompleteToken {
+        schedule_id: f.required("schedule_id")?,
+        user_id: f.required("user_id")?,
+        paid_at: f.required("paid_at")?,
+    })
 }
 
-pub(super) fn read_tick(f: &Fields<'_>) -> Result<Tick, DecodeError> {
-    Ok(Tick { schedule_id: f.required("schedule_id")? })
+pub(super) fn read_note_sale(f: &Fields<'_>) -> Result<NoteSale, DecodeError> {
+    Ok(NoteSale {
+        schedule_id: f.required("schedule_id")?,
+        block: f.required("block")?,
+        note: SaleNote {
+            version: f.within("offset", 0..=OFFSET_MAX)?,
+            state: f.required("state")?,
+            sales_open_at: f.optional("sales_open_at")?,
+            starts_at: f.required("starts_at")?,
+        },
+    })
 }

@@ -3,30 +3,33 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use turnstile::domain::queue::{OnTimeout, TokenStatus};
-use turnstile::domain::section::{PaymentStatus, ReservationStatus, SeatStatus};
-use turnstile::domain::wallet::EntryKind;
-use turnstile::domain::{Change, Code, Lane, LogTime, RequestId, ReservationId};
-use turnstile::log::{LanePartition, LogIdentity, PartitionCounts, Topic};
-use turnstile::store::reads::Page;
-use turnstile::store::{Committed, Progress, RecordedLog, RequestCompletion, RequestStatus, Store, StoreError};
+use turnstile::domain::{Changes, Fingerprint, Lane, LanePartition, LogTime, RequestId, wallet};
+use turnstile::log::{LogIdentity, PartitionCounts, Topic};
+use turnstile::store::{
+    CommitBatch, Committed, Page, Progress, RecordedLog, RequestCompletion, RequestKey, RequestState, Store, StoreError,
+};
 
 use super::rows::*;
 
 pub async fn a_new_owner_starts_where_the_last_commit_ended(store: Arc<dyn Store>) {
     assert_eq!(store.progress(SEATS).await, Ok(None));
     let fresh = acquired(&*store, SEATS).await;
-    let start = Progress { epoch: 1, next_offset: 0, last_time: LogTime(0), next_outbox_seq: 0, state_hash: 0 };
+    let start = Progress { epoch: 1, ..Progress::NONE };
     assert_eq!(fresh, start);
 
     let mut first = batch(SEATS, &fresh);
-    (first.next_offset, first.last_time, first.state_hash) = (250, LogTime(1_700_000_000_123), u64::MAX - 5);
-    first.next_outbox_seq = 77;
+    first.after = Progress {
+        epoch: 1,
+        next_offset: 250,
+        last_time: LogTime(1_700_000_000_123),
+        next_outbox_seq: 77,
+        state_hash: u64::MAX - 5,
+    };
     assert_eq!(store.commit(&first).await, Ok(Committed::Done));
-    assert_eq!(store.progress(SEATS).await, Ok(Some(after(&first))));
+    assert_eq!(store.progress(SEATS).await, Ok(Some(first.after)));
 
     let taken_over = store.acquire(SEATS, "worker-2").await.unwrap();
-    assert_eq!(taken_over, Progress { epoch: 2, ..after(&first) });
+    assert_eq!(taken_over, Progress { epoch: 2, ..first.after });
     let other = LanePartition { partition: 4, ..SEATS };
     assert_eq!(store.acquire(other, "worker-2").await, Ok(start));
     let other = LanePartition { lane: Lane::Wallets, ..SEATS };
@@ -34,22 +37,21 @@ pub async fn a_new_owner_starts_where_the_last_commit_ended(store: Arc<dyn Store
 }
 
 /// A batch with a row of everything.
-fn full(partition: LanePartition, progress: &Progress) -> turnstile::store::CommitBatch {
-    let mut batch = batch(partition, progress);
-    batch.state_hash = 99;
-    batch.changes = opened(1, "A", 2);
-    batch.changes.push(Change::Wallet(wallet("alice", 1000, 0)));
-    batch.requests = vec![request(1, partition, progress.next_offset)];
+fn full(progress: &Progress) -> CommitBatch {
+    let mut batch = batch(SEATS, progress);
+    batch.after.state_hash = 99;
+    batch.changes = Changes::Seats(opened(&key(1), &["A"], 2));
+    batch.requests = vec![request(1, SEATS, progress.next_offset)];
     batch.outbox = vec![outbox_row(progress.next_outbox_seq)];
-    batch.next_outbox_seq += 1;
-    batch.dead_letters = vec![dead_letter(partition, progress.next_offset)];
+    batch.after.next_outbox_seq += 1;
+    batch.dead_letters = vec![dead_letter(SEATS, progress.next_offset)];
     batch
 }
 
 async fn assert_untouched(store: &dyn Store, expected: Progress) {
     assert_eq!(store.progress(SEATS).await, Ok(Some(expected)));
-    assert_eq!(store.load_sections(&[(schedule_id(1), section_name("A"))]).await, Ok(vec![]));
-    assert_eq!(store.load_wallets(&[user("alice")]).await, Ok(vec![]));
+    assert_eq!(store.load_blocks(&[key(1)]).await, Ok(vec![]));
+    assert_eq!(store.seats(schedule_id(1)).await, Ok(vec![]));
     assert_eq!(store.request(RequestId(id(1))).await, Ok(None));
     assert_eq!(store.outbox(SEATS, 0, 10).await, Ok(vec![]));
     assert_eq!(store.dead_letters(Page { after: None, limit: 10 }).await, Ok(vec![]));
@@ -58,26 +60,33 @@ async fn assert_untouched(store: &dyn Store, expected: Progress) {
 pub async fn an_older_owner_changes_nothing(store: Arc<dyn Store>) {
     let old = acquired(&*store, SEATS).await;
     let new = store.acquire(SEATS, "worker-2").await.unwrap();
-    assert_eq!(store.commit(&full(SEATS, &old)).await, Ok(Committed::Fenced));
+    assert_eq!(store.commit(&full(&old)).await, Ok(Committed::Fenced));
     assert_untouched(&*store, new).await;
-    assert_eq!(store.commit(&full(SEATS, &new)).await, Ok(Committed::Done));
+    assert_eq!(store.commit(&full(&new)).await, Ok(Committed::Done));
 }
 
 pub async fn a_commit_from_another_offset_changes_nothing(store: Arc<dyn Store>) {
     let progress = acquired(&*store, SEATS).await;
-    let ahead = full(SEATS, &Progress { next_offset: 1, ..progress });
+    let ahead = full(&Progress { next_offset: 1, ..progress });
     assert_eq!(store.commit(&ahead).await, Ok(Committed::Fenced));
     assert_untouched(&*store, progress).await;
     // A repeat of what is committed already is from another offset too.
-    let batch = full(SEATS, &progress);
+    let batch = full(&progress);
     assert_eq!(store.commit(&batch).await, Ok(Committed::Done));
     assert_eq!(store.commit(&batch).await, Ok(Committed::Fenced));
-    assert_eq!(store.progress(SEATS).await, Ok(Some(after(&batch))));
+    assert_eq!(store.progress(SEATS).await, Ok(Some(batch.after)));
+}
+
+pub async fn a_batch_never_changes_the_epoch(store: Arc<dyn Store>) {
+    let progress = acquired(&*store, SEATS).await;
+    let mut batch = full(&progress);
+    batch.after.epoch += 1;
+    assert!(matches!(store.commit(&batch).await, Err(StoreError::Failed(_))));
+    assert_untouched(&*store, progress).await;
 }
 
 pub async fn a_partition_nobody_acquired_takes_no_commit(store: Arc<dyn Store>) {
-    let nobody = Progress { epoch: 0, next_offset: 0, last_time: LogTime(0), next_outbox_seq: 0, state_hash: 0 };
-    assert_eq!(store.commit(&full(SEATS, &nobody)).await, Ok(Committed::Fenced));
+    assert_eq!(store.commit(&full(&Progress::NONE)).await, Ok(Committed::Fenced));
     assert_eq!(store.progress(SEATS).await, Ok(None));
     assert_eq!(store.request(RequestId(id(1))).await, Ok(None));
 }
@@ -85,181 +94,139 @@ pub async fn a_partition_nobody_acquired_takes_no_commit(store: Arc<dyn Store>) 
 pub async fn a_request_stored_twice_fails_the_whole_commit(store: Arc<dyn Store>) {
     let progress = commit(&*store, SEATS, |batch| batch.requests = vec![request(1, SEATS, 0)]).await;
     let mut again = batch(SEATS, &progress);
-    again.changes = vec![Change::Wallet(wallet("alice", 1, 0))];
+    again.changes = Changes::Seats(opened(&key(1), &["A"], 1));
     again.requests = vec![request(2, SEATS, 1), request(1, SEATS, 1)];
     assert!(matches!(store.commit(&again).await, Err(StoreError::Failed(_))));
     assert_eq!(store.progress(SEATS).await, Ok(Some(progress)));
-    assert_eq!(store.load_wallets(&[user("alice")]).await, Ok(vec![]));
+    assert_eq!(store.load_blocks(&[key(1)]).await, Ok(vec![]));
     assert_eq!(store.request(RequestId(id(2))).await, Ok(None));
     // The partition goes on.
     assert_eq!(store.commit(&batch(SEATS, &progress)).await, Ok(Committed::Done));
 }
 
-pub async fn the_last_write_of_a_row_wins(store: Arc<dyn Store>) {
-    let mut changes = opened(1, "A", 3);
-    changes.push(Change::Reservation(reservation(5, 1, "A", ReservationStatus::Held)));
-    changes.push(Change::Payment(payment(6, 5, PaymentStatus::Pending)));
-    commit_changes(&*store, SEATS, changes).await;
-    commit_changes(&*store, WALLETS, vec![Change::Wallet(wallet("alice", 1, 1))]).await;
-    commit_changes(&*store, WALLETS, vec![Change::WalletEntry(entry("alice", 1))]).await;
-    let waiting = token(1, 1, "alice", TokenStatus::Waiting, 1);
-    commit_changes(&*store, QUEUES, vec![Change::Queue(queue(1)), Change::Token(waiting)]).await;
+pub async fn a_cause_moves_money_of_a_wallet_once(store: Arc<dyn Store>) {
+    let first = entry("alice", 1);
+    commit_wallets(&*store, vec![wallet::Row::Entry(first.clone())]).await;
+    // A producer may use one request id for two users, on two partitions: neither is stopped.
+    let elsewhere = wallet::Entry { user_id: user("bob"), ..first.clone() };
+    let progress = commit_wallets(&*store, vec![wallet::Row::Entry(elsewhere.clone())]).await;
+    let mut twice = batch(WALLETS, &progress);
+    let again = wallet::Entry { number: 2, ..first.clone() };
+    twice.changes = Changes::Wallets(vec![wallet::Row::Entry(again)]);
+    assert!(matches!(store.commit(&twice).await, Err(StoreError::Failed(_))));
+    assert_eq!(store.progress(WALLETS).await, Ok(Some(progress)));
 
-    let mut row = section(1, "A", 3);
-    (row.available, row.price, row.sales_open_at, row.queue) = (1, 7, Some(LogTime(-5)), false);
-    row.changed = arrival(SEATS, 100);
-    let mut taken = seat(1, "A", 2);
-    (taken.status, taken.reservation, taken.changed) =
-        (SeatStatus::Paying, Some(ReservationId(id(5))), arrival(SEATS, 101));
-    let mut paying = reservation(5, 1, "A", ReservationStatus::Paying);
-    (paying.payment, paying.changed, paying.seats) =
-        (Some(turnstile::domain::PaymentId(id(6))), arrival(SEATS, 102), (1..=100).collect());
-    let mut failed = payment(6, 5, PaymentStatus::Failed);
-    (failed.failure, failed.changed) = (Some(Code::InsufficientBalance), arrival(SEATS, 103));
-    let last = commit_changes(
-        &*store,
-        SEATS,
-        vec![
-            Change::Section(row.clone()),
-            Change::Seat(taken.clone()),
-            Change::Reservation(paying.clone()),
-            Change::Payment(failed.clone()),
-        ],
-    )
-    .await;
-    let mut rich = wallet("alice", 9_000_000_000_000, 12);
-    rich.changed = arrival(WALLETS, 44);
-    let mut line = entry("alice", 1);
-    (line.kind, line.reason, line.at) = (EntryKind::Refund, None, arrival(WALLETS, 45));
-    commit_changes(&*store, WALLETS, vec![Change::Wallet(rich.clone()), Change::WalletEntry(line.clone())]).await;
-    let mut limits = queue(1);
-    (limits.paused, limits.limits.admit_per_minute, limits.limits.on_timeout) = (true, Some(600), OnTimeout::Expire);
-    (limits.next_sequence, limits.waiting, limits.active, limits.admitted) = (2, 3, 4, 5);
-    (limits.completed, limits.expired, limits.left, limits.rate_next_us) = (6, 7, 8, 1_700_000_000_000_001);
-    let mut active = token(1, 1, "alice", TokenStatus::Active, 9);
-    (active.admitted_at, active.active_until) = (Some(LogTime(5)), Some(LogTime(6)));
-    commit_changes(&*store, QUEUES, vec![Change::Queue(limits.clone()), Change::Token(active.clone())]).await;
-
-    let sections = store.load_sections(&[(schedule_id(1), section_name("A"))]).await.unwrap();
-    assert_eq!(sections[0].row, row);
-    assert_eq!(sections[0].seats, [seat(1, "A", 1), taken, seat(1, "A", 3)]);
-    assert_eq!(store.reservation(paying.id).await, Ok(Some(paying)));
-    assert_eq!(store.payments(&user("alice"), Page { after: None, limit: 9 }).await, Ok(vec![failed]));
-    assert_eq!(store.wallet(&user("alice")).await, Ok(Some(rich)));
-    assert_eq!(store.wallet_entries(&user("alice"), Page { after: None, limit: 9 }).await, Ok(vec![line]));
-    assert_eq!(store.load_queue(schedule_id(1)).await, Ok(Some((limits, vec![active]))));
-    assert_eq!(store.progress(SEATS).await, Ok(Some(last)));
+    let mut found = store.load_entries(&[(first.kind, first.cause)]).await.unwrap();
+    found.sort_by_key(|entry| entry.user_id.clone());
+    assert_eq!(found, [first, elsewhere]);
 }
 
 pub async fn numbers_come_back_at_their_limits(store: Arc<dyn Store>) {
     let top = LanePartition { lane: Lane::Seats, partition: u32::MAX };
     let fresh = acquired(&*store, top).await;
     let mut last = batch(top, &fresh);
-    (last.next_offset, last.next_outbox_seq) = (i64::MAX as u64, i64::MAX as u64);
-    (last.last_time, last.state_hash) = (LogTime(i64::MAX), u64::MAX);
-    let mut row = request(1, top, 0);
+    last.after = Progress {
+        epoch: fresh.epoch,
+        next_offset: i64::MAX as u64,
+        last_time: LogTime(i64::MAX),
+        next_outbox_seq: i64::MAX as u64,
+        state_hash: u64::MAX,
+    };
+    let mut row = request(1, top, i64::MAX as u64 / 100);
+    (row.fingerprint, row.at, row.user_id) = (Fingerprint(u64::MAX), LogTime(i64::MIN), None);
     row.position.offset = i64::MAX as u64;
-    (row.fingerprint, row.at, row.user_id) = (u64::MAX, LogTime(i64::MIN), None);
     last.requests = vec![row.clone()];
     assert_eq!(store.commit(&last).await, Ok(Committed::Done));
-    assert_eq!(store.progress(top).await, Ok(Some(after(&last))));
-    assert_eq!(store.request(row.request_id).await, Ok(Some(row)));
+    assert_eq!(store.progress(top).await, Ok(Some(last.after)));
+    assert_eq!(store.request(row.key.id).await, Ok(Some(row)));
 }
 
 pub async fn large_batches_come_back_whole(store: Arc<dyn Store>) {
     // Sizes around those at which statements are cut.
     for (round, size) in [1usize, 2, 3, 7, 9, 31, 33, 127, 129, 1000].into_iter().enumerate() {
-        let schedule = round as u128 + 1;
-        let name = format!("R{size}");
+        let block = key(round as u128 + 1);
         let first = 10_000 * (round as u128 + 1);
         let progress = acquired(&*store, SEATS).await;
         let mut batch = batch(SEATS, &progress);
-        batch.changes = opened(schedule, &name, size as u32);
+        batch.changes = Changes::Seats(opened(&block, &["A"], size as u32));
         batch.requests = (0..size).map(|i| request(first + i as u128, SEATS, 0)).collect();
         for row in &mut batch.requests {
-            (row.status, row.outcome) = (RequestStatus::Pending, None);
+            row.state = RequestState::Pending;
         }
         batch.outbox = (0..size as u64).map(|i| outbox_row(progress.next_outbox_seq + i)).collect();
-        batch.next_outbox_seq += size as u64;
+        batch.after.next_outbox_seq += size as u64;
         assert_eq!(store.commit(&batch).await, Ok(Committed::Done));
 
-        let ids: Vec<RequestId> = batch.requests.iter().map(|row| row.request_id).collect();
-        let mut stored = store.load_requests(SEATS, &ids).await.unwrap();
-        stored.sort_by_key(|row| row.request_id);
+        let keys: Vec<RequestKey> = batch.requests.iter().map(|row| row.key).collect();
+        let mut stored = store.load_requests(SEATS, &keys).await.unwrap();
+        stored.sort_by_key(|row| row.key);
         assert_eq!(stored, batch.requests);
-        let sections = store.load_sections(&[(schedule_id(schedule), section_name(&name))]).await.unwrap();
-        assert_eq!(sections[0].seats.len(), size);
+        let blocks = store.load_blocks(std::slice::from_ref(&block)).await.unwrap();
+        assert_eq!(blocks[0].seats, (1..=size as u32).map(|number| seat(&block, "A", number)).collect::<Vec<_>>());
         assert_eq!(store.outbox(SEATS, progress.next_outbox_seq, size as u32 + 1).await, Ok(batch.outbox.clone()));
 
         commit(&*store, SEATS, |next| {
-            let done = |id: &RequestId| RequestCompletion {
-                request_id: *id,
-                status: RequestStatus::Rejected,
-                outcome: format!("{{\"of\":\"{id}\"}}"),
+            let done = |key: &RequestKey| RequestCompletion {
+                request_id: key.id,
+                decided: decided(false, &format!("{{\"of\":\"{}\"}}", key.id)),
             };
-            next.completions = ids.iter().map(done).collect();
+            next.completions = keys.iter().map(done).collect();
         })
         .await;
-        let stored = store.load_requests(SEATS, &ids).await.unwrap();
+        let stored = store.load_requests(SEATS, &keys).await.unwrap();
         assert_eq!(stored.len(), size);
         for row in stored {
-            assert_eq!(row.status, RequestStatus::Rejected);
-            assert_eq!(row.outcome, Some(format!("{{\"of\":\"{}\"}}", row.request_id)));
+            assert_eq!(row.state, RequestState::Decided(decided(false, &format!("{{\"of\":\"{}\"}}", row.key.id))));
         }
     }
 }
 
 pub async fn text_that_a_database_cannot_hold_does_not_stop_a_partition(store: Arc<dyn Store>) {
-    let mut odd = entry("alice", 1);
-    odd.reason = Some("nul \0 and \u{1F3AB} and ' \" \\".into());
     let mut letter = dead_letter(WALLETS, 0);
-    letter.reason = "nul \0".into();
-    commit(&*store, WALLETS, |batch| {
-        batch.changes = vec![Change::Wallet(wallet("alice", 500, 1)), Change::WalletEntry(odd)];
-        batch.dead_letters = vec![letter];
-    })
-    .await;
-    let stored = store.wallet_entries(&user("alice"), Page { after: None, limit: 1 }).await.unwrap();
-    assert!(stored[0].reason.as_deref().unwrap().ends_with("and \u{1F3AB} and ' \" \\"));
+    letter.reason = "nul \0 and \u{1F3AB} and ' \" \\".into();
+    commit(&*store, WALLETS, |batch| batch.dead_letters = vec![letter]).await;
+    let stored = store.dead_letter(WALLETS.at(0)).await.unwrap().unwrap();
+    assert!(stored.letter.reason.ends_with("and \u{1F3AB} and ' \" \\"));
 }
 
 pub async fn completions_decide_pending_requests_once(store: Arc<dyn Store>) {
     let mut pending = request(1, SEATS, 0);
-    (pending.status, pending.outcome) = (RequestStatus::Pending, None);
-    commit(&*store, SEATS, |batch| batch.requests = vec![pending.clone(), request(2, SEATS, 0)]).await;
-    // Another partition has a pending request under the same id: it is not touched.
+    pending.state = RequestState::Pending;
+    // The program's own request with the same id is another one, and so is that of another partition.
+    let own = turnstile::store::RequestRow { key: internal(1), ..pending.clone() };
+    let requests = vec![pending.clone(), own.clone(), request(2, SEATS, 0)];
+    commit(&*store, SEATS, |batch| batch.requests = requests).await;
     let mut elsewhere = request(1, WALLETS, 0);
-    (elsewhere.status, elsewhere.outcome) = (RequestStatus::Pending, None);
+    elsewhere.state = RequestState::Pending;
     commit(&*store, WALLETS, |batch| batch.requests = vec![elsewhere.clone()]).await;
 
-    let done = |number, status, outcome: &str| RequestCompletion {
+    let done = |number, succeeded, outcome: &str| RequestCompletion {
         request_id: RequestId(id(number)),
-        status,
-        outcome: outcome.to_owned(),
+        decided: decided(succeeded, outcome),
     };
     commit(&*store, SEATS, |batch| {
-        batch.completions = vec![
-            done(1, RequestStatus::Succeeded, "first"),
-            done(2, RequestStatus::Rejected, "was decided already"),
-            done(3, RequestStatus::Rejected, "never stored"),
-        ];
+        batch.completions =
+            vec![done(1, true, "first"), done(2, false, "was decided already"), done(3, false, "never stored")];
     })
     .await;
-    commit(&*store, SEATS, |batch| batch.completions = vec![done(1, RequestStatus::Rejected, "second")]).await;
+    commit(&*store, SEATS, |batch| batch.completions = vec![done(1, false, "second")]).await;
 
-    (pending.status, pending.outcome) = (RequestStatus::Succeeded, Some("first".into()));
-    let ids = [1, 2, 3].map(|number| RequestId(id(number)));
-    let mut stored = store.load_requests(SEATS, &ids).await.unwrap();
-    stored.sort_by_key(|row| row.request_id);
-    assert_eq!(stored, [pending, request(2, SEATS, 0)]);
-    assert_eq!(store.load_requests(WALLETS, &ids).await, Ok(vec![elsewhere]));
+    pending.state = RequestState::Decided(decided(true, "first"));
+    let keys = [client(1), client(2), client(3), internal(1)];
+    let mut stored = store.load_requests(SEATS, &keys).await.unwrap();
+    stored.sort_by_key(|row| row.key);
+    assert_eq!(stored, [pending, own, request(2, SEATS, 0)]);
+    assert_eq!(store.load_requests(WALLETS, &keys).await, Ok(vec![elsewhere]));
 }
 
 pub async fn the_outbox_comes_back_in_order_until_deleted(store: Arc<dyn Store>) {
     let rows: Vec<_> = (0..5).map(outbox_row).collect();
-    commit(&*store, SEATS, |batch| (batch.outbox, batch.next_outbox_seq) = (rows[..3].to_vec(), 3)).await;
-    commit(&*store, SEATS, |batch| (batch.outbox, batch.next_outbox_seq) = (rows[3..].to_vec(), 5)).await;
-    commit(&*store, WALLETS, |batch| (batch.outbox, batch.next_outbox_seq) = (rows[..1].to_vec(), 1)).await;
+    let put = |batch: &mut CommitBatch, rows: &[_], next| {
+        (batch.outbox, batch.after.next_outbox_seq) = (rows.to_vec(), next);
+    };
+    commit(&*store, SEATS, |batch| put(batch, &rows[..3], 3)).await;
+    commit(&*store, SEATS, |batch| put(batch, &rows[3..], 5)).await;
+    commit(&*store, WALLETS, |batch| put(batch, &rows[..1], 1)).await;
 
     assert_eq!(store.outbox(SEATS, 0, 100).await, Ok(rows.clone()));
     assert_eq!(store.outbox(SEATS, 1, 2).await, Ok(rows[1..3].to_vec()));
@@ -279,16 +246,14 @@ pub async fn many_partitions_commit_at_once(store: Arc<dyn Store>) {
             let mut progress = acquired(&*store, of).await;
             for number in 1..=BATCHES {
                 let mut batch = batch(of, &progress);
-                let mut line = entry(&name, number);
-                line.at = arrival(of, number);
-                let mut row = wallet(&name, 500 * number as i64, number);
-                row.changed = arrival(of, number);
-                batch.changes = vec![Change::Wallet(row), Change::WalletEntry(line)];
+                let line = wallet::Entry { at: arrival(of, number), ..entry(&name, number) };
+                let row = wallet::Wallet { changed: arrival(of, number), ..wallet(&name, 500 * number as i64, number) };
+                batch.changes = Changes::Wallets(vec![wallet::Row::Wallet(row), wallet::Row::Entry(line)]);
                 batch.requests = vec![request(u128::from(partition) * 1000 + u128::from(number), of, number)];
                 batch.outbox = vec![outbox_row(number - 1)];
-                batch.next_outbox_seq = number;
+                batch.after.next_outbox_seq = number;
                 assert_eq!(store.commit(&batch).await, Ok(Committed::Done));
-                progress = after(&batch);
+                progress = batch.after;
             }
             assert_eq!(store.progress(of).await, Ok(Some(progress)));
             assert_eq!(store.outbox(of, 0, 100).await.unwrap().len() as u64, BATCHES);
@@ -337,7 +302,8 @@ pub async fn the_log_is_remembered_once(store: Arc<dyn Store>) {
 
 pub async fn retention_goes_in_batches_and_leaves_what_is_pending(store: Arc<dyn Store>) {
     let mut requests: Vec<_> = (0..10).map(|offset| request(u128::from(offset), SEATS, offset)).collect();
-    (requests[0].status, requests[0].outcome) = (RequestStatus::Pending, None);
+    requests[0].state = RequestState::Pending;
+    requests[1].key.internal = true;
     commit(&*store, SEATS, |batch| {
         batch.requests = requests;
         batch.dead_letters = (0..10).map(|offset| dead_letter(SEATS, offset)).collect();
@@ -354,9 +320,10 @@ pub async fn retention_goes_in_batches_and_leaves_what_is_pending(store: Arc<dyn
     }
     // 7 requests (0 is pending, 8 and 9 are young) and 8 dead letters.
     assert_eq!(rounds, [4, 4, 4, 3]);
-    let ids: Vec<_> = (0..10).map(|number| RequestId(id(number))).collect();
+    let mut keys: Vec<_> = (0..10).map(client).collect();
+    keys.push(internal(1));
     let mut left: Vec<u64> =
-        store.load_requests(SEATS, &ids).await.unwrap().iter().map(|row| row.position.offset).collect();
+        store.load_requests(SEATS, &keys).await.unwrap().iter().map(|row| row.position.offset).collect();
     left.sort_unstable();
     assert_eq!(left, [0, 8, 9]);
     let letters = store.dead_letters(Page { after: None, limit: 100 }).await.unwrap();

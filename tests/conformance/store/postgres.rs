@@ -10,8 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use turnstile::domain::RequestId;
 use turnstile::store::postgres::{PostgresSettings, PostgresStore};
-use turnstile::store::reads::Reads;
-use turnstile::store::{Committed, DeadLetter, Progress, Store, StoreError};
+use turnstile::store::{Committed, DeadLetter, DeadLetters, Ownership, Progress, Reads, Store, StoreError};
 
 use super::rows::*;
 use super::{Subject, conforms};
@@ -178,9 +177,9 @@ async fn a_commit_whose_answer_is_lost_is_unknown_and_the_progress_tells() {
     let passed = with(&first, "as any other");
     assert_eq!(store.commit(&passed).await, Ok(Committed::Done));
 
-    let lost = with(&after(&passed), CUT_ANSWER);
+    let lost = with(&passed.after, CUT_ANSWER);
     assert!(matches!(store.commit(&lost).await, Err(StoreError::Unknown(_))));
-    assert_eq!(progress_when_back(&store).await, after(&lost));
+    assert_eq!(progress_when_back(&store).await, lost.after);
     assert!(store.dead_letter(SEATS.at(1)).await.unwrap().is_some());
 }
 

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use turnstile::domain::queue::TokenStatus;
-use turnstile::domain::section::{PaymentStatus, ReservationStatus};
-use turnstile::domain::{Change, ConcertId, LogTime, RequestId};
-use turnstile::log::LanePartition;
-use turnstile::store::Store;
-use turnstile::store::reads::{Page, ScheduleView};
+use turnstile::domain::block::{self, PaymentState, ReservationState};
+use turnstile::domain::queue::{self, Ending, TokenState, Turn};
+use turnstile::domain::{ConcertId, LanePartition, LogTime, RequestId, wallet};
+use turnstile::store::{BlockSeats, BlockView, DeadLetterView, Page, RequestRow, ScheduleView, Store};
 
 use super::rows::*;
 
@@ -37,6 +35,10 @@ pub async fn a_request_of_several_partitions_is_the_one_decided_first(store: Arc
     late.at = LogTime(20);
     let mut early = request(1, WALLETS, 5);
     early.at = LogTime(10);
+    // The program's own request is nobody's to ask for.
+    let own = RequestRow { key: internal(1), at: LogTime(1), ..late.clone() };
+    commit(&*store, SEATS, |batch| batch.requests = vec![own]).await;
+    assert_eq!(store.request(RequestId(id(1))).await, Ok(None));
     commit(&*store, SEATS, |batch| batch.requests = vec![late]).await;
     commit(&*store, WALLETS, |batch| batch.requests = vec![early.clone()]).await;
     assert_eq!(store.request(RequestId(id(1))).await, Ok(Some(early)));
@@ -45,7 +47,7 @@ pub async fn a_request_of_several_partitions_is_the_one_decided_first(store: Arc
 pub async fn progress_is_listed_with_the_rows_to_publish(store: Arc<dyn Store>) {
     assert_eq!(store.progress_views().await, Ok(vec![]));
     let first = commit(&*store, SEATS, |batch| {
-        (batch.outbox, batch.next_outbox_seq) = ((0..5).map(outbox_row).collect(), 5);
+        (batch.outbox, batch.after.next_outbox_seq) = ((0..5).map(outbox_row).collect(), 5);
     })
     .await;
     store.delete_outbox(SEATS, 2).await.unwrap();
@@ -74,7 +76,7 @@ pub async fn concerts_are_listed_newest_first(store: Arc<dyn Store>) {
     assert_eq!(store.concert(ConcertId(id(9))).await, Ok(None));
 }
 
-pub async fn schedules_come_with_their_sections_by_start_time(store: Arc<dyn Store>) {
+pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store>) {
     store.insert_concert(&concert(1)).await.unwrap();
     store.insert_concert(&concert(2)).await.unwrap();
     for (number, of, starts_at) in [(11, 1, 300), (12, 1, 100), (13, 1, 300), (14, 2, 50)] {
@@ -83,61 +85,66 @@ pub async fn schedules_come_with_their_sections_by_start_time(store: Arc<dyn Sto
     let mut repeated = schedule(11, 1, 1);
     repeated.queue = false;
     store.insert_schedule(&repeated).await.unwrap();
-    // Bytes decide the order of names, not a language's rules.
-    let names = ["a", "B", "C-1", "b"];
-    commit_changes(&*store, SEATS, names.iter().flat_map(|name| opened(12, name, 2)).collect()).await;
-    commit_changes(&*store, SEATS, opened(14, "Z", 1)).await;
+    let mut closing = schedule(15, 2, 60);
+    (closing.sales_open_at, closing.sales_close_at) = (None, Some(LogTime(59)));
+    store.insert_schedule(&closing).await.unwrap();
+    let rows = [opened(&key(12), &["b", "B", "C-1"], 2), opened(&key_of(12, "North"), &["a"], 1)].concat();
+    commit_seats(&*store, rows).await;
+    commit_seats(&*store, opened(&key(14), &["Z"], 1)).await;
 
-    let view = |schedule, sections: &[_]| ScheduleView { schedule, sections: sections.to_vec() };
-    let sorted = ["B", "C-1", "a", "b"].map(|name| section(12, name, 2));
-    let second = view(schedule(12, 1, 100), &sorted);
+    let view = |schedule, blocks: &[_]| ScheduleView { schedule, blocks: blocks.to_vec() };
+    let sections = |key: &_, names: &[&str]| names.iter().zip(0..).map(|(name, n)| section(key, name, n)).collect();
+    let of = |key: &_, names: &[&str]| BlockView { row: block(key), sections: sections(key, names) };
+    // Bytes decide the order of blocks, not a language's rules; sections are in order of rank.
+    let blocks = [of(&key_of(12, "North"), &["a"]), of(&key(12), &["b", "B", "C-1"])];
+    let second = view(schedule(12, 1, 100), &blocks);
     let expected = vec![second.clone(), view(schedule(11, 1, 300), &[]), view(schedule(13, 1, 300), &[])];
     assert_eq!(store.schedules(ConcertId(id(1))).await, Ok(expected));
     assert_eq!(store.schedule(schedule_id(12)).await, Ok(Some(second)));
+    assert_eq!(store.schedule(schedule_id(15)).await, Ok(Some(view(closing, &[]))));
     assert_eq!(store.schedule(schedule_id(99)).await, Ok(None));
     assert_eq!(store.schedules(ConcertId(id(99))).await, Ok(vec![]));
 }
 
-pub async fn sections_may_be_opened_without_a_schedule(store: Arc<dyn Store>) {
-    commit_changes(&*store, SEATS, opened(77, "A", 2)).await;
-    commit_changes(&*store, QUEUES, vec![Change::Queue(queue(77))]).await;
+pub async fn blocks_may_be_opened_without_a_schedule(store: Arc<dyn Store>) {
+    commit_seats(&*store, opened(&key(77), &["A"], 2)).await;
+    commit_queues(&*store, vec![queue::Row::Queue(queue(77))]).await;
     assert_eq!(store.schedule(schedule_id(77)).await, Ok(None));
-    assert_eq!(store.seats(schedule_id(77)).await.unwrap().len(), 2);
+    assert_eq!(store.seats(schedule_id(77)).await.unwrap()[0].seats.len(), 2);
 }
 
-pub async fn seats_are_in_order_of_section_and_number(store: Arc<dyn Store>) {
-    let mut changes = opened(1, "b", 3);
-    changes.extend(opened(1, "B", 12));
-    changes.extend(opened(2, "A", 1));
-    changes.reverse();
-    commit_changes(&*store, SEATS, changes).await;
-    let mut expected: Vec<_> = (1..=12).map(|number| seat(1, "B", number)).collect();
-    expected.extend((1..=3).map(|number| seat(1, "b", number)));
-    assert_eq!(store.seats(schedule_id(1)).await, Ok(expected));
+pub async fn touched_seats_are_in_order_of_section_and_number(store: Arc<dyn Store>) {
+    let mut rows = opened(&key(1), &["b", "B"], 12);
+    rows.extend(opened(&key_of(1, "north"), &["A"], 0));
+    rows.extend(opened(&key(2), &["A"], 1));
+    rows.reverse();
+    commit_seats(&*store, rows).await;
+    let seats = ["B", "b"].iter().flat_map(|name| (1..=12).map(|number| seat(&key(1), name, number)));
+    let main = BlockSeats {
+        block: key(1).block,
+        sections: vec![section(&key(1), "b", 0), section(&key(1), "B", 1)],
+        seats: seats.collect(),
+    };
+    let north = key_of(1, "north");
+    let untouched = BlockSeats { block: north.block.clone(), sections: vec![section(&north, "A", 0)], seats: vec![] };
+    assert_eq!(store.seats(schedule_id(1)).await, Ok(vec![main, untouched]));
     assert_eq!(store.seats(schedule_id(3)).await, Ok(vec![]));
 }
 
 pub async fn reservations_of_a_user_are_paged_newest_first(store: Arc<dyn Store>) {
     let store = &*store;
-    let rows: Vec<_> = [13, 11, 15, 12, 14].map(|n| reservation(n, 1, "A", ReservationStatus::Expired)).into();
-    let mut others = reservation(16, 1, "A", ReservationStatus::Held);
-    others.user_id = user("bob");
-    let mut changes = opened(1, "A", 2);
-    changes.extend(rows.iter().chain([&others]).cloned().map(Change::Reservation));
-    commit_changes(store, SEATS, changes).await;
-    let mut all = rows;
+    let expired = |number| reservation(number, &key(1), ReservationState::Expired);
+    let mut all: Vec<_> = [13, 11, 15, 12, 14].map(expired).into();
+    let others = block::Reservation { user_id: user("bob"), ..expired(16) };
+    commit_seats(store, all.iter().chain([&others]).cloned().map(block::Row::Reservation).collect()).await;
     all.sort_by_key(|row| std::cmp::Reverse(row.id));
     paged!(all, |page| async move { store.reservations(&user("alice"), page).await }, |row| row.id);
 }
 
 pub async fn payments_of_a_user_are_paged_newest_first(store: Arc<dyn Store>) {
     let store = &*store;
-    let mut changes = opened(1, "A", 2);
-    changes.push(Change::Reservation(reservation(10, 1, "A", ReservationStatus::Confirmed)));
-    let rows: Vec<_> = [21, 25, 22, 24, 23].map(|n| payment(n, 10, PaymentStatus::Failed)).into();
-    changes.extend(rows.iter().cloned().map(Change::Payment));
-    commit_changes(store, SEATS, changes).await;
-    let mut all = rows;
+    let mut all: Vec<_> = [21, 25, 22, 24, 23].map(|n| payment(n, &key(1), 10, PaymentState::Refunded)).into();
+    commit_seats(store, all.iter().cloned().map(block::Row::Payment).collect()).await;
     all.sort_by_key(|row| std::cmp::Reverse(row.id));
     paged!(all, |page| async move { store.payments(&user("alice"), page).await }, |row| row.id);
     assert_eq!(store.payments(&user("bob"), Page { after: None, limit: 5 }).await, Ok(vec![]));
@@ -145,26 +152,24 @@ pub async fn payments_of_a_user_are_paged_newest_first(store: Arc<dyn Store>) {
 
 pub async fn wallet_entries_are_paged_newest_first(store: Arc<dyn Store>) {
     let store = &*store;
-    let mut changes = vec![Change::Wallet(wallet("alice", 1, 12)), Change::Wallet(wallet("bob", 1, 1))];
-    changes.extend((1..=12).map(|number| Change::WalletEntry(entry("alice", number))));
-    changes.push(Change::WalletEntry(entry("bob", 1)));
-    commit_changes(store, WALLETS, changes).await;
+    let mut rows: Vec<_> = (1..=12).map(|number| wallet::Row::Entry(entry("alice", number))).collect();
+    rows.push(wallet::Row::Entry(entry("bob", 1)));
+    commit_wallets(store, rows).await;
     let all: Vec<_> = (1..=12).rev().map(|number| entry("alice", number)).collect();
     paged!(all, |page| async move { store.wallet_entries(&user("alice"), page).await }, |row| row.number);
 }
 
 pub async fn tokens_are_listed_by_their_last_change(store: Arc<dyn Store>) {
+    let turn = Turn { admitted_at: LogTime(1), until: LogTime(2) };
     let tokens = [
-        token(1, 1, "a", TokenStatus::Completed, 9),
-        token(1, 2, "b", TokenStatus::Active, 9),
-        token(1, 3, "c", TokenStatus::Waiting, 4),
-        token(1, 4, "d", TokenStatus::Waiting, 5),
-        token(1, 5, "e", TokenStatus::Left, 6),
+        token(1, 1, "a", TokenState::Ended { how: Ending::Completed, turn: Some(turn) }, 9),
+        token(1, 2, "b", TokenState::Active(turn), 9),
+        token(1, 3, "c", TokenState::Waiting, 4),
+        token(1, 4, "d", TokenState::Waiting, 5),
+        token(1, 5, "e", TokenState::Ended { how: Ending::Left, turn: None }, 6),
+        token(2, 1, "a", TokenState::Waiting, 7),
     ];
-    let mut changes = vec![Change::Queue(queue(1)), Change::Queue(queue(2))];
-    changes.extend(tokens.iter().cloned().map(Change::Token));
-    changes.push(Change::Token(token(2, 1, "a", TokenStatus::Waiting, 7)));
-    commit_changes(&*store, QUEUES, changes).await;
+    commit_queues(&*store, tokens.into_iter().map(queue::Row::Token).collect()).await;
     let sequences = |from, live_only, limit| {
         let store = Arc::clone(&store);
         async move {
@@ -180,11 +185,11 @@ pub async fn tokens_are_listed_by_their_last_change(store: Arc<dyn Store>) {
 }
 
 pub async fn tokens_of_a_user_are_newest_first_and_few(store: Arc<dyn Store>) {
-    let mut changes = vec![Change::Queue(queue(1)), Change::Queue(queue(2))];
-    changes.extend((1..=12).map(|n| Change::Token(token(1, n, "alice", TokenStatus::Expired, 20 - n))));
-    changes.push(Change::Token(token(1, 13, "bob", TokenStatus::Waiting, 1)));
-    changes.push(Change::Token(token(2, 1, "alice", TokenStatus::Waiting, 1)));
-    commit_changes(&*store, QUEUES, changes).await;
+    let expired = TokenState::Ended { how: Ending::Expired, turn: None };
+    let mut rows: Vec<_> = (1..=12).map(|n| queue::Row::Token(token(1, n, "alice", expired, 20 - n))).collect();
+    rows.push(queue::Row::Token(token(1, 13, "bob", TokenState::Waiting, 1)));
+    rows.push(queue::Row::Token(token(2, 1, "alice", TokenState::Waiting, 1)));
+    commit_queues(&*store, rows).await;
     let of_alice = store.tokens_of(schedule_id(1), &user("alice")).await.unwrap();
     assert!(of_alice.iter().map(|token| token.sequence).eq((3..=12).rev()));
     assert_eq!(store.tokens_of(schedule_id(1), &user("carol")).await, Ok(vec![]));
@@ -200,10 +205,7 @@ pub async fn dead_letters_are_paged_newest_first(store: Arc<dyn Store>) {
     commit(&*store, WALLETS, |batch| batch.dead_letters = vec![same_time.clone(), dead_letter(WALLETS, 9)]).await;
     let letters =
         vec![dead_letter(WALLETS, 9), dead_letter(SEATS, 3), same_time, dead_letter(SEATS, 2), dead_letter(SEATS, 1)];
-    let all: Vec<_> = letters
-        .into_iter()
-        .map(|letter| turnstile::store::reads::DeadLetterView { letter, replayed_at: None })
-        .collect();
+    let all: Vec<_> = letters.into_iter().map(|letter| DeadLetterView { letter, replayed_at: None }).collect();
     paged!(all, |page| store.dead_letters(page), |view| view.letter.position);
     let nowhere = Page { after: Some(SEATS.at(1000)), limit: 5 };
     assert_eq!(store.dead_letters(nowhere).await, Ok(vec![]));

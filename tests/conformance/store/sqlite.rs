@@ -3,9 +3,8 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use turnstile::domain::RequestId;
-use turnstile::store::reads::Reads;
 use turnstile::store::sqlite::SqliteStore;
-use turnstile::store::{Store, StoreError};
+use turnstile::store::{Ownership, Reads, StoreError};
 
 use super::rows::{SEATS, commit, id, request};
 use super::{Subject, conforms};

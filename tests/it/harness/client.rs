@@ -95,6 +95,18 @@ impl User {
         answer.body
     }
 
+    /// The outcome of a command of mine that did not come through HTTP.
+    pub async fn decided_later(&self, request_id: &str) -> Outcome {
+        self.client.seen.lock().unwrap().requests.insert(request_id.to_owned());
+        let path = format!("/v1/requests/{request_id}");
+        super::until(&format!("{request_id} of {} to be decided", self.name), async || {
+            let answer = self.get(&path).await;
+            let decided = answer.status == 200 && answer.body["status"] != "PENDING";
+            if decided { Ok(answer.outcome()) } else { Err(format!("{answer:?}")) }
+        })
+        .await
+    }
+
     pub fn post(&self, path: &str, body: Value) -> Ask {
         self.request(Method::POST, path).json(body)
     }

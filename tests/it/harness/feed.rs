@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use turnstile::domain::Body;
+use turnstile::domain::{Body, Code, block, queue};
 use turnstile::log::{Log, Record, Topic};
 use turnstile::store::{Store, lane_partitions};
 use turnstile::wire::{command, outcome};
@@ -30,7 +30,11 @@ async fn everything_is_decided(log: &dyn Log, store: &dyn Store) {
         let topic = Topic::Lane(partition.lane);
         for record in records(log, topic, partition.partition, progress.next_offset).await {
             let command = command::decode(&record.value.expect("a value")).expect("a command");
-            let timer = matches!(command.body, Body::ExpireHolds(_) | Body::Tick(_) | Body::Seen(_));
+            let timer = matches!(
+                command.body,
+                Body::Seats(block::Command::ExpireHolds(_))
+                    | Body::Queues(queue::Command::Tick(_) | queue::Command::Seen(_))
+            );
             assert!(timer, "{partition} at {} was left undecided: {command:?}", record.offset);
         }
     }
@@ -48,14 +52,14 @@ async fn outcomes_are_published_and_agree(log: &dyn Log, requests: &BTreeSet<Str
             if let Some(before) = ids.insert(id, value.to_vec()) {
                 assert_eq!(before, value, "one event id, two contents");
             }
-            let view = outcome::decode_value(&value).expect("an outcome");
-            let code = view.problem.as_ref().and_then(|problem| problem["code"].as_str()).unwrap_or_default();
-            if code == "idempotency_key_reused" {
-                continue;
-            }
-            let said = format!("{:?} {:?} {code}", view.status, view.result.map(|result| result.get().to_owned()));
-            if let Some(before) = published.insert(view.request_id.to_string(), said.clone()) {
-                assert_eq!(before, said, "request {} was decided twice, differently", view.request_id);
+            let decided = outcome::decode(&value).expect("an outcome");
+            let said = match &decided.outcome {
+                Err(refusal) if refusal.code == Code::IdempotencyKeyReused => continue,
+                Err(refusal) => refusal.code.to_string(),
+                Ok(reply) => reply.0.get().to_owned(),
+            };
+            if let Some(before) = published.insert(decided.request_id.to_string(), said.clone()) {
+                assert_eq!(before, said, "request {} was decided twice, differently", decided.request_id);
             }
         }
     }

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod feed;
 pub mod invariants;
+pub mod producer;
 pub mod sale;
 pub mod server;
 pub mod services;

@@ -21,11 +21,22 @@ pub struct Offer<'a> {
     pub hold_ttl_seconds: u32,
     pub max_seats_per_user: u32,
     pub queue: Option<Value>,
+    /// Sections with all their fields, in place of `sections`.
+    pub layouts: Vec<Value>,
+    /// Further fields of the date, which may replace those above.
+    pub further: Value,
 }
 
 impl Default for Offer<'_> {
     fn default() -> Self {
-        Offer { sections: &[("A", 50, 1000)], hold_ttl_seconds: 300, max_seats_per_user: 4, queue: None }
+        Offer {
+            sections: &[("A", 50, 1000)],
+            hold_ttl_seconds: 300,
+            max_seats_per_user: 4,
+            queue: None,
+            layouts: Vec::new(),
+            further: json!({}),
+        }
     }
 }
 
@@ -45,11 +56,8 @@ impl Offer<'_> {
         let concert = admin.post("/v1/concerts", json!({"title": "Scenario"})).send().await;
         assert_eq!(concert.status, 201, "{concert:?}");
         let concert = text(&concert.body, "id");
-        let sections: Vec<Value> = self
-            .sections
-            .iter()
-            .map(|(name, seats, price)| json!({"name": name, "seats": seats, "price": price}))
-            .collect();
+        let plain = |(name, seats, price): &(&str, u32, i64)| json!({"name": name, "seats": seats, "price": price});
+        let sections = if self.layouts.is_empty() { self.sections.iter().map(plain).collect() } else { self.layouts };
         let mut body = json!({
             "starts_at": in_seconds(86_400),
             "sections": sections,
@@ -59,6 +67,8 @@ impl Offer<'_> {
         if let Some(queue) = self.queue {
             body["queue"] = queue;
         }
+        let further = self.further.as_object().cloned().unwrap_or_default();
+        body.as_object_mut().expect("an object").extend(further);
         let schedule = admin.post(&format!("/v1/concerts/{concert}/schedules"), body).send().await;
         assert_eq!(schedule.status, 201, "{schedule:?}");
         Sale { schedule: text(&schedule.body, "id"), concert }
@@ -96,7 +106,11 @@ impl User {
     }
 
     pub fn hold_best(&self, sale: &Sale, section: &str, n: u32) -> Ask {
-        self.post(&sale.path("/holds"), json!({"section": section, "best_available": n}))
+        self.hold_of(sale, json!({"section": section, "best_available": n}))
+    }
+
+    pub fn hold_of(&self, sale: &Sale, choice: Value) -> Ask {
+        self.post(&sale.path("/holds"), choice)
     }
 
     pub fn pay(&self, reservation: &str) -> Ask {

@@ -1,4 +1,4 @@
-//! Bugs of an owner or a front door that look from outside like a log that lies.
+//! Bugs of an owner or an API server that look from outside like a log that lies.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,31 +9,30 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use turnstile::domain::{Body, Command, RequestId};
+use turnstile::domain::{Body, Command, LanePartition, RequestId, block, queue, wallet};
 use turnstile::log::{
-    AppendError, AppendFuture, Appended, GroupEvent, LanePartition, Log, LogIdentity, Membership, NewRecord,
-    PartitionCounts, PartitionReader, ReadError, Record, Timestamp, Topic,
+    AppendError, AppendFuture, Appended, GroupEvent, Log, LogIdentity, Membership, NewRecord, PartitionCounts,
+    PartitionReader, ReadError, Record, Timestamp, Topic,
 };
 use turnstile::runtime::clock::Clock;
 use turnstile::wire;
 
 use super::Mutant;
-use crate::clients::is_internal;
 
-/// How long a record waits for the next one to overtake it.
+/// How long a record waits to be overtaken by the next one.
 const OVERTAKEN_WITHIN: Duration = Duration::from_millis(20);
 
-/// Ids of refunds: no two alike, whoever publishes them.
+/// Ids of refunds: each is used once.
 static REFUNDS: AtomicU64 = AtomicU64::new(1);
 
 /// Whose log it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Owner,
-    Door,
+    Api,
 }
 
-/// The log as a worker or a front door sees it.
+/// The log as a worker or an API server sees it.
 pub fn seen_by(side: Side, mutant: Option<Mutant>, below: Arc<dyn Log>, clock: Clock) -> Arc<dyn Log> {
     let Some(mutant) = mutant else { return below };
     Arc::new(Liar(Arc::new(Lies { side, mutant, below, clock, held: Mutex::default() })))
@@ -46,7 +45,7 @@ struct Lies {
     mutant: Mutant,
     below: Arc<dyn Log>,
     clock: Clock,
-    /// Records that wait to be overtaken, by their place.
+    /// Records that wait to be overtaken, by their partition.
     held: Mutex<BTreeMap<(Topic, u32), oneshot::Sender<()>>>,
 }
 
@@ -57,27 +56,33 @@ fn done() -> AppendFuture {
 impl Lies {
     fn append(self: &Arc<Self>, topic: Topic, partition: u32, record: NewRecord) -> AppendFuture {
         let append = |record| self.below.append(topic, partition, record);
-        let command = wire::decode(&record.value).ok();
+        let command = wire::command::decode(&record.value).ok();
         let body = command.as_ref().map(|command| &command.body);
         match (self.side, self.mutant) {
-            (Side::Owner, Mutant::StrayDropped) if wire::hops(&record.headers) > 0 => done(),
-            (Side::Owner, Mutant::TokenNotCompleted) if matches!(body, Some(Body::CompleteToken(_))) => done(),
-            (Side::Door, Mutant::SeenNotReported) if matches!(body, Some(Body::Seen(_))) => done(),
-            (Side::Door, Mutant::AcceptedBeforeLog) => {
+            (Side::Owner, Mutant::StrayDropped) if wire::headers::hops(&record.headers) > 0 => done(),
+            (Side::Owner, Mutant::TokenNotCompleted)
+                if matches!(body, Some(Body::Queues(queue::Command::CompleteToken(_)))) =>
+            {
+                done()
+            }
+            (Side::Api, Mutant::SeenNotReported) if matches!(body, Some(Body::Queues(queue::Command::Seen(_)))) => {
+                done()
+            }
+            (Side::Api, Mutant::AcceptedBeforeLog) => {
                 drop(append(record));
                 done()
             }
             (Side::Owner, Mutant::FailedAppendIsDone) => unless_refused(append(record)),
             (Side::Owner, Mutant::Reordered) if topic == Topic::Outcomes => self.swap((topic, partition), record),
             (Side::Owner, Mutant::FollowUpTwice) => {
-                if let Some(command) = command.filter(|command| is_internal(&command.body)) {
+                if let Some(command) = command.filter(|command| command.body.is_internal()) {
                     let again = command.request_id.0.as_u128() ^ 1;
                     drop(append(under(again, command, &record)));
                 }
                 append(record)
             }
             (Side::Owner, Mutant::RefundWithoutKey) => match command {
-                Some(command) if matches!(command.body, Body::CreditWallet(_)) => {
+                Some(command) if matches!(command.body, Body::Wallets(wallet::Command::CreditWallet(_))) => {
                     let fresh = REFUNDS.fetch_add(1, Ordering::Relaxed).into();
                     append(under(fresh, command, &record))
                 }
@@ -87,12 +92,12 @@ impl Lies {
         }
     }
 
-    /// Of two records in a row the second first.
+    /// Appends the second of two records before the first.
     fn swap(self: &Arc<Self>, place: (Topic, u32), record: NewRecord) -> AppendFuture {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = held.remove(&place) {
             let second = self.below.append(place.0, place.1, record);
-            // It may have been long enough for the first.
+            // The first may have stopped waiting.
             let _ = first.send(());
             return second;
         }
@@ -107,13 +112,14 @@ impl Lies {
         async move { first.await.unwrap_or_else(|_| Err(AppendError::Unacknowledged("aborted".into()))) }.boxed()
     }
 
-    /// A record as the owner sees it: some bear the time of its own clock.
+    /// A record as the owner sees it: some have the time of its own clock.
     fn stamped(&self, mut record: Record) -> Record {
-        let body = record.value.as_ref().and_then(|value| wire::decode(value).ok()).map(|command| command.body);
+        let body =
+            record.value.as_ref().and_then(|value| wire::command::decode(value).ok()).map(|command| command.body);
         let wrong = match self.mutant {
             Mutant::WallClock => true,
-            Mutant::ExpiryByWallClock => matches!(body, Some(Body::ExpireHolds(_))),
-            Mutant::GoneByWallClock => matches!(body, Some(Body::Tick(_))),
+            Mutant::ExpiryByWallClock => matches!(body, Some(Body::Seats(block::Command::ExpireHolds(_)))),
+            Mutant::GoneByWallClock => matches!(body, Some(Body::Queues(queue::Command::Tick(_)))),
             _ => false,
         };
         if wrong {
@@ -126,7 +132,7 @@ impl Lies {
 /// The same command under another id.
 fn under(id: u128, command: Command, record: &NewRecord) -> NewRecord {
     let command = Command { request_id: RequestId(uuid::Uuid::from_u128(id)), ..command };
-    NewRecord { value: wire::encode(&command).into(), ..record.clone() }
+    NewRecord { value: wire::command::encode(&command).into(), ..record.clone() }
 }
 
 fn unless_refused(append: AppendFuture) -> AppendFuture {

@@ -1,9 +1,9 @@
-//! Seeded bugs: what the simulation must find. A simulation that finds nothing is worth what it finds when something
+//! Mutants: bugs that the simulation must find. A simulation that finds nothing proves as much as it finds when something
 //! is wrong.
 //!
 //! A bug that looks from outside like a store or a log that lies is a layer around the port ([`store`], [`log`]). Wrong
-//! logic is a patch of the product, `NAME.patch` beside this file: `scripts/mutants` applies all of them to a copy of
-//! the tree and runs the test here. The product itself knows of neither.
+//! logic is a patch of the product, `NAME.patch` beside this file: `scripts/mutants` applies all of them to a copy of the
+//! tree and runs the test here. The product contains none of them.
 
 pub mod log;
 pub mod store;
@@ -22,7 +22,7 @@ const SEEDS: u64 = 1_000;
 
 macro_rules! mutants {
     (lies { $($(#[$lie_doc:meta])* $lie:ident,)+ } patches { $($(#[$doc:meta])* $patch:ident,)+ }) => {
-        /// One way to be wrong.
+        /// A seeded bug.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Mutant {
             $($(#[$lie_doc])* $lie,)+
@@ -49,27 +49,27 @@ mutants! {
     lies {
         /// The store takes a commit from anybody.
         NoFence,
-        /// An owner that was fenced goes on as if it had committed.
+        /// A fenced owner continues as if it had committed.
         FencedIsDone,
-        /// A commit nobody knows the end of counts as done.
+        /// A commit with an unknown result counts as done.
         UnknownIsDone,
-        /// A commit nobody knows the end of is made once more on top of whatever is there.
+        /// A commit with an unknown result is repeated on top of the current progress.
         UnknownIsRepeated,
         /// The consumed offset is committed before the rest.
         OffsetFirst,
         /// Repeats are recognized only while the first is in memory.
         DedupInMemoryOnly,
-        /// A partition's memory outlives a commit that was fenced.
+        /// A partition's memory survives a fenced commit.
         MemoryKept,
         /// Time is the owner's clock, not the record's.
         WallClock,
-        /// Whether a hold has run out is judged by the owner's clock when a timer looks.
+        /// A timer's record judges holds by the owner's clock.
         ExpiryByWallClock,
         /// A misrouted record is dropped.
         StrayDropped,
-        /// What cannot be understood is dropped.
+        /// A record that cannot be understood is dropped.
         DeadLetterDropped,
-        /// What one lane asks of another is asked twice, under two ids.
+        /// A follow-up is sent twice, under two ids.
         FollowUpTwice,
         /// A settlement does not complete the request it decides.
         CompletionForgotten,
@@ -81,57 +81,87 @@ mutants! {
         FailedAppendIsDone,
         /// Outcomes are published in the wrong order.
         Reordered,
-        /// A new owner does not publish what the one before it left.
+        /// A new owner does not publish what its predecessor left in the outbox.
         LeftoversForgotten,
         /// A refund gets a new id each time it is published.
         RefundWithoutKey,
         /// 202 before the log has the command.
         AcceptedBeforeLog,
-        /// A new owner gives places of the queue again that have ended.
+        /// A new owner issues sequence numbers of ended tokens again.
         PlaceReused,
-        /// Whether a place is over or its holder gone is judged by the owner's clock.
+        /// A tick judges turns and absence by the owner's clock.
         GoneByWallClock,
-        /// A payment does not end the place in the queue.
+        /// A payment does not complete the token.
         TokenNotCompleted,
-        /// Nobody reports to the rules who was seen.
+        /// API servers do not report who was seen.
         SeenNotReported,
+        /// A new owner does not know which payments a wallet has answered.
+        AnswerForgotten,
     }
     patches {
         /// Repeats are not recognized at all.
         NoDedup,
-        /// Aggregates leave memory before what they have is committed.
+        /// Aggregates are evicted before their changes are committed.
         EvictedUncommitted,
-        /// A hold that has run out keeps its seats until a timer says so.
+        /// A hold that has run out keeps its seats until a timer's record ends it.
         HoldWaitsForTimer,
         /// A hold that has run out can be paid.
         PayIgnoresExpiry,
         /// Log time may run back.
         TimeRunsBack,
-        /// A misrouted record on the right lane is applied where it lies.
+        /// A misrouted record on the right lane is decided where it lies.
         StrayApplied,
         /// A key's first outcome answers any body.
         KeyForAnyBody,
-        /// The refusal of a reused key reaches the one who used it first.
+        /// The refusal of a reused key reaches the client that used it first.
         RefusalForEverybody,
-        /// A queue admits one more than it may, and lets one more wait.
+        /// A queue admits one more than it may, and takes one more that waits.
         QueueOverfilled,
-        /// Who leaves the queue or is done gives their place to nobody.
+        /// A token that ends admits nobody.
         NextNotAdmitted,
-        /// A waiting place admits to the seats as an active one does.
+        /// A waiting token passes as an active one.
         TokenNotChecked,
-        /// Somebody else's active place admits to the seats.
+        /// Another user's active token passes.
         TokenOfAnybody,
-        /// Who left is still counted among those ahead.
+        /// Tokens that ended are still counted as ahead.
         LeaversCounted,
+        /// A block's row counts seats that were taken as free.
+        CountsDrift,
+        /// A companion seat is sold without its wheelchair place.
+        CompanionSold,
+        /// Holding the same seats again extends the hold.
+        ReholdExtends,
+        /// The cooldown after an unpaid hold is ignored.
+        CooldownIgnored,
+        /// The ticket limit does not hold for staff.
+        StaffUnlimited,
+        /// The best seats may leave a single one behind.
+        SingleSeatLeft,
+        /// The sweep of a cancelled show skips its first reservation.
+        SweepSkips,
+        /// A payment that arrives after the cancellation of the show sells its seats.
+        PaidAfterCancel,
+        /// A ticket is admitted twice.
+        TicketTwice,
+        /// The queue is not told that all seats are held.
+        NoteForgotten,
+        /// A payment completes a token that joined after it.
+        LateCompletion,
+        /// A client's request is mistaken for the program's own with the same id.
+        IdClaimed,
+        /// The answer to a client has the effects on others.
+        EffectsLeak,
+        /// The outcome of a payment does not carry the fingerprint of its request.
+        FingerprintLost,
     }
 }
 
-/// Switches a bug of a patched product on for this thread, or all of them off.
+/// Switches one bug of a patched product on for this thread, or all off.
 pub fn set(mutant: Option<Mutant>) {
     switch::set(mutant.map(Mutant::name));
 }
 
-/// The first seed that finds it, and what it found. A panic does not count: an invariant must notice.
+/// The first seed that finds it, and the violation. A panic does not count: an invariant must find it.
 fn find(mutant: Mutant) -> Option<(u64, String)> {
     let setup = Setup { mutant: Some(mutant), ..Setup::default() };
     (0..SEEDS).find_map(|seed| {
@@ -141,7 +171,7 @@ fn find(mutant: Mutant) -> Option<(u64, String)> {
     })
 }
 
-/// Those of the ports in every tree, those of the product in a patched copy. `TURNSTILE_SIM_MUTANT` names one.
+/// Layers in every tree, patches in a patched copy. `TURNSTILE_SIM_MUTANT` names one.
 #[test]
 fn every_mutant_is_found() {
     let wanted = std::env::var("TURNSTILE_SIM_MUTANT").ok();
@@ -167,7 +197,7 @@ fn every_mutant_is_found() {
     println!("{} mutants found", mutants.len());
 }
 
-/// What is written down here is what `scripts/mutants` applies.
+/// `scripts/mutants` applies the patches that are declared here.
 #[test]
 fn every_patch_has_its_mutant() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulation/mutants");

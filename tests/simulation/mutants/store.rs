@@ -4,17 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use turnstile::domain::queue::{Queue, Token};
-use turnstile::domain::wallet::Wallet;
-use turnstile::domain::{Change, RequestId, ScheduleId, UserId};
-use turnstile::log::{LanePartition, Log, NewRecord};
-use turnstile::store::{CommitBatch, Committed, OutboxRow, RequestRow, Store, StoreError};
+use turnstile::domain::wallet::{self, PaymentAnswer, Wallet};
+use turnstile::domain::{Changes, Lane, LanePartition, PaymentId, ScheduleId, UserId};
+use turnstile::log::{Log, NewRecord};
+use turnstile::store::{
+    CommitBatch, Committed, OutboxRow, OwnerStore, Progress, RequestKey, RequestRow, Store, StoreError,
+};
 use turnstile::testing::{Layer, Layered};
 use turnstile::wire;
 
 use super::Mutant;
 
 /// The store as the owners see it.
-pub fn of_owners(mutant: Option<Mutant>, below: Arc<dyn Store>, log: Arc<dyn Log>) -> Arc<dyn Store> {
+pub fn of_owners(mutant: Option<Mutant>, below: Arc<dyn Store>, log: Arc<dyn Log>) -> Arc<dyn OwnerStore> {
     match mutant {
         Some(mutant) => Arc::new(Layered(Owners { mutant, below, log, kept: Mutex::default() })),
         None => below,
@@ -29,7 +31,7 @@ pub fn itself(mutant: Option<Mutant>, below: Arc<dyn Store>) -> Arc<dyn Store> {
     }
 }
 
-/// Moves each batch to wherever the partition is by now.
+/// Commits each batch at the partition's current epoch and offset.
 struct Unfenced(Arc<dyn Store>);
 
 #[async_trait]
@@ -40,7 +42,25 @@ impl Layer for Unfenced {
 
     async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
         let Some(now) = self.0.progress(batch.partition).await? else { return Ok(Committed::Fenced) };
-        self.0.commit(&CommitBatch { epoch: now.epoch, from_offset: now.next_offset, ..batch.clone() }).await
+        let before = Progress { epoch: now.epoch, next_offset: now.next_offset, ..batch.before };
+        let after = Progress { epoch: now.epoch, ..batch.after };
+        self.0.commit(&CommitBatch { before, after, ..batch.clone() }).await
+    }
+}
+
+/// No changes of a lane.
+fn nothing(lane: Lane) -> Changes {
+    match lane {
+        Lane::Seats => Changes::Seats(Vec::new()),
+        Lane::Wallets => Changes::Wallets(Vec::new()),
+        Lane::Queues => Changes::Queues(Vec::new()),
+    }
+}
+
+fn wallet_rows(changes: &Changes) -> &[wallet::Row] {
+    match changes {
+        Changes::Wallets(rows) => rows,
+        Changes::Seats(_) | Changes::Queues(_) => &[],
     }
 }
 
@@ -48,7 +68,7 @@ struct Owners {
     mutant: Mutant,
     below: Arc<dyn Store>,
     log: Arc<dyn Log>,
-    /// What fenced batches would have written.
+    /// Batches that were fenced.
     kept: Mutex<Vec<CommitBatch>>,
 }
 
@@ -57,7 +77,7 @@ impl Owners {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The batch as this owner means it to be committed.
+    /// The batch as this owner commits it.
     async fn prepared(&self, batch: &CommitBatch) -> Result<CommitBatch, StoreError> {
         let mut batch = batch.clone();
         match self.mutant {
@@ -66,7 +86,7 @@ impl Owners {
             Mutant::PublishedBeforeCommit => self.publish(&batch.outbox),
             Mutant::OffsetFirst => {
                 let offset = CommitBatch {
-                    changes: Vec::new(),
+                    changes: nothing(batch.partition.lane),
                     requests: Vec::new(),
                     completions: Vec::new(),
                     outbox: Vec::new(),
@@ -74,7 +94,7 @@ impl Owners {
                     ..batch.clone()
                 };
                 if self.below.commit(&offset).await? == Committed::Done {
-                    batch.from_offset = batch.next_offset;
+                    batch.before.next_offset = batch.after.next_offset;
                 }
             }
             _ => {}
@@ -84,16 +104,17 @@ impl Owners {
 
     fn publish(&self, rows: &[OutboxRow]) {
         for row in rows {
-            let partition = wire::partition_for(&row.key, self.log.partitions().of(row.topic));
+            let partition = wire::routing::partition_for(&row.key, self.log.partitions().of(row.topic));
             let (key, value) = (row.key.clone().into(), row.payload.clone().into());
             drop(self.log.append(row.topic, partition, NewRecord { key, value, headers: row.headers.clone() }));
         }
     }
 
-    /// The same once more, on top of whatever is there.
+    /// Commits the same again on top of the current progress.
     async fn commit_again(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
         let Some(progress) = self.below.progress(batch.partition).await? else { return Ok(Committed::Fenced) };
-        let again = CommitBatch { from_offset: progress.next_offset, requests: Vec::new(), ..batch.clone() };
+        let before = Progress { next_offset: progress.next_offset, ..batch.before };
+        let again = CommitBatch { before, requests: Vec::new(), ..batch.clone() };
         self.below.commit(&again).await
     }
 }
@@ -113,23 +134,27 @@ impl Layer for Owners {
             }
             (Mutant::UnknownIsRepeated, Err(StoreError::Unknown(_))) => return self.commit_again(&batch).await,
             (Mutant::MemoryKept, Ok(Committed::Fenced)) => self.kept().push(batch),
-            // Whether it works does not matter: it will be deleted again.
+            // If it fails, the relay deletes them later.
             (Mutant::DeletedEarly, Ok(Committed::Done)) => {
-                drop(self.below.delete_outbox(batch.partition, batch.next_outbox_seq).await);
+                drop(self.below.delete_outbox(batch.partition, batch.after.next_outbox_seq).await);
             }
             _ => {}
         }
         answer
     }
 
-    async fn load_requests(&self, partition: LanePartition, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
+    async fn load_requests(
+        &self,
+        partition: LanePartition,
+        keys: &[RequestKey],
+    ) -> Result<Vec<RequestRow>, StoreError> {
         if self.mutant == Mutant::DedupInMemoryOnly {
             return Ok(Vec::new());
         }
-        let mut rows = self.below.load_requests(partition, ids).await?;
+        let mut rows = self.below.load_requests(partition, keys).await?;
         for batch in self.kept().iter().filter(|batch| batch.partition == partition) {
-            let unknown = |row: &&RequestRow| rows.iter().all(|known| known.request_id != row.request_id);
-            let wanted = batch.requests.iter().filter(|row| ids.contains(&row.request_id)).filter(unknown);
+            let unknown = |row: &&RequestRow| rows.iter().all(|known| known.key != row.key);
+            let wanted = batch.requests.iter().filter(|row| keys.contains(&row.key)).filter(unknown);
             let wanted: Vec<RequestRow> = wanted.cloned().collect();
             rows.extend(wanted);
         }
@@ -138,8 +163,8 @@ impl Layer for Owners {
 
     async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
         let mut wallets = self.below.load_wallets(users).await?;
-        for change in self.kept().iter().flat_map(|batch| &batch.changes) {
-            if let Change::Wallet(kept) = change
+        for row in self.kept().iter().flat_map(|batch| wallet_rows(&batch.changes)) {
+            if let wallet::Row::Wallet(kept) = row
                 && users.contains(&kept.user_id)
             {
                 wallets.retain(|wallet| wallet.user_id != kept.user_id);
@@ -147,6 +172,13 @@ impl Layer for Owners {
             }
         }
         Ok(wallets)
+    }
+
+    async fn load_answers(&self, payments: &[PaymentId]) -> Result<Vec<PaymentAnswer>, StoreError> {
+        match self.mutant {
+            Mutant::AnswerForgotten => Ok(Vec::new()),
+            _ => self.below.load_answers(payments).await,
+        }
     }
 
     async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>, StoreError> {

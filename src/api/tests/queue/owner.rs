@@ -6,13 +6,15 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::domain::queue::{QueueState, apply, decide};
-use crate::domain::{Arrival, Body, Command, Lane, LogTime, RequestId, ScheduleId, Verdict};
-use crate::log::{LanePartition, Log, NewRecord, Topic};
-use crate::store::{CommitBatch, RequestRow, RequestStatus, Store};
+use super::super::records::{Decided, batch};
+use crate::domain::queue::{self, QueueState};
+use crate::domain::{
+    Aggregate, Arrival, Asking, Body, Changes, Command, Lane, LanePartition, LogTime, RequestId, ScheduleId, Verdict,
+};
+use crate::log::{Log, NewRecord, Topic};
+use crate::store::{Ownership, Progress};
 use crate::testing::{FaultyStore, MemoryLog};
-use crate::wire::outcome::OutcomeRecord;
-use crate::wire::{decode, encode, encode_value, fingerprint, headers, partition_for};
+use crate::wire::command::{decode, encode, fingerprint};
 
 const PLACE: LanePartition = LanePartition { lane: Lane::Queues, partition: 0 };
 const TOPIC: Topic = Topic::Lane(Lane::Queues);
@@ -24,21 +26,21 @@ pub struct Owner {
 }
 
 struct State {
-    epoch: u64,
-    next: u64,
+    progress: Progress,
     queues: HashMap<ScheduleId, Option<QueueState>>,
 }
 
 impl Owner {
     pub async fn new(log: MemoryLog, store: FaultyStore) -> Self {
-        let epoch = store.acquire(PLACE, "test").await.unwrap().epoch;
-        Owner { log, store, state: Mutex::new(State { epoch, next: 0, queues: HashMap::new() }) }
+        let progress = store.acquire(PLACE, "test").await.unwrap();
+        Owner { log, store, state: Mutex::new(State { progress, queues: HashMap::new() }) }
     }
 
-    /// Appends a command of the program's own and decides everything up to it.
-    pub async fn run(&self, body: Body) {
+    /// Appends a command and decides everything up to it.
+    pub async fn run(&self, command: queue::Command) {
+        let body = Body::Queues(command);
         let key = Bytes::from(body.routing_key().to_string());
-        let command = Command { request_id: RequestId(Uuid::now_v7()), body };
+        let command = Command { request_id: RequestId(Uuid::now_v7()), by: None, body };
         let record = NewRecord { key, value: Bytes::from(encode(&command)), headers: Vec::new() };
         self.log.append(TOPIC, 0, record).await.unwrap();
         self.decide().await;
@@ -47,7 +49,7 @@ impl Owner {
     /// Decides whatever comes, for ever.
     pub async fn follow(&self) {
         loop {
-            let next = self.state.lock().await.next;
+            let next = self.state.lock().await.progress.next_offset;
             let mut reader = self.log.read(TOPIC, 0, next).await.unwrap();
             reader.next(1, usize::MAX).await.unwrap();
             self.decide().await;
@@ -57,8 +59,8 @@ impl Owner {
     async fn decide(&self) {
         let mut state = self.state.lock().await;
         let end = self.log.end_offset(TOPIC, 0).await.unwrap();
-        while state.next < end {
-            let mut reader = self.log.read(TOPIC, 0, state.next).await.unwrap();
+        while state.progress.next_offset < end {
+            let mut reader = self.log.read(TOPIC, 0, state.progress.next_offset).await.unwrap();
             for record in reader.next(1, usize::MAX).await.unwrap() {
                 let command = decode(&record.value.unwrap()).unwrap();
                 let at = Arrival { position: PLACE.at(record.offset), time: LogTime(record.timestamp.millis()) };
@@ -68,52 +70,24 @@ impl Owner {
     }
 
     async fn commit(&self, state: &mut State, command: Command, at: Arrival) {
-        let key = command.body.routing_key().to_string();
-        let schedule = ScheduleId(key.parse().unwrap());
-        let queue = state.queues.entry(schedule).or_default();
-        let decision = decide(queue.as_ref(), &command, &at);
-        for change in &decision.changes {
-            apply(queue, change);
+        let Body::Queues(of_queue) = &command.body else { panic!("{command:?}") };
+        let queue = state.queues.entry(of_queue.schedule_id()).or_default();
+        let asking =
+            Asking { request_id: command.request_id, fingerprint: fingerprint(&command), by: command.by.clone() };
+        let decision = QueueState::decide(queue.as_ref(), of_queue, &asking, &at);
+        for row in &decision.changes {
+            QueueState::apply(queue, row);
         }
-        let print = fingerprint(&command.body);
-        let outcome = OutcomeRecord {
-            request_id: command.request_id,
-            command: command.body.name(),
-            user_id: command.body.user_id(),
-            verdict: &decision.verdict,
-            decided: at,
+        let decided = match &decision.verdict {
+            Verdict::Decided(outcome) => Some(Decided::with_effects(&command, outcome, &decision.effects, at)),
+            Verdict::Pending | Verdict::Nothing => None,
         };
-        let value = encode_value(&outcome);
-        let succeeded = matches!(decision.verdict, Verdict::Succeeded(_));
-        let request = RequestRow {
-            request_id: command.request_id,
-            position: at.position,
-            fingerprint: print,
-            command: command.body.name().to_owned(),
-            user_id: command.body.user_id().cloned(),
-            status: if succeeded { RequestStatus::Succeeded } else { RequestStatus::Rejected },
-            outcome: Some(value.clone()),
-            at: at.time,
-        };
-        let batch = CommitBatch {
-            partition: PLACE,
-            epoch: state.epoch,
-            from_offset: state.next,
-            next_offset: at.position.offset + 1,
-            last_time: at.time,
-            next_outbox_seq: 0,
-            state_hash: 0,
-            changes: decision.changes.clone(),
-            requests: vec![request],
-            completions: Vec::new(),
-            outbox: Vec::new(),
-            dead_letters: Vec::new(),
-        };
+        let requests = decided.iter().map(|decided| decided.row.clone()).collect();
+        let batch = batch(PLACE, state.progress, at, Changes::Queues(decision.changes), requests);
         self.store.commit(&batch).await.unwrap();
-        state.next = at.position.offset + 1;
-        let headers = headers(Uuid::now_v7(), &key, &outcome, print, None);
-        let partition = partition_for(&key, self.log.partitions().of(Topic::Outcomes));
-        let record = NewRecord { key: Bytes::from(key), value: Bytes::from(value), headers };
-        self.log.append(Topic::Outcomes, partition, record).await.unwrap();
+        state.progress = batch.after;
+        if let Some(decided) = decided {
+            decided.publish(&self.log).await;
+        }
     }
 }

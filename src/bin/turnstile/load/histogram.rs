@@ -1,11 +1,11 @@
-//! Latencies in buckets whose width grows with the value: 3 % precision from 1 µs to hours in 16 KiB.
+//! Latency histogram with buckets that grow with the value: 3 % precision from 1 µs to hours in 16 KiB.
 
 use std::time::Duration;
 
-/// Buckets of each power of two.
+/// Buckets per power of two.
 const STEPS: u64 = 32;
 const STEP_BITS: u32 = STEPS.trailing_zeros();
-/// 2^36 µs are 19 hours; what lies above counts as that.
+/// 2^36 µs are 19 hours; larger values count as that.
 const POWER_MAX: u32 = 36;
 const BUCKETS: usize = ((POWER_MAX - STEP_BITS + 1) as usize) * STEPS as usize;
 
@@ -59,7 +59,7 @@ impl Histogram {
         Duration::from_micros(self.max_us)
     }
 
-    /// The latency that this share of requests did not exceed; zero if there were none.
+    /// Latency that this share of requests did not exceed; zero without requests.
     pub fn percentile(&self, percent: f64) -> Duration {
         let wanted = (self.count as f64 * percent / 100.0).ceil().max(1.0) as u64;
         let mut seen = 0;
@@ -72,7 +72,7 @@ impl Histogram {
         self.max()
     }
 
-    /// How many took longer than `from` and at most `to`.
+    /// Number of latencies above `from`, up to `to`.
     pub fn between(&self, from: Duration, to: Duration) -> u64 {
         let (from, to) = (from.as_micros() as u64, to.as_micros() as u64);
         let inside = self.buckets.iter().enumerate().filter(|(bucket, _)| {

@@ -1,4 +1,4 @@
-//! Kinds of requests, and how many of each.
+//! Kinds of requests and their shares.
 
 use std::str::FromStr;
 
@@ -7,9 +7,9 @@ pub enum Kind {
     Hold,
     Charge,
     Pay,
-    /// Joins a waiting queue, each time another user.
+    /// Joins a waiting queue, each time as another user.
     Join,
-    /// Asks for the position of somebody who waits.
+    /// Polls the position of a waiting user.
     Poll,
 }
 
@@ -66,10 +66,10 @@ impl Mix {
         self.has(&[Kind::Hold, Kind::Charge, Kind::Pay])
     }
 
-    /// The kind of the request number `turn`: shares are kept and kinds are mingled.
+    /// Kind of request number `turn`: keeps the shares and mixes the kinds.
     pub fn kind(&self, turn: u64) -> Kind {
         let total: u64 = self.0.iter().map(|(_, share)| u64::from(*share)).sum();
-        // An odd multiplier spreads neighbouring turns over the shares.
+        // An odd multiplier spreads neighboring turns over the shares.
         let mut at = turn.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17) % total;
         for (kind, share) in &self.0 {
             match at.checked_sub(u64::from(*share)) {

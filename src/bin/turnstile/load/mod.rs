@@ -1,7 +1,7 @@
-//! `turnstile load`: requests at a fixed rate, however slow the answers are, and how long each one took.
+//! `turnstile load`: sends requests at a fixed rate, regardless of response times, and reports latencies.
 //!
-//! Open loop: request `i` is due at `start + i / rate` and its latency counts from then, so a server that stalls is
-//! charged for everybody who would have come meanwhile.
+//! Open loop: request `i` is due at `start + i / rate` and its latency counts from then, so the latencies include the
+//! requests that would have arrived during a stall.
 
 mod args;
 mod histogram;
@@ -26,25 +26,25 @@ use self::plan::Plan;
 use self::report::{Outcome, Report};
 use self::sender::Sender;
 
-/// Most requests one run may send.
+/// Most requests in one run.
 const REQUESTS_MAX: u64 = 20_000_000;
-/// A request without an answer for so long counts as failed.
+/// Timeout of a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(35);
 
 /// Runs the load and returns the report as text.
 ///
 /// # Errors
-/// When the server is not on this machine (unless allowed), cannot be reached, or a file cannot be written.
+/// The server is on another machine (unless allowed) or cannot be reached, or a file cannot be written.
 pub async fn run(args: LoadArgs) -> anyhow::Result<String> {
     let requests = u64::from(args.rate) * u64::from(args.duration);
     if requests > REQUESTS_MAX {
         bail!("{requests} requests are more than {REQUESTS_MAX}; lower --rate or --duration");
     }
     if !args.allow_remote && !is_loopback(&args.url)? {
-        bail!("{} is not on this machine; add --allow-remote if it is yours to load", args.url);
+        bail!("{} is not on this machine; add --allow-remote if you may load it", args.url);
     }
     if args.mix.is_of_a_queue() && args.mix.is_of_seats() {
-        bail!("--mix: behind a queue holds need active tokens; load either hold, charge, pay or join, poll");
+        bail!("--mix: with a waiting queue holds need active tokens; use hold, charge, pay or join, poll");
     }
     let sender = Arc::new(Sender::new(&args.url, ANSWER_WITHIN)?);
     let sale = sale::open(&sender, &args).await.context("preparing the run")?;
@@ -64,10 +64,10 @@ fn is_loopback(url: &str) -> anyhow::Result<bool> {
     Ok(host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
 
-/// Sends what is due when it is due and collects the answers.
+/// Sends each request when due and collects the responses.
 async fn drive(args: &LoadArgs, sender: Arc<Sender>, plan: Plan) -> Report {
     let plan = Arc::new(plan);
-    let room = Arc::new(Semaphore::new(args.in_flight as usize));
+    let permits = Arc::new(Semaphore::new(args.in_flight as usize));
     let total = u64::from(args.rate) * u64::from(args.duration);
     let mut report = Report::new(args.rate, args.duration);
     let mut answers: JoinSet<Outcome> = JoinSet::new();
@@ -87,7 +87,7 @@ async fn drive(args: &LoadArgs, sender: Arc<Sender>, plan: Plan) -> Report {
             _ = progress.tick() => show_progress(&report, start.elapsed(), total, answers.len(), false),
             () = sleep_until(due), if next < total => {
                 let second = (due - start).as_secs();
-                match room.clone().try_acquire_owned() {
+                match permits.clone().try_acquire_owned() {
                     Ok(permit) => {
                         let (sender, plan, turn) = (sender.clone(), plan.clone(), next);
                         answers.spawn(async move {
@@ -112,13 +112,13 @@ fn show_progress(report: &Report, elapsed: Duration, total: u64, under_way: usiz
     let filled = usize::try_from(done * 30 / total.max(1)).unwrap_or(30).min(30);
     let bar: String = "#".repeat(filled) + &"-".repeat(30 - filled);
     let line = format!(
-        "[{bar}] {done}/{total}  {:.0} s  {under_way} under way  {} failed  p99 {}",
+        "[{bar}] {done}/{total}  {:.0} s  {under_way} in flight  {} failed  p99 {}",
         elapsed.as_secs_f64(),
         report.failed(),
         report::millis(report.overall().percentile(99.0)),
     );
     let mut out = std::io::stderr().lock();
-    // A progress line that cannot be shown is no reason to stop.
+    // A failed progress line does not stop the run.
     let _ = match (terminal, last) {
         (true, false) => write!(out, "\r{line}\x1b[K"),
         (true, true) => writeln!(out, "\r{line}\x1b[K"),

@@ -1,4 +1,4 @@
-//! Which request comes when, and by whom. The same arguments give the same order.
+//! Sequence of requests and users. Equal arguments give an equal sequence.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -14,16 +14,16 @@ use super::report::{Ending, Outcome};
 use super::sale::Sale;
 use super::sender::{Answer, Sender};
 
-/// Reservations that wait to be paid; more are left to expire.
+/// Most unpaid reservations kept for payment; further ones expire.
 const UNPAID_MAX: usize = 100_000;
 
 pub struct Plan {
     mix: Mix,
     users: u32,
     sale: Sale,
-    /// Of the user who joins first during the run.
+    /// Number of the first user that joins during the run.
     first_joiner: u32,
-    /// Users and reservations that are held and not yet paid.
+    /// Users and their unpaid reservations.
     unpaid: Mutex<VecDeque<(u32, String)>>,
 }
 
@@ -41,13 +41,13 @@ impl Plan {
             (Kind::Charge, _) => (Kind::Charge, self.charge(sender, turn).await),
             (Kind::Join, _) => (Kind::Join, self.join(sender, turn).await),
             (Kind::Poll, _) => (Kind::Poll, self.poll(sender, turn).await),
-            // Nothing to pay for yet: holding makes something.
+            // No reservation to pay yet: hold instead.
             _ => (Kind::Hold, self.hold(sender, turn).await),
         };
         Outcome { kind, second, latency: due.elapsed(), ending: ending(&answer) }
     }
 
-    /// The request could not be sent: too many are under way.
+    /// The request was not sent: too many are in flight.
     pub fn not_sent(&self, turn: u64, second: u64) -> Outcome {
         Outcome { kind: self.mix.kind(turn), second, latency: Duration::ZERO, ending: Ending::NotSent }
     }
@@ -85,7 +85,7 @@ impl Plan {
         let mut answer = sender.post(&user, &self.sale.queue_path(), &json!({})).await;
         let joined = result(&answer.body);
         if answer.status == Some(StatusCode::OK) && !(joined["position"].is_u64() && joined["token"].is_string()) {
-            // Decided, and no place was given: that must not count as a success.
+            // Decided without a place: must not count as a success.
             answer.status = None;
         }
         answer
@@ -110,7 +110,7 @@ impl Plan {
     }
 }
 
-/// The result inside of a request object.
+/// The `result` of a request object.
 fn result(body: &Value) -> &Value {
     &body["result"]
 }

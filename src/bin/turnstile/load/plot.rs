@@ -1,4 +1,4 @@
-//! The latencies as pictures: bars on the terminal, curves on a page that needs nothing else.
+//! Latency plots: bars on the terminal, curves on a self-contained page.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ const BAR_CHARS: u64 = 50;
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 300.0;
 
-/// How many requests fell between each power of two of milliseconds.
+/// Number of requests per power of two of milliseconds.
 pub fn text(report: &Report) -> String {
     let overall = report.overall();
     if overall.count() == 0 {
@@ -32,10 +32,10 @@ pub fn text(report: &Report) -> String {
     text
 }
 
-/// A self-contained page: the table, the percentile curve and the run's course.
+/// A self-contained page: the table, the percentile curve and p50/p99 over time.
 pub fn page(report: &Report) -> String {
     let overall = report.overall();
-    // Nines to the right: 50, 90, 99, 99.9 … are equally far from each other.
+    // Logarithmic in nines: 50, 90, 99, 99.9 … are equidistant.
     let nines: Vec<f64> = (0..=80).map(|step| f64::from(step) / 20.0).collect();
     let by_percentile: Vec<(f64, Duration)> =
         nines.iter().map(|nine| (*nine, overall.percentile(100.0 - 100.0 * 10f64.powf(-nine)))).collect();
@@ -48,7 +48,7 @@ pub fn page(report: &Report) -> String {
          <style>body{{font:15px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}}\
          svg{{width:100%;height:auto;background:#f6f7f9}}text{{font:12px system-ui}}</style>\
          <h1>Turnstile load</h1><pre>{}</pre>\
-         <h2>Latency by percentile</h2>{}<h2>Course of the run: p50 and p99 by second</h2>{}</html>\n",
+         <h2>Latency by percentile</h2>{}<h2>p50 and p99 by second</h2>{}</html>\n",
         report.table(),
         chart(
             &[("#1769aa", &by_percentile)],
@@ -58,7 +58,7 @@ pub fn page(report: &Report) -> String {
     )
 }
 
-/// Lines over a common scale, with the highest latency written at the top.
+/// Lines on a common scale, with the highest latency at the top.
 fn chart(lines: &[(&str, &[(f64, Duration)])], marks: &[(f64, &str)]) -> String {
     let points = || lines.iter().flat_map(|(_, points)| points.iter());
     let x_max = points().map(|(x, _)| *x).fold(1.0, f64::max);
@@ -69,11 +69,11 @@ fn chart(lines: &[(&str, &[(f64, Duration)])], marks: &[(f64, &str)]) -> String 
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\"><text x=\"12\" y=\"20\">highest: {}</text>",
         millis(Duration::from_secs_f64(y_max))
     );
-    for (colour, points) in lines {
+    for (color, points) in lines {
         let path: Vec<_> = points.iter().map(|(x, y)| format!("{:.1},{:.1}", x_of(*x), y_of(*y))).collect();
         let _ = write!(
             svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
+            "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" points=\"{}\"/>",
             path.join(" ")
         );
     }

@@ -1,4 +1,4 @@
-//! What came of a run.
+//! Report of a run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,13 +11,13 @@ use super::mix::Kind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
     Succeeded,
-    /// Decided, and the answer was no.
+    /// Refused by a decision.
     Refused,
-    /// 429 or 503: told to come again.
+    /// 429 or 503.
     Overload,
-    /// 202 after the whole wait.
+    /// 202 after the full wait.
     Undecided,
-    /// An answer that should not be.
+    /// An unexpected response.
     Failed,
     NoAnswer,
     NotSent,
@@ -46,18 +46,18 @@ impl Ending {
         }
     }
 
-    /// The server decided, so the latency says how fast it is.
+    /// The server decided, so the latency counts.
     fn is_decision(self) -> bool {
         matches!(self, Ending::Succeeded | Ending::Refused)
     }
 }
 
-/// One request's end.
+/// Result of one request.
 pub struct Outcome {
     pub kind: Kind,
-    /// In which second of the run it was due.
+    /// Second of the run in which it was due.
     pub second: u64,
-    /// From when it was due to the answer.
+    /// From the time it was due to the response.
     pub latency: Duration,
     pub ending: Ending,
 }
@@ -111,7 +111,7 @@ impl Report {
         self.endings.values().sum()
     }
 
-    /// Requests that were not decided.
+    /// Requests without a decision.
     pub fn failed(&self) -> u64 {
         self.endings.iter().filter(|(ending, _)| !ending.is_decision()).map(|(_, count)| count).sum()
     }
@@ -148,7 +148,7 @@ impl Report {
         text
     }
 
-    /// A line a second: counts by ending, then latencies in ms.
+    /// One line per second: counts by ending, then latencies in ms.
     pub fn csv(&self) -> String {
         let names: Vec<_> = Ending::ALL.iter().map(|ending| ending.as_str().replace(' ', "_")).collect();
         let mut text = format!("second,{},p50_ms,p95_ms,p99_ms,max_ms\n", names.join(","));
@@ -164,7 +164,7 @@ impl Report {
     }
 }
 
-/// Milliseconds with as many digits as matter.
+/// Milliseconds with significant digits only.
 pub fn millis(latency: Duration) -> String {
     let ms = latency.as_secs_f64() * 1000.0;
     match ms {

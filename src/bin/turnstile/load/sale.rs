@@ -1,4 +1,4 @@
-//! What a run needs before it starts: a schedule of its own and money in every wallet.
+//! Setup of a run: a schedule of its own and money in every wallet.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use super::sender::{Answer, Sender};
 
 const PRICE: i64 = 1000;
 const FIRST_CHARGE: i64 = 1_000_000;
-/// Wallets charged at once while preparing.
+/// Wallets charged concurrently during setup.
 const CHARGES_AT_ONCE: usize = 64;
-/// Users who join at once while preparing.
+/// Users joining concurrently during setup.
 const JOINS_AT_ONCE: usize = 1_000;
 
-/// A schedule made for this run.
+/// The schedule created for this run.
 #[derive(Debug, Clone)]
 pub struct Sale {
     pub schedule_id: String,
     pub sections: Vec<String>,
-    /// Users are `{prefix}-{n}`; another run has other users.
+    /// Users are `{prefix}-{n}`; each run has its own.
     pub prefix: String,
-    /// Users who wait, with their tokens.
+    /// Waiting users with their tokens.
     pub places: Vec<(u32, String)>,
 }
 
@@ -44,13 +44,14 @@ impl Sale {
 pub async fn open(sender: &Arc<Sender>, args: &LoadArgs) -> anyhow::Result<Sale> {
     let concert = id_of(sender.post("admin", "/v1/concerts", &json!({"title": "Load"})).await, "a concert")?;
     let names: Vec<String> = (1..=args.sections).map(|number| format!("L{number}")).collect();
-    let listed: Vec<Value> =
-        names.iter().map(|name| json!({"name": name, "seats": args.seats, "price": PRICE})).collect();
+    // A block each, so that the sections have owners of their own.
+    let section = |name: &String| json!({"name": name, "seats": args.seats, "price": PRICE, "block": name});
+    let listed: Vec<Value> = names.iter().map(section).collect();
     let starts_at = rfc3339(LogTime(Clock::System.now().0 + 30 * 24 * 60 * 60 * 1000));
     let mut schedule = json!({"starts_at": starts_at, "sections": listed, "max_seats_per_user": 100});
     if args.mix.is_of_a_queue() {
         schedule["queue"] = json!({"max_active": 1, "active_ttl_seconds": 86_400, "max_waiting": 1_000_000,
-            "abandon_after_seconds": 86_400});
+            "abandon_after_seconds": 86_400, "claim_after_seconds": 86_400});
     }
     let path = format!("/v1/concerts/{concert}/schedules");
     let schedule_id = id_of(sender.post("admin", &path, &schedule).await, "a schedule")?;
@@ -65,7 +66,7 @@ pub async fn open(sender: &Arc<Sender>, args: &LoadArgs) -> anyhow::Result<Sale>
     Ok(sale)
 }
 
-/// So many users join, numbered from `first`; their places.
+/// `count` users join, numbered from `first`; returns their places.
 async fn join_all(sender: &Arc<Sender>, sale: &Sale, first: u32, count: u32) -> anyhow::Result<Vec<(u32, String)>> {
     let mut joins = JoinSet::new();
     let mut places = Vec::new();
@@ -93,7 +94,7 @@ async fn join_all(sender: &Arc<Sender>, sale: &Sale, first: u32, count: u32) -> 
 fn id_of(answer: Answer, what: &str) -> anyhow::Result<String> {
     let Some(status) = answer.status else { bail!("{what}: the server does not answer") };
     let id = answer.body["id"].as_str().map(str::to_owned);
-    id.with_context(|| format!("{what} was not made: {status} {}", answer.body))
+    id.with_context(|| format!("{what} was not created: {status} {}", answer.body))
 }
 
 async fn charge_all(sender: &Arc<Sender>, sale: &Sale, users: u32) -> anyhow::Result<()> {

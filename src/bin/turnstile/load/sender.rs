@@ -1,4 +1,4 @@
-//! HTTP as a user of the front door would speak it.
+//! HTTP client of the API.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ pub struct Sender {
     base: String,
 }
 
-/// An answer, or that there was none.
+/// A response, or none.
 pub struct Answer {
     pub status: Option<StatusCode>,
-    /// `null` if there was no answer or it was not JSON.
+    /// `null` if there was no response or it was not JSON.
     pub body: Value,
 }
 
@@ -24,7 +24,7 @@ impl Sender {
         Ok(Self { http: http.build().context("no HTTP client")?, base: url.trim_end_matches('/').to_owned() })
     }
 
-    /// Asks for the position this token stands for.
+    /// Polls the position of this token.
     pub async fn poll(&self, user: &str, queue: &str, token: &str) -> Answer {
         let request = self.http.get(format!("{}{queue}/position", self.base)).header("X-User-Id", user);
         let Ok(response) = request.header("Queue-Token", token).send().await else {
@@ -34,7 +34,7 @@ impl Sender {
         Answer { status, body: response.json().await.unwrap_or(Value::Null) }
     }
 
-    /// Posts as this user and waits for the decision, at most 30 s.
+    /// Posts as this user and waits up to 30 s for the decision.
     pub async fn post(&self, user: &str, path: &str, body: &Value) -> Answer {
         let request = self.http.post(format!("{}{path}", self.base)).header("X-User-Id", user);
         let sent = request.header("Prefer", "wait=30").json(body).send().await;

@@ -1,4 +1,4 @@
-//! What a process does once its configuration is right: opens log and store, starts its roles, ends them in order.
+//! Runs the roles of a process: opens log and store, starts the roles, shuts them down in order.
 
 mod settings;
 mod token_secret;
@@ -22,10 +22,10 @@ use turnstile::{api, processor};
 use crate::demo::{self, Target};
 use crate::exit::Failure;
 
-/// Of the shutdown's deadline, at most this much is kept for flushing the log after the tasks have ended.
+/// Most of the shutdown deadline reserved for flushing the log after the tasks have ended.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
 
-/// Which roles a process has; at least one.
+/// The roles of a process; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
     pub api: bool,
@@ -49,7 +49,7 @@ impl Roles {
 /// Runs the roles until SIGTERM or SIGINT, or until one of them fails.
 ///
 /// # Errors
-/// When the configuration lacks what the roles need, log and store do not fit together or cannot be opened, or a role
+/// The configuration lacks what the roles need, log and store cannot be opened or do not belong together, or a role
 /// failed or missed the deadline.
 pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Failure> {
     config.check(layers, Needs { http: roles.api, shared: roles != Roles::ALL })?;
@@ -72,13 +72,13 @@ pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Fa
     ended
 }
 
-/// Connections that may wait to be accepted; the default is 128. A crowd arrives at once, and who finds the queue full
-/// is not refused but repeats its handshake after a second.
+/// Connections waiting to be accepted; the default is 128. A crowd arrives at once, and a client that finds the queue
+/// full is not refused but repeats its handshake after a second.
 const LISTEN_BACKLOG: u32 = 4096;
 
 fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted server takes its port back at once.
+    // A restarted server can bind its port at once.
     socket.set_reuseaddr(true)?;
     socket.bind(listen)?;
     socket.listen(LISTEN_BACKLOG)
@@ -112,11 +112,11 @@ async fn serve(
         .map_err(|error| Failure::Usage(format!("configuration: {error}")))?;
 
     let mut tasks = Supervisor::new(shutdown.clone());
-    // The front door ends first: the commands it took are still decided for those who wait for them.
+    // The API server ends first, so that the worker still decides the commands clients wait for.
     let worker_stop = if roles.api { CancellationToken::new() } else { shutdown.clone() };
     let door_closed = worker_stop.clone().drop_guard();
     let door_shutdown = shutdown.clone();
-    tasks.spawn("front door", async move {
+    tasks.spawn("api", async move {
         let _door_closed = door_closed;
         api::serve(listener, state, door_shutdown).await
     });
@@ -128,12 +128,15 @@ async fn serve(
             store: opened.store.clone(),
             embedded: opened.embedded.clone(),
             settings: config.retention.clone(),
-            captured: (!config.worker.relay).then(|| opened.log.partitions().clone()),
+            captured: (!config.worker.relay).then(|| retention::CapturedOutbox {
+                store: opened.store.clone(),
+                partitions: opened.log.partitions().clone(),
+            }),
         };
         tasks.spawn("retention", retention::run(what, clock.clone(), shutdown));
     }
     if first_start && roles == Roles::ALL && config.demo_on_first_start && config.auth.mode == AuthMode::Dev {
-        // Not supervised: it ends by itself, and a failure harms nobody.
+        // Not supervised: it ends by itself, and its failure is harmless.
         tokio::spawn(offer_demo(format!("http://{address}"), clock.clone()));
     }
     Ok(tasks.run(config.shutdown_deadline.saturating_sub(flush_within(config))).await?)
@@ -143,6 +146,6 @@ async fn offer_demo(url: String, clock: Clock) {
     let target = Target { url, token: None };
     match demo::make(&target, &clock).await {
         Ok(made) => print!("{}", demo::invitation(&target, &made)),
-        Err(error) => warn!(error = format!("{error:#}"), "no demo concert was made"),
+        Err(error) => warn!(error = format!("{error:#}"), "the demo concert was not created"),
     }
 }

@@ -1,11 +1,11 @@
-//! From the configuration's words to each role's own.
+//! Converts the configuration to the settings of each role.
 
 use std::time::Duration;
 
 use turnstile::config::{AuthMode, Config, KeySource};
 use turnstile::{api, processor};
 
-/// `front_door: false` leaves health and metrics only.
+/// `front_door: false`: health and metrics only.
 pub fn api(config: &Config, front_door: bool) -> api::Settings {
     let http = &config.http;
     api::Settings {
@@ -44,13 +44,13 @@ pub fn worker(config: &Config) -> processor::Settings {
         cache_rows_max: worker.cache_rows_max,
         relay_in_flight_max: worker.relay_in_flight_max,
         relay: if worker.relay { processor::RelayMode::Worker } else { processor::RelayMode::External },
-        // As long as another owner may take to notice that it is not the owner any more.
+        // As long as another worker may take to notice that it lost the partition.
         rest: worker.session_timeout,
         ..processor::Settings::default()
     }
 }
 
-/// Host name and process id: what an operator looks for when a partition's owner is named.
+/// Host name and process id, so that an operator can find a partition's owner.
 fn own_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {

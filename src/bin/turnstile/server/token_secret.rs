@@ -1,4 +1,4 @@
-//! The secret that signs queue tokens: configured, or made once and kept in `data_dir`.
+//! The secret that signs queue tokens: configured, or generated once and kept in `data_dir`.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 const FILE: &str = "queue-token.key";
 const BYTES: usize = 32;
 
-/// `None` in dev mode without a configured secret: there the front door has one that is no secret.
+/// `None` in dev mode without a configured secret: the API server then uses a well-known one.
 pub fn of(config: &Config) -> anyhow::Result<Option<Vec<u8>>> {
     match (&config.auth.queue_token_secret, &config.auth.mode) {
         (Some(secret), _) => Ok(Some(secret.reveal().as_bytes().to_vec())),
@@ -19,7 +19,7 @@ pub fn of(config: &Config) -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
-/// The key in this directory; made with it if it is not there.
+/// The key in this directory; creates both if missing.
 fn kept_in(data_dir: &Path) -> anyhow::Result<Vec<u8>> {
     let path = data_dir.join(FILE);
     match std::fs::read(&path) {
@@ -28,7 +28,7 @@ fn kept_in(data_dir: &Path) -> anyhow::Result<Vec<u8>> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
-    std::fs::create_dir_all(data_dir).with_context(|| format!("{} cannot be made", data_dir.display()))?;
+    std::fs::create_dir_all(data_dir).with_context(|| format!("{} cannot be created", data_dir.display()))?;
     // Two random UUIDs: 244 random bits.
     let key = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
     write_private(&path, &key).with_context(|| format!("{} cannot be written", path.display()))?;
@@ -58,6 +58,6 @@ mod tests {
         assert_eq!(kept_in(&inside).unwrap(), key);
         assert_ne!(kept_in(folder.path()).unwrap(), key);
         std::fs::write(inside.join(FILE), b"short").unwrap();
-        assert!(kept_in(&inside).is_err(), "a damaged key is not replaced: tokens out there were signed with it");
+        assert!(kept_in(&inside).is_err(), "a damaged key is not replaced: it signed the tokens in use");
     }
 }

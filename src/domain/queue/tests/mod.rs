@@ -1,16 +1,22 @@
 //! The queue's rules: tables, a naive model, and size.
 
+mod bounds;
 mod model;
 mod properties;
 mod rules;
+mod sale;
 mod scale;
 
 use std::collections::BTreeMap;
 
-use super::{Limits, OnTimeout, Queue, QueueState, Token, apply, decide};
-use crate::domain::command::{CompleteToken, ConfigureQueue, JoinQueue, LeaveQueue, OpenQueue, Seen, Tick};
+use super::{
+    Command, CompleteToken, ConfigureQueue, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout, OpenQueue, Queue,
+    QueueState, Row, Seen, Token, TokenState, TokenStatus, Turn,
+};
+use crate::domain::block::{SaleNote, SaleState};
 use crate::domain::{
-    Arrival, Body, Change, Command, Decision, Lane, LogTime, Position, RequestId, ScheduleId, Success, UserId, Verdict,
+    Aggregate, Arrival, Asking, BlockName, Code, Decision, Fingerprint, Lane, LogTime, Position, Reply, RequestId,
+    ScheduleId, UserId, Verdict,
 };
 
 const SCHEDULE: ScheduleId = ScheduleId(uuid::Uuid::from_u128(7));
@@ -23,6 +29,8 @@ fn limits() -> Limits {
         admit_per_minute: None,
         on_timeout: OnTimeout::Requeue,
         abandon_after_ms: 10_000,
+        claim_after_ms: 60_000,
+        absent_max_ms: 3_600_000,
     }
 }
 
@@ -30,32 +38,57 @@ fn user(number: u32) -> UserId {
     format!("u{number}").parse().expect("a valid user id")
 }
 
-fn open(limits: Limits) -> Body {
-    Body::OpenQueue(OpenQueue { schedule_id: SCHEDULE, user_id: user(0), limits })
+fn open(limits: Limits) -> Command {
+    Command::OpenQueue(OpenQueue {
+        schedule_id: SCHEDULE,
+        user_id: user(0),
+        limits,
+        sales_open_at: None,
+        starts_at: LogTime(9_000_000),
+        blocks: vec!["east".parse().expect("a block name"), BlockName::main()],
+    })
 }
 
-fn join(number: u32) -> Body {
-    Body::JoinQueue(JoinQueue { schedule_id: SCHEDULE, user_id: user(number) })
+fn of_user(number: u32) -> OfUser {
+    OfUser { schedule_id: SCHEDULE, user_id: user(number) }
 }
 
-fn leave(number: u32) -> Body {
-    Body::LeaveQueue(LeaveQueue { schedule_id: SCHEDULE, user_id: user(number) })
+fn join(number: u32) -> Command {
+    Command::JoinQueue(of_user(number))
 }
 
-fn complete(number: u32) -> Body {
-    Body::CompleteToken(CompleteToken { schedule_id: SCHEDULE, user_id: user(number) })
+fn leave(number: u32) -> Command {
+    Command::LeaveQueue(of_user(number))
 }
 
-fn seen(sequences: &[u64]) -> Body {
-    Body::Seen(Seen { schedule_id: SCHEDULE, sequences: sequences.to_vec() })
+/// Paid at a time after every join.
+fn complete(number: u32) -> Command {
+    paid(number, i64::MAX)
 }
 
-fn tick() -> Body {
-    Body::Tick(Tick { schedule_id: SCHEDULE })
+fn paid(number: u32, at: i64) -> Command {
+    Command::CompleteToken(CompleteToken { schedule_id: SCHEDULE, user_id: user(number), paid_at: LogTime(at) })
 }
 
-fn configure(patch: super::LimitsPatch, paused: Option<bool>, admit: Option<u32>) -> Body {
-    Body::ConfigureQueue(ConfigureQueue { schedule_id: SCHEDULE, user_id: user(0), patch, paused, admit })
+fn seen(sequences: &[u64]) -> Command {
+    Command::Seen(Seen { schedule_id: SCHEDULE, sequences: sequences.to_vec() })
+}
+
+fn tick() -> Command {
+    Command::Tick(SCHEDULE)
+}
+
+fn configure(patch: LimitsPatch, paused: Option<bool>, admit: Option<u32>) -> Command {
+    Command::ConfigureQueue(ConfigureQueue { schedule_id: SCHEDULE, user_id: user(0), patch, paused, admit })
+}
+
+fn note(block: &str, version: u64, state: SaleState) -> Command {
+    let note = SaleNote { version, state, sales_open_at: None, starts_at: LogTime(9_000_000) };
+    Command::NoteSale(NoteSale { schedule_id: SCHEDULE, block: block.parse().expect("a block name"), note })
+}
+
+fn asking() -> Asking {
+    Asking { request_id: RequestId(uuid::Uuid::nil()), fingerprint: Fingerprint(0), by: None }
 }
 
 /// A queue with the log before it and the store behind it: every row as last written, and the hash over them.
@@ -78,20 +111,16 @@ impl Fixture {
     }
 
     fn arrival(&self) -> Arrival {
-        Arrival {
-            position: Position { lane: Lane::Queues, partition: 0, offset: self.offset },
-            time: LogTime(self.now),
-        }
+        Arrival { position: Position::new(Lane::Queues, 0, self.offset), time: LogTime(self.now) }
     }
 
     /// Decides and applies the next record.
-    fn run(&mut self, body: Body) -> Decision {
-        let command = Command { request_id: RequestId(uuid::Uuid::from_u128(self.offset.into())), body };
-        let decision = decide(self.queue.as_ref(), &command, &self.arrival());
+    fn run(&mut self, command: Command) -> Decision<QueueState> {
+        let decision = QueueState::decide(self.queue.as_ref(), &command, &asking(), &self.arrival());
         assert!(decision.follow_ups.is_empty() && decision.completes.is_none());
-        for change in &decision.changes {
-            self.hash ^= apply(&mut self.queue, change);
-            if let Change::Token(token) = change {
+        for row in &decision.changes {
+            self.hash ^= QueueState::apply(&mut self.queue, row);
+            if let Row::Token(token) = row {
                 self.stored.insert(token.sequence, token.clone());
             }
         }
@@ -119,7 +148,7 @@ impl Fixture {
 
     fn joined(&mut self, number: u32) -> (Token, u64) {
         match self.run(join(number)).verdict {
-            Verdict::Succeeded(Success::Joined { token, ahead, .. }) => (token, ahead),
+            Verdict::Decided(Ok(Reply::Joined { token, ahead })) => (token, ahead),
             other => panic!("{other:?}"),
         }
     }
@@ -128,6 +157,6 @@ impl Fixture {
 /// `1A 2W`: sequence and first letter of the status.
 fn text<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> String {
     let words: Vec<String> =
-        tokens.into_iter().map(|token| format!("{}{}", token.sequence, &token.status.as_str()[..1])).collect();
+        tokens.into_iter().map(|token| format!("{}{}", token.sequence, &token.state.status().as_str()[..1])).collect();
     words.join(" ")
 }

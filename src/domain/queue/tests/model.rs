@@ -1,8 +1,7 @@
 //! The same rules in the plainest words: one list of all tokens ever, everything found and counted by going through it.
 
 use super::*;
-use crate::domain::Code;
-use crate::domain::queue::TokenStatus;
+use crate::domain::queue::Ending;
 
 #[derive(Clone, Default)]
 pub struct Model {
@@ -15,11 +14,11 @@ pub struct Model {
 }
 
 impl Model {
-    /// What the user was told: their token's sequence and how many wait before it.
-    pub fn run(&mut self, body: &Body, now: i64) -> Result<Option<(u64, u64)>, Code> {
+    /// What the user gets: their token's sequence and how many wait before it.
+    pub fn run(&mut self, command: &Command, now: i64) -> Result<Option<(u64, u64)>, Code> {
         let before = self.clone();
         (self.now, self.ended) = (now, Vec::new());
-        let answer = self.decide(body);
+        let answer = self.decide(command);
         if answer.is_err() {
             *self = before;
         }
@@ -27,25 +26,25 @@ impl Model {
         answer
     }
 
-    fn decide(&mut self, body: &Body) -> Result<Option<(u64, u64)>, Code> {
-        if self.row.is_none() && !matches!(body, Body::OpenQueue(_)) {
+    fn decide(&mut self, command: &Command) -> Result<Option<(u64, u64)>, Code> {
+        if self.row.is_none() && !matches!(command, Command::OpenQueue(_)) {
             return Err(Code::QueueNotFound);
         }
         let mut answer = None;
-        match body {
-            Body::OpenQueue(open) => self.open(open),
-            Body::JoinQueue(join) => answer = Some(self.join(&join.user_id)?),
-            Body::LeaveQueue(leave) => self.end_of(&leave.user_id, TokenStatus::Left)?,
-            Body::CompleteToken(done) => self.end_of(&done.user_id, TokenStatus::Completed)?,
-            Body::Seen(seen) => {
-                for token in self.tokens.iter_mut().filter(|t| t.status == TokenStatus::Waiting) {
+        match command {
+            Command::OpenQueue(open) => self.open(open),
+            Command::JoinQueue(join) => answer = Some(self.join(&join.user_id)?),
+            Command::LeaveQueue(leave) => self.end_of(&leave.user_id, Ending::Left, i64::MAX)?,
+            Command::CompleteToken(done) => self.end_of(&done.user_id, Ending::Completed, done.paid_at.0)?,
+            Command::Seen(seen) => {
+                for token in self.tokens.iter_mut().filter(|t| t.state == TokenState::Waiting) {
                     if seen.sequences.contains(&token.sequence) {
                         token.last_seen = LogTime(self.now);
                     }
                 }
             }
-            Body::Tick(_) => self.tick(),
-            Body::ConfigureQueue(configure) => {
+            Command::Tick(_) => self.tick(),
+            Command::ConfigureQueue(configure) => {
                 let row = self.row_mut();
                 let rate = row.limits.admit_per_minute;
                 row.limits = row.limits.patched(&configure.patch);
@@ -62,7 +61,14 @@ impl Model {
                 }
                 self.admit();
             }
-            other => panic!("{other:?}"),
+            Command::NoteSale(command) => {
+                let kept = self.row_mut().sale.get_mut(&command.block);
+                if let Some(kept) = kept
+                    && kept.is_none_or(|kept| kept.version < command.note.version)
+                {
+                    *kept = Some(command.note);
+                }
+            }
         }
         Ok(answer)
     }
@@ -76,11 +82,13 @@ impl Model {
     }
 
     fn open(&mut self, open: &OpenQueue) {
-        let at =
-            Arrival { position: Position { lane: Lane::Queues, partition: 0, offset: 0 }, time: LogTime(self.now) };
+        let at = Arrival { position: Position::new(Lane::Queues, 0, 0), time: LogTime(self.now) };
         self.row.get_or_insert_with(|| Queue {
             schedule_id: SCHEDULE,
             limits: open.limits.clone(),
+            sales_open_at: open.sales_open_at,
+            starts_at: open.starts_at,
+            sale: open.blocks.iter().map(|block| (block.clone(), None)).collect(),
             paused: false,
             next_sequence: 1,
             waiting: 0,
@@ -90,22 +98,23 @@ impl Model {
             expired: 0,
             left: 0,
             rate_next_us: 0,
+            due_at: None,
             changed: at,
         });
     }
 
     pub fn count(&self, status: TokenStatus) -> u64 {
-        self.tokens.iter().filter(|token| token.status == status).map(|_| 1).sum()
+        self.tokens.iter().filter(|token| token.state.status() == status).map(|_| 1).sum()
     }
 
     pub fn ahead(&self, sequence: u64) -> u64 {
         let before = &self.tokens[..usize::try_from(sequence).expect("small") - 1];
-        before.iter().filter(|token| token.status == TokenStatus::Waiting).map(|_| 1).sum()
+        before.iter().filter(|token| token.state == TokenState::Waiting).map(|_| 1).sum()
     }
 
     fn recount(&mut self) {
         let counts = TokenStatus::ALL.map(|status| self.count(status));
-        let admitted = self.tokens.iter().filter(|token| token.admitted_at.is_some()).map(|_| 1).sum();
+        let admitted = self.tokens.iter().filter(|token| token.state.turn().is_some()).map(|_| 1).sum();
         let next_sequence = self.tokens.len() as u64 + 1;
         if let Some(row) = &mut self.row {
             [row.waiting, row.active, row.completed, row.expired, row.left] = counts;
@@ -114,7 +123,7 @@ impl Model {
     }
 
     fn live(&self, user: &UserId) -> Option<&Token> {
-        let mut live = self.tokens.iter().filter(|token| token.user_id == *user && token.status.is_live());
+        let mut live = self.tokens.iter().filter(|token| token.user_id == *user && token.state.is_live());
         let found = live.next();
         assert!(live.next().is_none(), "one live token per user");
         found
@@ -131,30 +140,30 @@ impl Model {
             schedule_id: SCHEDULE,
             sequence,
             user_id: user.clone(),
-            status: TokenStatus::Waiting,
+            state: TokenState::Waiting,
             joined_at: now,
-            admitted_at: None,
-            active_until: None,
             last_seen: now,
             changed: self.limits_row().changed,
         });
         sequence
     }
 
-    fn end(&mut self, sequence: u64, status: TokenStatus) {
-        self.token(sequence).status = status;
+    fn end(&mut self, sequence: u64, how: Ending) {
+        let token = self.token(sequence);
+        token.state = TokenState::Ended { how, turn: token.state.turn() };
         self.ended.push(sequence);
     }
 
-    fn end_of(&mut self, user: &UserId, status: TokenStatus) -> Result<(), Code> {
-        let sequence = self.live(user).ok_or(Code::TokenNotFound)?.sequence;
-        self.end(sequence, status);
+    fn end_of(&mut self, user: &UserId, how: Ending, paid_at: i64) -> Result<(), Code> {
+        let token = self.live(user).filter(|token| token.joined_at.0 <= paid_at);
+        let sequence = token.ok_or(Code::TokenNotFound)?.sequence;
+        self.end(sequence, how);
         self.admit();
         Ok(())
     }
 
     fn is_run_out(&self, token: &Token) -> bool {
-        token.status == TokenStatus::Active && token.active_until.is_some_and(|until| until.0 <= self.now)
+        matches!(token.state, TokenState::Active(turn) if turn.until.0 <= self.now)
     }
 
     fn join(&mut self, user: &UserId) -> Result<(u64, u64), Code> {
@@ -162,10 +171,10 @@ impl Model {
         let mut sequence = None;
         if let Some(token) = self.live(user).cloned() {
             if self.is_run_out(&token) {
-                self.end(token.sequence, TokenStatus::Expired);
+                self.end(token.sequence, Ending::Expired);
                 sequence = requeue.then(|| self.add(user));
             } else {
-                let waits = token.status == TokenStatus::Waiting;
+                let waits = token.state == TokenState::Waiting;
                 let (now, ahead) = (self.now, if waits { self.ahead(token.sequence) } else { 0 });
                 if waits {
                     self.token(token.sequence).last_seen = LogTime(now);
@@ -176,33 +185,33 @@ impl Model {
         self.admit();
         if sequence.is_none() {
             let full = self.count(TokenStatus::Waiting) >= u64::from(self.limits_row().limits.max_waiting);
-            if full && !self.lets_in() {
+            if full && !self.allows() {
                 return Err(Code::QueueFull);
             }
         }
         let sequence = sequence.unwrap_or_else(|| self.add(user));
         self.admit();
-        let waits = self.token(sequence).status == TokenStatus::Waiting;
+        let waits = self.token(sequence).state == TokenState::Waiting;
         Ok((sequence, if waits { self.ahead(sequence) } else { 0 }))
     }
 
     fn tick(&mut self) {
         let limits = self.limits_row().limits.clone();
         let mut over: Vec<Token> = self.tokens.iter().filter(|token| self.is_run_out(token)).cloned().collect();
-        over.sort_by_key(|token| (token.active_until, token.sequence));
+        over.sort_by_key(|token| (token.state.turn().map(|turn| turn.until), token.sequence));
         let is_gone = |token: &&Token| {
-            token.status == TokenStatus::Waiting && token.last_seen.0 + limits.abandon_after_ms <= self.now
+            token.state == TokenState::Waiting && token.last_seen.0 + limits.abandon_after_ms <= self.now
         };
         let mut gone: Vec<Token> = self.tokens.iter().filter(is_gone).cloned().collect();
         gone.sort_by_key(|token| (token.last_seen, token.sequence));
         for token in over {
-            self.end(token.sequence, TokenStatus::Expired);
+            self.end(token.sequence, Ending::Expired);
             if limits.on_timeout == OnTimeout::Requeue {
                 self.add(&token.user_id);
             }
         }
         for token in gone {
-            self.end(token.sequence, TokenStatus::Expired);
+            self.end(token.sequence, Ending::Expired);
         }
         self.admit();
     }
@@ -216,8 +225,27 @@ impl Model {
         })
     }
 
+    /// The first time at which a tick finds something to do; in the past or now: it does already.
+    pub fn due_at(&self) -> Option<i64> {
+        let row = self.limits_row();
+        let own = self.tokens.iter().filter_map(|token| match token.state {
+            TokenState::Active(turn) => Some(turn.until.0),
+            TokenState::Waiting => Some(token.last_seen.0 + row.limits.abandon_after_ms),
+            TokenState::Ended { .. } => None,
+        });
+        let place = self.count(TokenStatus::Active) < u64::from(row.limits.max_active);
+        let waits = self.count(TokenStatus::Waiting) > 0 && !row.paused && place;
+        let admission = match (row.limits.admit_per_minute, self.pace()) {
+            _ if !waits => None,
+            (None, _) => Some(self.now),
+            (Some(_), None) => None,
+            (Some(_), Some(_)) => Some((row.rate_next_us + 999).div_euclid(1000)),
+        };
+        own.chain(admission).min()
+    }
+
     /// Not paused, a place is free, and the rate allows.
-    pub fn lets_in(&self) -> bool {
+    pub fn allows(&self) -> bool {
         let row = self.limits_row();
         let rate = match (row.limits.admit_per_minute, self.pace()) {
             (None, _) => true,
@@ -228,7 +256,7 @@ impl Model {
     }
 
     fn admit(&mut self) {
-        while self.lets_in() && self.activate_first() {
+        while self.allows() && self.activate_first() {
             if let Some((interval, credit)) = self.pace() {
                 let earliest = self.now * 1000 - credit;
                 self.row_mut().rate_next_us = self.limits_row().rate_next_us.max(earliest) + interval;
@@ -238,11 +266,9 @@ impl Model {
 
     fn activate_first(&mut self) -> bool {
         let (now, ttl) = (self.now, self.limits_row().limits.active_ttl_ms);
-        match self.tokens.iter_mut().find(|token| token.status == TokenStatus::Waiting) {
+        match self.tokens.iter_mut().find(|token| token.state == TokenState::Waiting) {
             Some(token) => {
-                token.status = TokenStatus::Active;
-                token.admitted_at = Some(LogTime(now));
-                token.active_until = Some(LogTime(now + ttl));
+                token.state = TokenState::Active(Turn { admitted_at: LogTime(now), until: LogTime(now + ttl) });
                 true
             }
             None => false,

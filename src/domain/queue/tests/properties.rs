@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::model::Model;
 use super::*;
-use crate::domain::Code;
-use crate::domain::queue::{LimitsPatch, TokenStatus, WaitingOrder};
+use crate::domain::queue::WaitingOrder;
 
 const USERS: u32 = 14;
 
@@ -18,6 +17,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
             admit_per_minute,
             on_timeout: if requeue { OnTimeout::Requeue } else { OnTimeout::Expire },
             abandon_after_ms,
+            ..limits()
         },
     )
 }
@@ -43,11 +43,13 @@ fn any_patch() -> impl Strategy<Value = LimitsPatch> {
         })
 }
 
-fn any_body() -> impl Strategy<Value = Body> {
+fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => (0..USERS).prop_map(join),
         2 => (0..USERS).prop_map(leave),
-        2 => (0..USERS).prop_map(complete),
+        2 => (0..USERS, any_paid_at()).prop_map(|(number, at)| paid(number, at)),
+        1 => (prop_oneof![Just("main"), Just("east"), Just("west")], 0u64..9, any::<bool>())
+            .prop_map(|(block, version, sold)| note(block, version, if sold { SaleState::SoldOut } else { SaleState::Open })),
         2 => proptest::collection::vec(0u64..60, 0..10).prop_map(|sequences| seen(&sequences)),
         4 => Just(tick()),
         1 => (any_patch(), proptest::option::of(any::<bool>()), proptest::option::of(0u32..4))
@@ -56,57 +58,65 @@ fn any_body() -> impl Strategy<Value = Body> {
     ]
 }
 
+/// Log time of a payment: before or after a join, or after all of them.
+fn any_paid_at() -> impl Strategy<Value = i64> {
+    prop_oneof![1_000_000i64..1_010_000, Just(i64::MAX)]
+}
+
 /// Milliseconds until the record; now and then until the moment something falls due.
 fn any_wait() -> impl Strategy<Value = Option<i64>> {
     prop_oneof![3 => Just(Some(0)), 4 => (0i64..40).prop_map(Some), 2 => (0i64..2_000).prop_map(Some), 3 => Just(None)]
 }
 
-fn run_both(fixture: &mut Fixture, model: &mut Model, body: Body) -> Decision {
-    let told = model.run(&body, fixture.now);
+fn run_both(fixture: &mut Fixture, model: &mut Model, command: Command) -> Decision<QueueState> {
+    let expected = model.run(&command, fixture.now);
     let was = fixture.row().clone();
-    let statuses: BTreeMap<u64, TokenStatus> = fixture.stored.values().map(|t| (t.sequence, t.status)).collect();
-    let decision = fixture.run(body);
-    assert_told(&decision, |sequence| statuses.get(&sequence).copied());
-    match (&decision.verdict, told) {
-        (Verdict::Succeeded(Success::Joined { token, ahead, .. }), Ok(Some(expected))) => {
+    let statuses: BTreeMap<u64, TokenStatus> =
+        fixture.stored.values().map(|t| (t.sequence, t.state.status())).collect();
+    let is_tick = matches!(command, Command::Tick(_));
+    let decision = fixture.run(command);
+    assert_shown(&decision, |sequence| statuses.get(&sequence).copied());
+    match (&decision.verdict, expected) {
+        (Verdict::Decided(Ok(Reply::Joined { token, ahead })), Ok(Some(expected))) => {
             assert_eq!((token.sequence, *ahead), expected);
             assert_eq!(fixture.state().token(token.sequence), Some(token));
         }
-        (Verdict::Succeeded(Success::Ticked { ended, .. }), Ok(None)) => {
-            assert_eq!(ended.iter().map(|token| token.sequence).collect::<Vec<_>>(), model.ended);
+        (Verdict::Decided(Ok(Reply::Ticked { .. })), Ok(None)) => {
+            let ended: Vec<u64> = decision.effects.ended.iter().map(|token| token.sequence).collect();
+            assert_eq!(ended, model.ended);
         }
-        (Verdict::Succeeded(_), Ok(None)) => {}
-        (Verdict::Rejected(refusal), Err(code)) => {
+        (Verdict::Nothing, Ok(None)) => {
+            assert!(is_tick && decision.effects.is_empty() && decision.changes.is_empty(), "{decision:?}");
+        }
+        (Verdict::Decided(Ok(_)), Ok(None)) => {}
+        (Verdict::Decided(Err(refusal)), Err(code)) => {
             assert_eq!(refusal.code, code);
             assert!(matches!(code, Code::QueueFull | Code::TokenNotFound) && decision.changes.is_empty());
         }
-        (verdict, told) => panic!("{verdict:?} but the model says {told:?}"),
+        (verdict, expected) => panic!("{verdict:?} but the model says {expected:?}"),
     }
     let row = fixture.row();
-    assert!(row.active <= was.active.max(row.limits.max_active.into()), "nobody is let in above the limit");
+    assert!(row.active <= was.active.max(row.limits.max_active.into()), "nobody is admitted above the limit");
     decision
 }
 
-/// Whoever follows the outcomes alone knows every token's sequence, user and status.
-fn assert_told(decision: &Decision, seen_status: impl Fn(u64) -> Option<TokenStatus>) {
-    let Verdict::Succeeded(success) = &decision.verdict else { return };
-    let none = Vec::new();
-    let (token, lists): (Option<&Token>, [&Vec<Token>; 3]) = match success {
-        Success::QueueConfigured { admitted, .. } => (None, [admitted, &none, &none]),
-        Success::Joined { token, admitted, ended, .. } => (Some(token), [admitted, ended, &none]),
-        Success::Left { token, admitted } => (Some(token), [admitted, &none, &none]),
-        Success::TokenCompleted { token, admitted } => (Some(token), [admitted, &none, &none]),
-        Success::Ticked { admitted, ended, requeued, .. } => (None, [admitted, ended, requeued]),
-        _ => (None, [&none, &none, &none]),
+/// Whoever follows the outcomes alone knows every token's sequence, user and state.
+fn assert_shown(decision: &Decision<QueueState>, status_before: impl Fn(u64) -> Option<TokenStatus>) {
+    let own = match &decision.verdict {
+        Verdict::Decided(Ok(Reply::Joined { token, .. } | Reply::Left(token) | Reply::TokenCompleted(token))) => {
+            Some(token)
+        }
+        _ => None,
     };
-    let told: BTreeMap<u64, &Token> =
-        token.into_iter().chain(lists.into_iter().flatten()).map(|token| (token.sequence, token)).collect();
-    assert_eq!(told.len(), usize::from(token.is_some()) + lists.iter().map(|l| l.len()).sum::<usize>(), "told once");
-    for change in &decision.changes {
-        if let Change::Token(changed) = change
-            && seen_status(changed.sequence) != Some(changed.status)
+    let effects = &decision.effects;
+    let others = effects.admitted.iter().chain(&effects.ended).chain(&effects.requeued);
+    let shown: BTreeMap<u64, &Token> = own.into_iter().chain(others.clone()).map(|t| (t.sequence, t)).collect();
+    assert_eq!(shown.len(), usize::from(own.is_some()) + others.count(), "each once");
+    for row in &decision.changes {
+        if let Row::Token(changed) = row
+            && status_before(changed.sequence) != Some(changed.state.status())
         {
-            assert_eq!(told.get(&changed.sequence), Some(&changed));
+            assert_eq!(shown.get(&changed.sequence), Some(&changed));
         }
     }
 }
@@ -116,19 +126,21 @@ fn assert_equal(fixture: &Fixture, model: &Model) {
     let stored: Vec<Token> = fixture.stored.values().map(unstamped).collect();
     assert_eq!(stored, model.tokens, "every row, so sequences run 1..=n without gap or duplicate");
     let state = fixture.state();
-    let row = Queue { changed: model.row.as_ref().expect("open").changed, ..state.row.clone() };
+    let row = Queue { changed: model.row.as_ref().expect("open").changed, due_at: None, ..state.row.clone() };
     assert_eq!(Some(&row), model.row.as_ref(), "counters as recounted");
+    let from_now_on = |time: i64| time.max(fixture.now);
+    assert_eq!(state.next_due().map(|due| from_now_on(due.0)), model.due_at().map(from_now_on));
     for token in &model.tokens {
-        let ahead = (token.status == TokenStatus::Waiting).then(|| model.ahead(token.sequence));
+        let ahead = (token.state == TokenState::Waiting).then(|| model.ahead(token.sequence));
         assert_eq!(state.ahead(token.sequence), ahead);
-        assert_eq!(state.token(token.sequence).is_some(), token.status.is_live());
+        assert_eq!(state.token(token.sequence).is_some(), token.state.is_live());
     }
     for number in 0..USERS {
-        let live = fixture.stored.values().find(|token| token.status.is_live() && token.user_id == user(number));
+        let live = fixture.stored.values().find(|token| token.state.is_live() && token.user_id == user(number));
         assert_eq!(state.token_of(&user(number)), live);
     }
-    let rows = fixture.stored.values().cloned().map(Change::Token);
-    let recomputed = rows.chain([Change::Queue(state.row.clone())]).fold(0, |hash, row| hash ^ row.digest());
+    let rows = fixture.stored.values().cloned().map(Row::Token).chain([Row::Queue(state.row.clone())]);
+    let recomputed = rows.fold(0, |hash, row| hash ^ QueueState::digest(&row));
     assert_eq!(fixture.hash, recomputed, "the hash's differences add up");
     let loaded = QueueState::load(state.row.clone(), fixture.stored.values().cloned().collect());
     assert_eq!((&loaded, loaded.next_due()), (state, state.next_due()));
@@ -141,18 +153,18 @@ proptest! {
     #[test]
     fn f04_f05_f06_f07_f08_any_history_equals_the_naive_model(
         limits in any_limits(),
-        steps in proptest::collection::vec((any_wait(), any_body()), 1..80),
+        steps in proptest::collection::vec((any_wait(), any_command()), 1..80),
     ) {
         let mut fixture = Fixture::opened(limits.clone());
         let mut model = Model::default();
         prop_assert!(model.run(&open(limits), fixture.now).is_ok());
-        for (wait, body) in steps {
+        for (wait, command) in steps {
             match (wait, fixture.state().next_due()) {
                 (Some(ms), _) => fixture.now += ms,
                 (None, Some(due)) => fixture.now = fixture.now.max(due.0),
                 (None, None) => {}
             }
-            run_both(&mut fixture, &mut model, body);
+            run_both(&mut fixture, &mut model, command);
             assert_equal(&fixture, &model);
         }
     }
@@ -160,22 +172,23 @@ proptest! {
     #[test]
     fn f08_a_tick_does_something_exactly_when_it_is_due_and_leaves_no_jam(
         limits in any_limits(),
-        steps in proptest::collection::vec((any_wait(), any_body()), 1..60),
+        steps in proptest::collection::vec((any_wait(), any_command()), 1..60),
     ) {
         let mut fixture = Fixture::opened(limits.clone());
         let mut model = Model::default();
         prop_assert!(model.run(&open(limits), fixture.now).is_ok());
-        for (wait, body) in steps {
+        for (wait, command) in steps {
             fixture.now += wait.unwrap_or(7);
-            run_both(&mut fixture, &mut model, body);
+            run_both(&mut fixture, &mut model, command);
             if let (None, Some(due)) = (wait, fixture.state().next_due()) {
                 fixture.now = fixture.now.max(due.0);
             }
             let due = fixture.state().next_due().is_some_and(|due| due.0 <= fixture.now);
             let decision = run_both(&mut fixture, &mut model, tick());
             prop_assert_eq!(due, !decision.changes.is_empty());
+            prop_assert_eq!(due, decision.verdict != Verdict::Nothing);
             prop_assert!(fixture.state().next_due().is_none_or(|due| due.0 > fixture.now));
-            prop_assert!(fixture.row().waiting == 0 || !model.lets_in(), "a free place and somebody who waits for it");
+            prop_assert!(fixture.row().waiting == 0 || !model.allows(), "a free place and somebody who waits for it");
         }
     }
 

@@ -1,12 +1,11 @@
 //! One rule, one test.
 
 use super::*;
-use crate::domain::Code;
-use crate::domain::queue::{ADMISSIONS_PER_DECISION_MAX, DURATION_MS_MAX, LimitsPatch, TOKENS_MAX, TokenStatus};
+use crate::domain::queue::{DURATION_MS_MAX, TOKENS_MAX};
 
-fn code(decision: &Decision) -> Code {
+fn code(decision: &Decision<QueueState>) -> Code {
     match &decision.verdict {
-        Verdict::Rejected(refusal) => {
+        Verdict::Decided(Err(refusal)) => {
             assert!(decision.changes.is_empty(), "a refusal changes nothing");
             refusal.code
         }
@@ -14,16 +13,16 @@ fn code(decision: &Decision) -> Code {
     }
 }
 
-fn ticked(decision: &Decision) -> (String, String) {
+fn ticked(decision: &Decision<QueueState>) -> (String, String) {
     match &decision.verdict {
-        Verdict::Succeeded(Success::Ticked { admitted, ended, .. }) => (text(admitted), text(ended)),
+        Verdict::Decided(Ok(Reply::Ticked { .. })) => (text(&decision.effects.admitted), text(&decision.effects.ended)),
         other => panic!("{other:?}"),
     }
 }
 
-fn tokens_changed(decision: &Decision) -> String {
-    text(decision.changes.iter().filter_map(|change| match change {
-        Change::Token(token) => Some(token),
+fn tokens_changed(decision: &Decision<QueueState>) -> String {
+    text(decision.changes.iter().filter_map(|row| match row {
+        Row::Token(token) => Some(token),
         _ => None,
     }))
 }
@@ -38,9 +37,14 @@ fn filled(limits: Limits, users: u32) -> Fixture {
 
 #[test]
 fn a_queue_that_was_never_opened_is_not_found() {
-    for body in [join(1), leave(1), complete(1), seen(&[1]), tick(), configure(LimitsPatch::default(), None, None)] {
+    let configure = configure(LimitsPatch::default(), None, None);
+    let noted = note("main", 1, SaleState::Open);
+    for command in [join(1), leave(1), complete(1), seen(&[1]), tick(), noted, configure] {
         let mut fixture = Fixture::default();
-        assert_eq!(code(&fixture.run(body)), Code::QueueNotFound);
+        let decision = fixture.run(command);
+        assert_eq!(code(&decision), Code::QueueNotFound);
+        let Verdict::Decided(Err(refusal)) = decision.verdict else { panic!() };
+        assert_eq!(refusal.detail, "this date has no waiting queue");
         assert!(fixture.queue.is_none());
     }
 }
@@ -51,7 +55,7 @@ fn opening_again_shows_the_queue_as_it_stands() {
     let row = fixture.row().clone();
     for repeat in [limits(), Limits { max_active: 50, ..limits() }] {
         let decision = fixture.run(open(repeat));
-        assert_eq!(decision, Decision::succeeded(Success::QueueOpened(row.clone()), vec![]));
+        assert_eq!(decision, Decision::succeeded(Reply::QueueOpened(row.clone()), vec![]));
     }
 }
 
@@ -87,7 +91,7 @@ fn f04_q2_joining_again_gives_the_same_token() {
     let same_instant = fixture.run(join(4));
     assert!(same_instant.changes.is_empty());
     let later = fixture.after(5).run(join(4));
-    assert_eq!(tokens_changed(&later), "4W", "a sign of life");
+    assert_eq!(tokens_changed(&later), "4W", "a sighting");
     assert_eq!(later.changes.len(), 1, "and nothing else");
     assert_eq!(fixture.state().token(4).map(|token| token.last_seen.0), Some(fixture.now));
     assert!(fixture.run(join(1)).changes.is_empty(), "an active token needs none");
@@ -103,20 +107,22 @@ fn q7_a_full_queue_refuses_new_users_only() {
 }
 
 #[test]
-fn without_room_to_wait_a_free_place_is_still_given() {
+fn with_nowhere_to_wait_a_free_place_is_still_given() {
     let mut fixture = Fixture::opened(Limits { max_waiting: 0, max_active: 1, ..limits() });
-    assert_eq!(fixture.joined(1).0.status, TokenStatus::Active);
+    assert_eq!(fixture.joined(1).0.state.status(), TokenStatus::Active);
     assert_eq!(code(&fixture.run(join(2))), Code::QueueFull);
 }
 
 #[test]
-fn q4_completing_a_token_lets_the_next_one_in() {
+fn q4_completing_a_token_admits_the_next_one() {
     let mut fixture = filled(limits(), 4);
     let decision = fixture.after(10).run(complete(2));
-    let Verdict::Succeeded(Success::TokenCompleted { token, admitted }) = &decision.verdict else { panic!() };
+    let Verdict::Decided(Ok(Reply::TokenCompleted(token))) = &decision.verdict else { panic!() };
+    let admitted = &decision.effects.admitted;
     assert_eq!((text([token]), text(admitted)), ("2C".into(), "3A".into()));
-    assert_eq!(admitted[0].admitted_at, Some(LogTime(fixture.now)));
-    assert_eq!(admitted[0].active_until, Some(LogTime(fixture.now + 1_000)));
+    let turn = Turn { admitted_at: LogTime(fixture.now), until: LogTime(fixture.now + 1_000) };
+    assert_eq!(admitted[0].state, TokenState::Active(turn));
+    assert_eq!(token.state.turn().map(|turn| turn.admitted_at.0), Some(fixture.now - 10), "it keeps its turn");
     assert_eq!(tokens_changed(&decision), "2C 3A", "nobody behind is rewritten");
     assert_eq!(fixture.live(), "1A 3A 4W");
     assert_eq!(code(&fixture.run(complete(2))), Code::TokenNotFound);
@@ -130,6 +136,23 @@ fn a_requeued_user_who_pays_by_the_hold_is_done_waiting() {
     let decision = fixture.run(complete(1));
     assert_eq!(tokens_changed(&decision), "5C");
     assert_eq!(fixture.row().completed, 1);
+}
+
+#[test]
+fn a_token_that_joined_after_the_payment_is_another_turn() {
+    for (paid_at, ends) in [(-1, false), (0, true), (1, true)] {
+        let mut fixture = filled(limits(), 4);
+        fixture.run(leave(1));
+        fixture.after(50).run(join(1));
+        let joined_at = fixture.now;
+        let decision = fixture.after(50).run(paid(1, joined_at + paid_at));
+        if ends {
+            assert_eq!(tokens_changed(&decision), "5C");
+        } else {
+            assert_eq!(code(&decision), Code::TokenNotFound);
+            assert_eq!(fixture.live(), "2A 3A 4W 5W");
+        }
+    }
 }
 
 #[test]
@@ -165,7 +188,7 @@ fn q5_time_that_runs_out_requeues_or_expires() {
 }
 
 #[test]
-fn a_lone_user_whose_time_ran_out_is_let_in_again() {
+fn a_lone_user_whose_time_ran_out_is_admitted_again() {
     let mut fixture = filled(limits(), 1);
     assert_eq!(ticked(&fixture.after(1_000).run(tick())), ("2A".into(), "1E".into()));
 }
@@ -182,7 +205,7 @@ fn requeueing_ignores_the_waiting_cap() {
 fn joining_after_the_own_time_ran_out_does_not_wait_for_a_tick() {
     let mut fixture = filled(Limits { max_active: 1, ..limits() }, 3);
     let (token, ahead) = fixture.after(1_000).joined(1);
-    assert_eq!((token.sequence, token.status, ahead), (4, TokenStatus::Waiting, 1));
+    assert_eq!((token.sequence, token.state, ahead), (4, TokenState::Waiting, 1));
     assert_eq!(fixture.live(), "2A 3W 4W");
 
     let expire = Limits { max_active: 1, max_waiting: 1, on_timeout: OnTimeout::Expire, ..limits() };
@@ -201,7 +224,7 @@ fn f08_who_is_not_seen_is_dropped_and_who_is_seen_stays() {
     let decision = fixture.after(9_000).run(seen(&[2, 4, 99]));
     assert_eq!(
         decision.verdict,
-        Verdict::Succeeded(Success::SeenNoted { schedule_id: SCHEDULE, tokens: 1 }),
+        Verdict::Decided(Ok(Reply::SeenNoted { schedule_id: SCHEDULE, tokens: 1 })),
         "active and unknown ones are passed over"
     );
     assert_eq!(tokens_changed(&decision), "4W");
@@ -211,16 +234,16 @@ fn f08_who_is_not_seen_is_dropped_and_who_is_seen_stays() {
 }
 
 #[test]
-fn f06_pause_holds_everybody_and_resume_lets_in() {
+fn f06_pause_stops_admission_and_resume_goes_on() {
     let mut fixture = filled(limits(), 5);
     fixture.run(configure(LimitsPatch::default(), Some(true), None));
     fixture.run(leave(1));
     fixture.run(complete(2));
     assert_eq!((fixture.live().as_str(), fixture.row().active), ("3W 4W 5W", 0));
-    assert_eq!(fixture.joined(6).0.status, TokenStatus::Waiting);
+    assert_eq!(fixture.joined(6).0.state, TokenState::Waiting);
     let decision = fixture.run(configure(LimitsPatch::default(), Some(false), None));
-    let Verdict::Succeeded(Success::QueueConfigured { queue, admitted }) = &decision.verdict else { panic!() };
-    assert_eq!((queue, text(admitted).as_str()), (fixture.row(), "3A 4A"));
+    let Verdict::Decided(Ok(Reply::QueueConfigured(queue))) = &decision.verdict else { panic!() };
+    assert_eq!((queue, text(&decision.effects.admitted).as_str()), (fixture.row(), "3A 4A"));
 }
 
 #[test]
@@ -267,7 +290,7 @@ fn f06_rate_control_keeps_its_pace() {
 }
 
 #[test]
-fn rate_control_never_lets_in_more_than_the_limit_and_its_credit() {
+fn rate_control_never_admits_more_than_the_limit_and_its_credit() {
     for per_minute in [1, 7, 59, 60, 61, 1_000, 6_000] {
         let wide = Limits { max_active: 50_000, max_waiting: 50_000, admit_per_minute: Some(per_minute), ..limits() };
         let mut fixture = Fixture::opened(Limits { active_ttl_ms: 1_000_000, abandon_after_ms: 1_000_000, ..wide });
@@ -285,37 +308,4 @@ fn rate_control_never_lets_in_more_than_the_limit_and_its_credit() {
         assert!(admitted <= most, "{per_minute}: {admitted} > {most}");
         assert!(admitted + 1 + burst >= most.min(2_000), "{per_minute}: {admitted} is far below {most}");
     }
-}
-
-#[test]
-fn more_than_a_decision_may_do_is_due_at_once_again() {
-    let bound = u64::try_from(ADMISSIONS_PER_DECISION_MAX).expect("small");
-    let wide = Limits { max_active: 10_000, max_waiting: 10_000, ..limits() };
-    let mut fixture = Fixture::opened(wide);
-    fixture.run(configure(LimitsPatch::default(), Some(true), None));
-    for number in 1..=2_500 {
-        fixture.run(join(number));
-    }
-    let decision = fixture.run(configure(LimitsPatch::default(), Some(false), Some(2_000)));
-    assert_eq!((fixture.row().active, decision.changes.len()), (bound, 1_001));
-    assert!(fixture.state().next_due() <= Some(LogTime(fixture.now)));
-    fixture.run(tick());
-    fixture.run(tick());
-    assert_eq!(fixture.row().active, 2_500);
-    for active in [2_500, 2_500, 2_500] {
-        let due = fixture.state().next_due().expect("times that run out");
-        fixture.now = fixture.now.max(due.0);
-        let (admitted, ended) = ticked(&fixture.run(tick()));
-        assert!(admitted.split(' ').count() <= 1_000 && ended.split(' ').count() <= 1_000);
-        assert_eq!(fixture.row().active, active);
-    }
-    assert_eq!((fixture.row().expired, fixture.row().next_sequence), (2_500, 5_001));
-    assert!(fixture.state().next_due() > Some(LogTime(fixture.now)));
-}
-
-#[test]
-fn another_lanes_changes_do_nothing_here() {
-    let mut fixture = filled(limits(), 3);
-    let wallet = crate::domain::wallet::Wallet { user_id: user(1), balance: 5, entries: 1, changed: fixture.arrival() };
-    assert_eq!(apply(&mut fixture.queue, &Change::Wallet(wallet)), 0);
 }

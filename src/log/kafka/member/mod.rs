@@ -1,8 +1,8 @@
-//! Membership of the workers' group: a consumer on a thread of its own that joins, heartbeats, is told who owns what,
-//! and fetches nothing. Its partitions stay paused; `super::reader` reads them where the owner says.
+//! Membership in the workers' group: a consumer on its own thread that joins, sends heartbeats, receives assignments,
+//! and fetches nothing. Its partitions stay paused; `super::reader` reads them from the owner's offset.
 //!
-//! One consumer for both would have to learn an owner's offset within the rebalance callback, or seek after it, and
-//! would stop fetching everything while one revocation waits. Two cost a few threads and connections.
+//! A single consumer would have to learn the owner's offset within the rebalance callback, or seek after it, and would
+//! stop all fetching while one revocation waits. Two consumers cost a few threads and connections.
 
 mod thread;
 
@@ -50,7 +50,7 @@ impl KafkaMember {
         let thread = std::thread::Builder::new()
             .name("kafka-member".to_owned())
             .spawn(move || {
-                // Also if this thread ends unasked.
+                // Runs also if this thread panics.
                 let _closing = closing;
                 if let Ok(work) = take.recv() {
                     work.serve(&commands);
@@ -65,7 +65,7 @@ impl KafkaMember {
         let work = Work::new(consumer, lanes, Arc::clone(&shared));
         give.send(work).map_err(|_| unavailable("the membership's thread has ended".to_owned()))?;
         let member = KafkaMember { shared, leave: Some(leave), thread, readers, settings: settings.clone() };
-        // If it failed, dropping the member ends the thread.
+        // On failure, dropping the member ends the thread.
         subscribed.map_err(|error| unavailable(error.to_string()))?;
         Ok(member)
     }
@@ -90,7 +90,7 @@ impl Drop for KafkaMember {
 impl Membership for KafkaMember {
     async fn event(&self) -> GroupEvent {
         loop {
-            // A notification that comes between looking and waiting is kept.
+            // A notification between the check and the wait is kept.
             if let Some(event) = self.shared.lock().news.tell(Instant::now()) {
                 return event;
             }
@@ -102,7 +102,7 @@ impl Membership for KafkaMember {
         if !self.shared.lock().owned.contains(&partition) {
             return Err(ReadError::Unavailable(format!("{partition} is not assigned to this member")));
         }
-        // So that the lag is true from the first moment, not from the first command.
+        // Makes the lag correct before the first command.
         self.report(partition, start);
         let topic = self.settings.topic_name(Topic::Lane(partition.lane));
         let number = i32::try_from(partition.partition).unwrap_or(i32::MAX);

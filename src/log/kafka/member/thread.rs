@@ -1,7 +1,7 @@
-//! The member's thread: polls the client, passes on what the group decides, and answers revocations.
+//! The member's thread: polls the client, forwards assignments, and answers revocations.
 //!
-//! A revocation is not answered in the callback: the thread remembers it, goes on polling, and answers when the owner
-//! has released all of it or the deadline is reached. librdkafka waits for the answer and keeps sending heartbeats.
+//! It does not answer a revocation in the callback: it keeps polling, and answers when the owner has released all
+//! partitions or the deadline has passed. librdkafka waits for the answer and keeps sending heartbeats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, TryRecvError};
@@ -24,14 +24,14 @@ use crate::log::kafka::lanes::Lanes;
 use crate::log::news::News;
 
 const LOOK: Duration = Duration::from_millis(100);
-/// Offsets go to Kafka this often. They are for dashboards only, the store's are the truth.
+/// How often offsets go to Kafka. They are for dashboards only; the store's are authoritative.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-/// Also those that are the same: in a rebalance the group refuses offsets, the client tells nobody, and an idle
-/// partition would show no lag from then on.
+/// How often unchanged offsets are sent as well: the group refuses offsets during a rebalance, the client does not
+/// report it, and an idle partition would show no lag from then on.
 const REPORT_ALL_EVERY: Duration = Duration::from_secs(5);
 const WAKE_EVERY: Duration = Duration::from_millis(100);
 
-/// What the thread, its callbacks and the owner share.
+/// State shared by the thread, its callbacks and the owner.
 #[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
@@ -41,18 +41,18 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) news: News,
-    /// Without those on their way out.
+    /// Without those being revoked.
     pub(super) owned: BTreeSet<LanePartition>,
     pub(super) revoking: Option<Revoking>,
-    /// Reported by owners.
+    /// Offsets reported by owners.
     pub(super) reports: BTreeMap<LanePartition, u64>,
-    /// Whose report has changed since it was sent.
+    /// Partitions whose report changed since it was sent.
     pub(super) unsent: BTreeSet<LanePartition>,
     leaving: bool,
     rebalances: u64,
 }
 
-/// A revocation that librdkafka awaits the answer to. There is one at most.
+/// A revocation librdkafka waits for; at most one at a time.
 pub(super) struct Revoking {
     all: Vec<LanePartition>,
     pub(super) unreleased: BTreeSet<LanePartition>,
@@ -92,7 +92,7 @@ impl ClientContext for Callbacks {
 }
 
 impl ConsumerContext for Callbacks {
-    /// Runs within a poll, on the member's thread. Lists are increments and may be empty.
+    /// Called within a poll, on the member's thread. Lists are increments and may be empty.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
         self.shared.lock().rebalances += 1;
         let partitions = self.lanes.partitions(list);
@@ -105,7 +105,7 @@ impl ConsumerContext for Callbacks {
 
 impl Callbacks {
     fn assigned(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList, partitions: Vec<LanePartition>) {
-        // From the end and paused: nothing is ever fetched here.
+        // At the end and paused: nothing is fetched here.
         let assigned = list.set_all_offsets(Offset::End).and_then(|()| consumer.incremental_assign(list));
         let paused = assigned.and_then(|()| if list.count() > 0 { consumer.pause(list) } else { Ok(()) });
         if let Err(error) = paused {
@@ -151,7 +151,7 @@ fn unassign<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitio
     }
 }
 
-/// What the thread works with.
+/// State of the thread.
 pub(super) struct Work {
     consumer: BaseConsumer<Callbacks>,
     lanes: Lanes,
@@ -168,7 +168,7 @@ impl Work {
         Self { consumer, lanes, shared, next_report: now, next_report_of_all, next_wake: now }
     }
 
-    /// Until told to leave, by message or by the owner's end; or until the client has failed for good.
+    /// Runs until it is asked to leave, the owner is dropped, or the client fails for good.
     pub(super) fn serve(mut self, commands: &mpsc::Receiver<oneshot::Sender<()>>) {
         let mut left = None;
         let failure = loop {
@@ -191,9 +191,9 @@ impl Work {
                         break Some(format!("{code}: {reason}"));
                     }
                 }
-                // A record that was under way when its partition was paused.
+                // A record fetched before its partition was paused.
                 Some(Ok(_)) => {}
-                // A served event looks like none, and more may be waiting behind it.
+                // A served event also returns `None`, and more may follow.
                 None if self.shared.lock().rebalances != before => {}
                 None => std::thread::park_timeout(self.until_deadline(now).min(LOOK)),
             }
@@ -203,7 +203,7 @@ impl Work {
             let mut state = self.shared.lock();
             state.leaving = true;
             for partition in std::mem::take(&mut state.owned) {
-                // Who leaves knows it.
+                // A member that leaves knows it.
                 if failure.is_some() {
                     state.news.lost(partition);
                 }
@@ -211,7 +211,7 @@ impl Work {
             state.revoking.take()
         };
         if let Some(revoking) = revoking {
-            // Closing waits for this answer.
+            // Closing the client waits for this answer.
             self.answer(&revoking);
         }
         drop(self.consumer);
@@ -227,7 +227,7 @@ impl Work {
         state.revoking.as_ref().map_or(LOOK, |revoking| revoking.deadline.saturating_duration_since(now))
     }
 
-    /// When everything is released, or it is time.
+    /// Answers once everything is released or the deadline has passed.
     fn answer_revocation(&self, now: Instant) {
         let mut state = self.shared.lock();
         let over = |revoking: &mut Revoking| revoking.unreleased.is_empty() || revoking.deadline <= now;
@@ -243,8 +243,8 @@ impl Work {
         unassign(&self.consumer, &self.lanes.list(all));
     }
 
-    /// librdkafka looks at the state of its membership when an event arrives and otherwise once a second: heartbeats and
-    /// joins that are due would wait for that. Any question to its main thread is such an event, and this one is cheap.
+    /// librdkafka checks its membership when an event arrives, otherwise once a second: due heartbeats and joins would
+    /// wait for that. Any request to its main thread is such an event, and this one is cheap.
     fn wake_client(&mut self, now: Instant) {
         if now >= self.next_wake {
             self.next_wake = now + WAKE_EVERY;
@@ -252,7 +252,7 @@ impl Work {
         }
     }
 
-    /// Not while a revocation is open: librdkafka would wait for the commit before it goes on.
+    /// Sends nothing during a revocation: librdkafka would wait for the commit first.
     fn send_reports(&mut self, now: Instant) {
         if now < self.next_report {
             return;

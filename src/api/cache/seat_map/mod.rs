@@ -1,0 +1,166 @@
+//! The seats of a date at one moment, and how far along the log that moment is.
+
+mod section;
+mod shown;
+
+#[cfg(test)]
+pub(in crate::api) mod tests;
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+
+use self::section::{Section, Touched};
+pub use self::shown::Shown;
+use super::seat_offsets::Offsets;
+use crate::domain::{ScheduleId, SectionName};
+use crate::store::BlockSeats;
+
+/// Which seats are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Filter {
+    pub section: Option<SectionName>,
+    pub status: Option<Shown>,
+}
+
+/// All seats of a date. What is sent of it is rendered once, however many ask for it. A seat that nobody touched takes
+/// no memory: it follows from its section.
+pub struct SeatMap {
+    schedule_id: ScheduleId,
+    /// By block in order of name, within a block by rank.
+    sections: Vec<Section>,
+    offsets: Offsets,
+    /// At most one for each section and status.
+    bodies: Mutex<HashMap<Filter, Bytes>>,
+    snapshot: OnceLock<Bytes>,
+}
+
+impl SeatMap {
+    /// Seats whose section is not listed are left out.
+    pub fn new(schedule_id: ScheduleId, blocks: &[BlockSeats]) -> Self {
+        let mut offsets = Offsets::default();
+        let mut sections = Vec::new();
+        for block in blocks {
+            let first = sections.len();
+            sections.extend(block.sections.iter().map(Section::of));
+            let own = &mut sections[first..];
+            own.iter().for_each(|section| offsets.note(section.partition, section.offset));
+            let index: HashMap<&SectionName, usize> = block.sections.iter().map(|row| &row.name).zip(0..).collect();
+            for seat in &block.seats {
+                let position = seat.changed.position;
+                offsets.note(position.partition.partition, position.offset);
+                if let Some(section) = index.get(&seat.id.section).and_then(|at| own.get_mut(*at)) {
+                    let status = seat.state.status().into();
+                    section.touched.push(Touched { number: seat.id.number, status, offset: position.offset });
+                }
+            }
+            own.iter_mut().for_each(|section| section.touched.sort_unstable_by_key(|seat| seat.number));
+        }
+        SeatMap { schedule_id, sections, offsets, bodies: Mutex::default(), snapshot: OnceLock::new() }
+    }
+
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
+    /// Rows it holds in memory.
+    pub fn rows(&self) -> usize {
+        self.sections.iter().map(|section| 1 + section.touched.len()).sum()
+    }
+
+    /// `{"schedule_id", "seats":[…]}` as JSON.
+    pub fn body(&self, filter: Filter) -> Bytes {
+        let bodies = || self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(body) = bodies().get(&filter) {
+            return body.clone();
+        }
+        let of_section = |section: &Section| filter.section.as_ref().is_none_or(|name| *name == section.name);
+        let body = Bytes::from(self.render(of_section, filter.status));
+        if self.sections.iter().any(of_section) {
+            bodies().insert(filter, body.clone());
+        }
+        body
+    }
+
+    /// The event that says everything.
+    pub fn snapshot_event(&self) -> Bytes {
+        self.snapshot.get_or_init(|| event("snapshot", &self.offsets, &self.render(|_| true, None))).clone()
+    }
+
+    /// The event that says what changed after `seen`; `None` if nothing did. Of a section that was amended it has all
+    /// seats: flags and prices may have changed.
+    pub fn changes_event(&self, seen: &Offsets) -> Option<Bytes> {
+        let mut list = List::new(String::new());
+        for section in &self.sections {
+            let amended = seen.is_before(section.partition, section.offset);
+            let none_later = || section.touched.iter().all(|seat| !seen.is_before(section.partition, seat.offset));
+            if !amended && none_later() {
+                continue;
+            }
+            section.each(|number, price, status, touched| {
+                if amended || touched.is_some_and(|seat| seen.is_before(section.partition, seat.offset)) {
+                    section.write_seat(list.item(), number, price, status);
+                }
+            });
+        }
+        let list = list.end();
+        if list == "[]" {
+            return None;
+        }
+        let mut now = seen.clone();
+        now.merge(&self.offsets);
+        Some(event("seats", &now, &list))
+    }
+
+    fn render(&self, keep: impl Fn(&Section) -> bool, status: Option<Shown>) -> String {
+        let sections = || self.sections.iter().filter(|section| keep(section));
+        // A filter by status usually leaves few seats, or most.
+        let capacity = if status.is_none() { sections().map(Section::rendered).sum() } else { 0 };
+        let mut out = String::with_capacity(64 + capacity);
+        let _ = write!(out, r#"{{"schedule_id":"{}","seats":"#, self.schedule_id);
+        let mut list = List::new(out);
+        for section in sections() {
+            section.each(|number, price, shown, _| {
+                if status.is_none_or(|status| status == shown) {
+                    section.write_seat(list.item(), number, price, shown);
+                }
+            });
+        }
+        let mut out = list.end();
+        out.push('}');
+        out
+    }
+}
+
+/// A JSON list being written.
+struct List {
+    out: String,
+    empty: bool,
+}
+
+impl List {
+    fn new(mut out: String) -> List {
+        out.push('[');
+        List { out, empty: true }
+    }
+
+    /// Where to write the next item.
+    fn item(&mut self) -> &mut String {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(',');
+        }
+        &mut self.out
+    }
+
+    fn end(mut self) -> String {
+        self.out.push(']');
+        self.out
+    }
+}
+
+/// One server-sent event. The data has no line breaks.
+fn event(name: &str, id: &Offsets, data: &str) -> Bytes {
+    Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))
+}

@@ -1,0 +1,178 @@
+//! What a seat map shows, and what its events say.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::block::{Category, Layout, LayoutParts, Seat, SeatState, SeatStatus, SectionRow, Span};
+use crate::domain::{Amount, Arrival, BlockKey, Lane, LogTime, Position, ReservationId};
+
+pub(in crate::api) fn id() -> ScheduleId {
+    ScheduleId(Uuid::from_u128(1))
+}
+
+fn changed(partition: u32, offset: u64) -> Arrival {
+    Arrival { position: Position::new(Lane::Seats, partition, offset), time: LogTime(0) }
+}
+
+fn key(name: &str) -> BlockKey {
+    BlockKey { schedule_id: id(), block: name.parse().unwrap() }
+}
+
+fn state(status: SeatStatus) -> SeatState {
+    let reservation = ReservationId(Uuid::from_u128(2));
+    match status {
+        SeatStatus::Available => SeatState::Available,
+        SeatStatus::Held => SeatState::Held(reservation),
+        SeatStatus::Paying => SeatState::Paying(reservation),
+        SeatStatus::Sold => SeatState::Sold(reservation),
+    }
+}
+
+/// A block on a partition: its sections (name, seats, price) and touched seats (name, status, offset).
+pub(in crate::api) fn block(
+    partition: u32,
+    sections: &[(&str, u32, i64)],
+    touched: &[(&str, SeatStatus, u64)],
+) -> BlockSeats {
+    let name = format!("b{partition}");
+    let row = |(rank, (section, seats, price)): (u32, &(&str, u32, i64))| SectionRow {
+        key: key(&name),
+        name: section.parse().unwrap(),
+        rank,
+        layout: Layout::plain(*seats, &section.parse().unwrap(), Amount::price(*price).unwrap()).unwrap(),
+        changed: changed(partition, 0),
+    };
+    let seat = |(seat, status, offset): &(&str, SeatStatus, u64)| Seat {
+        key: key(&name),
+        id: seat.parse().unwrap(),
+        state: state(*status),
+        remembered: None,
+        checked: None,
+        changed: changed(partition, *offset),
+    };
+    BlockSeats {
+        block: name.parse().unwrap(),
+        sections: (0..).zip(sections).map(row).collect(),
+        seats: touched.iter().map(seat).collect(),
+    }
+}
+
+fn map() -> SeatMap {
+    let one = block(3, &[("A", 3, 1000)], &[("A-1", SeatStatus::Available, 10), ("A-2", SeatStatus::Paying, 12)]);
+    let two = block(5, &[("B-1", 1, 500)], &[("B-1-1", SeatStatus::Sold, 7)]);
+    SeatMap::new(id(), &[one, two])
+}
+
+fn names(body: &Bytes) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap();
+    assert_eq!(body["schedule_id"], id().to_string());
+    body["seats"].as_array().unwrap().iter().map(|seat| seat["seat"].as_str().unwrap().to_owned()).collect()
+}
+
+fn data(event: &Bytes) -> (String, Value) {
+    let text = std::str::from_utf8(event).unwrap();
+    assert!(text.ends_with("\n\n"));
+    let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    (line("id: ").to_owned(), serde_json::from_str(line("data: ")).unwrap())
+}
+
+fn changes(map: &SeatMap, seen: &str) -> Option<(String, String)> {
+    map.changes_event(&seen.parse().unwrap()).map(|event| {
+        let (id, value) = data(&event);
+        let seats = value.as_array().unwrap().iter().map(|seat| seat["seat"].as_str().unwrap().to_owned());
+        (id, seats.collect::<Vec<_>>().join(" "))
+    })
+}
+
+#[test]
+fn a_seat_says_where_it_is_what_it_costs_and_whether_it_is_free() {
+    let body: Value = serde_json::from_slice(&map().body(Filter::default())).unwrap();
+    assert_eq!(
+        body["seats"],
+        json!([
+            {"seat": "A-1", "section": "A", "number": 1, "price": 1000, "status": "AVAILABLE"},
+            {"seat": "A-2", "section": "A", "number": 2, "price": 1000, "status": "HELD"},
+            {"seat": "A-3", "section": "A", "number": 3, "price": 1000, "status": "AVAILABLE"},
+            {"seat": "B-1-1", "section": "B-1", "number": 1, "price": 500, "status": "SOLD"},
+        ])
+    );
+}
+
+#[test]
+fn a_seat_costs_what_its_category_costs_and_is_not_for_sale_only_while_it_is_free() {
+    let span = |first, last| Span { first, last };
+    let category = |name: &str, price| Category { name: name.parse().unwrap(), price: Amount::price(price).unwrap() };
+    let mut block = block(3, &[("A", 5, 1)], &[("A-3", SeatStatus::Sold, 4)]);
+    block.sections[0].layout = Layout::new(LayoutParts {
+        seats: 5,
+        runs: vec![span(1, 5)],
+        categories: vec![category("R", 900), category("S", 500)],
+        category_runs: vec![(span(1, 2), 1), (span(3, 5), 0)],
+        not_for_sale: vec![span(2, 3), span(5, 5)],
+        ..LayoutParts::default()
+    })
+    .unwrap();
+    let body: Value = serde_json::from_slice(&SeatMap::new(id(), &[block]).body(Filter::default())).unwrap();
+    let shown = body["seats"].as_array().unwrap().iter().map(|seat| (seat["price"].clone(), seat["status"].clone()));
+    let expected =
+        [(500, "AVAILABLE"), (500, "NOT_FOR_SALE"), (900, "SOLD"), (900, "AVAILABLE"), (900, "NOT_FOR_SALE")];
+    assert!(shown.eq(expected.map(|(price, status)| (json!(price), json!(status)))), "{body}");
+}
+
+#[test]
+fn names_of_sections_are_escaped() {
+    let map = SeatMap::new(id(), &[block(3, &[("\"Ö\\\" 1", 1, 1)], &[])]);
+    assert_eq!(names(&map.body(Filter::default())), ["\"Ö\\\" 1-1"]);
+}
+
+#[test]
+fn seats_are_filtered_by_section_and_status() {
+    let map = map();
+    let body = |section: Option<&str>, status| {
+        names(&map.body(Filter { section: section.map(|name| name.parse().unwrap()), status }))
+    };
+    assert_eq!(body(Some("A"), None), ["A-1", "A-2", "A-3"]);
+    assert_eq!(body(None, Some(Shown::Held)), ["A-2"]);
+    assert_eq!(body(Some("A"), Some(Shown::Sold)), Vec::<String>::new());
+    assert_eq!(body(Some("Z"), None), Vec::<String>::new());
+    assert!(map.bodies.lock().unwrap().keys().all(|filter| filter.section != Some("Z".parse().unwrap())));
+}
+
+#[test]
+fn events_carry_the_last_offset_of_each_partition() {
+    let (id, value) = data(&map().snapshot_event());
+    assert_eq!(id, "3:12,5:7");
+    assert_eq!(value["seats"].as_array().unwrap().len(), 4);
+    let untouched = SeatMap::new(super::tests::id(), &[block(4, &[("A", 1, 1)], &[])]);
+    assert_eq!(data(&untouched.snapshot_event()).0, "4:0", "a block without a touched seat is known as well");
+}
+
+#[test]
+fn a_reader_gets_what_changed_after_what_they_have_seen_of_each_partition() {
+    let map = map();
+    let all = |seats: &str| Some(("3:12,5:7".to_owned(), seats.to_owned()));
+    assert_eq!(changes(&map, "3:12,5:7"), None);
+    assert_eq!(changes(&map, "3:10,5:7"), all("A-2"));
+    assert_eq!(changes(&map, "3:9,5:6"), all("A-1 A-2 B-1-1"));
+    assert_eq!(changes(&map, "3:12"), all("B-1-1"), "a partition never seen is new");
+    let further = Some(("3:12,5:99".to_owned(), "A-2".to_owned()));
+    assert_eq!(changes(&map, "3:10,5:99"), further, "never back");
+}
+
+#[test]
+fn an_amended_section_is_told_whole() {
+    let mut amended = block(3, &[("A", 2, 1), ("B", 1, 1)], &[("A-1", SeatStatus::Held, 5)]);
+    amended.sections[0].changed = changed(3, 9);
+    let map = SeatMap::new(id(), &[amended]);
+    assert_eq!(changes(&map, "3:8"), Some(("3:9".to_owned(), "A-1 A-2".to_owned())));
+    assert_eq!(changes(&map, "3:9"), None);
+}
+
+#[test]
+fn seats_nobody_touched_take_no_memory() {
+    let map = SeatMap::new(id(), &[block(3, &[("A", 100_000, 1)], &[])]);
+    assert_eq!(map.rows(), 1);
+    let body = map.body(Filter::default());
+    assert!(body.ends_with(br#""number":100000,"price":1,"status":"AVAILABLE"}]}"#));
+}

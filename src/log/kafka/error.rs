@@ -1,0 +1,19 @@
+//! Errors of connecting to the log on Kafka.
+
+/// Why the log on Kafka cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the Kafka client's settings are wrong: {0}")]
+    Settings(String),
+    #[error("Kafka at {brokers} does not answer: {reason}")]
+    Unreachable { brokers: String, reason: String },
+    #[error("topic {topic} does not exist; create the topics with `turnstile topics`")]
+    MissingTopic { topic: String },
+    #[error("topic {topic} cannot be created: {reason}")]
+    Create { topic: String, reason: String },
+    #[error(
+        "topic {topic} has {found} partitions, the configuration says {wanted}; a partition count cannot change, for \
+         keys would move: set log.partitions.{setting} = {found}, or start on new topics with another log.topic_prefix"
+    )]
+    PartitionCount { topic: String, setting: String, found: usize, wanted: usize },
+}

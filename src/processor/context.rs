@@ -1,0 +1,66 @@
+//! What a worker works with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::log::Log;
+use crate::runtime::clock::Clock;
+use crate::runtime::health::Health;
+use crate::store::OwnerStore;
+
+#[derive(Clone)]
+pub struct Deps {
+    pub log: Arc<dyn Log>,
+    pub store: Arc<dyn OwnerStore>,
+    pub clock: Clock,
+    pub health: Health,
+}
+
+/// Who publishes the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayMode {
+    /// This worker's own relay.
+    Worker,
+    /// Change data capture from the outbox table; rows stay until their retention is over.
+    External,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name of this worker in the store's `owner` column and in the group.
+    pub owner: String,
+    /// Most records taken at once, so at most as many in one transaction.
+    pub batch_records_max: usize,
+    /// Most bytes of records taken at once.
+    pub batch_bytes_max: usize,
+    /// Rows of state (seats, wallets, tokens) one partition keeps in memory.
+    pub cache_rows_max: usize,
+    /// Outbox rows on their way to the log, a partition.
+    pub relay_in_flight_max: usize,
+    pub relay: RelayMode,
+    /// How long a fenced or parked partition rests before it is acquired again, if it is still assigned.
+    pub rest: Duration,
+    /// How far a producer's own timestamp may lie from this clock before it is clamped.
+    pub timestamp_tolerance_ms: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            owner: format!("worker-{}", uuid::Uuid::new_v4().simple()),
+            batch_records_max: 2_000,
+            batch_bytes_max: 4 << 20,
+            cache_rows_max: 300_000,
+            relay_in_flight_max: 2_000,
+            relay: RelayMode::Worker,
+            rest: Duration::from_secs(6),
+            timestamp_tolerance_ms: 60_000,
+        }
+    }
+}
+
+/// Shared by all partitions of a worker.
+pub(super) struct Context {
+    pub deps: Deps,
+    pub settings: Settings,
+}

@@ -1,0 +1,110 @@
+//! Records understood, not yet decided: commands, strays, dead letters.
+
+use std::collections::VecDeque;
+
+use super::lanes::LaneAggregate;
+use crate::domain::{Asking, CommandKind, LanePartition, UserId};
+use crate::log::{PartitionCounts, Record, Topic};
+use crate::store::RequestKey;
+use crate::wire;
+
+/// A record goes round at most so often before it is a dead letter.
+const HOPS_MAX: u32 = 3;
+
+/// What a record turned out to be.
+pub(super) enum Item<A: LaneAggregate> {
+    Command(Box<Ordered<A>>),
+    /// It belongs on another partition.
+    Stray(Stray),
+    DeadLetter {
+        reason: String,
+    },
+}
+
+/// A command of this partition, with what is made once of it.
+pub(super) struct Ordered<A: LaneAggregate> {
+    pub command: A::Command,
+    pub key: A::Key,
+    /// The routing key's text.
+    pub key_text: String,
+    pub kind: CommandKind,
+    pub user_id: Option<UserId>,
+    pub asking: Asking,
+    pub internal: bool,
+}
+
+impl<A: LaneAggregate> Ordered<A> {
+    pub fn request(&self) -> RequestKey {
+        RequestKey { id: self.asking.request_id, internal: self.internal }
+    }
+
+    /// It decides what is due.
+    pub fn is_timer(&self) -> bool {
+        A::TIMER == Some(self.kind)
+    }
+}
+
+/// Where a record belongs that lies here.
+pub(super) struct Stray {
+    pub topic: Topic,
+    pub key_text: String,
+    pub kind: CommandKind,
+    /// Forwarded so often, this time included.
+    pub hops: u32,
+}
+
+/// Records in order of offset.
+pub(super) struct Decoded<A: LaneAggregate> {
+    pub items: VecDeque<(Record, Item<A>)>,
+    /// What the store has of their requests was read already.
+    pub requests_loaded: bool,
+}
+
+impl<A: LaneAggregate> Decoded<A> {
+    /// Sorts records into commands, strays and dead letters.
+    pub fn of(records: Vec<Record>, here: LanePartition, counts: &PartitionCounts) -> Self {
+        let item = |record: Record| {
+            let item = understand(&record, here, counts).unwrap_or_else(|reason| Item::DeadLetter { reason });
+            (record, item)
+        };
+        Decoded { items: records.into_iter().map(item).collect(), requests_loaded: false }
+    }
+
+    pub fn commands(&self) -> impl Iterator<Item = &Ordered<A>> {
+        self.items.iter().filter_map(|(_, item)| match item {
+            Item::Command(ordered) => Some(&**ordered),
+            Item::Stray(_) | Item::DeadLetter { .. } => None,
+        })
+    }
+}
+
+fn understand<A: LaneAggregate>(
+    record: &Record,
+    here: LanePartition,
+    counts: &PartitionCounts,
+) -> Result<Item<A>, String> {
+    let value = record.value.as_ref().ok_or("the record has no value")?;
+    let headers = wire::headers::bytes(&record.headers);
+    if headers > wire::headers::BYTES_MAX {
+        return Err(format!("{headers} bytes of headers, at most {} are allowed", wire::headers::BYTES_MAX));
+    }
+    let command = wire::command::decode(value).map_err(|error| error.to_string())?;
+    let fingerprint = wire::command::fingerprint(&command);
+    let (kind, key) = (command.body.kind(), command.body.routing_key());
+    let key_text = key.to_string();
+    let topic = Topic::Lane(key.lane());
+    let partition = wire::routing::partition_for(&key_text, counts.of(topic));
+    let (user_id, internal) = (command.body.user_id().cloned(), command.body.is_internal());
+    if let Some(own) = A::command_of(command.body)
+        && partition == here.partition
+    {
+        let asking = Asking { request_id: command.request_id, fingerprint, by: command.by };
+        let key = A::key(&own);
+        return Ok(Item::Command(Box::new(Ordered { command: own, key, key_text, kind, user_id, asking, internal })));
+    }
+    let hops = wire::headers::hops(&record.headers);
+    if hops >= HOPS_MAX {
+        return Err(format!("forwarded {hops} times and still not on its partition {topic}.{partition}"));
+    }
+    Ok(Item::Stray(Stray { topic, key_text, kind, hops: hops + 1 }))
+}

@@ -1,0 +1,200 @@
+//! The store by capability: who takes one of these traits says in its type what it touches.
+
+use async_trait::async_trait;
+
+use super::rows::{
+    BlockSeats, CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, Page, Progress, ProgressView, RecordedLog,
+    RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
+};
+use crate::domain::block::{self, Payment, Reservation};
+use crate::domain::queue::{Queue, Token};
+use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
+use crate::domain::{
+    BlockKey, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, Row, ScheduleId, UserId,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store is away; nothing was changed. Try again.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The connection broke after COMMIT was sent: read the progress before anything else.
+    #[error("whether the commit took effect is unknown: {0}")]
+    Unknown(String),
+    /// The store answered, and trying again would fail the same way (schema, constraint, corrupt row).
+    #[error("the store refused: {0}")]
+    Failed(String),
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Who owns a partition and how far it has come.
+#[async_trait]
+pub trait Ownership: Send + Sync {
+    /// Makes `owner` the partition's owner: epoch + 1. Older owners' commits are fenced from now on.
+    async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress>;
+
+    /// The progress as committed; `None` if nobody ever acquired the partition.
+    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>>;
+
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed>;
+}
+
+/// What a batch needs before it is decided, each as one round trip for the whole batch.
+#[async_trait]
+pub trait AggregateLoads: Send + Sync {
+    /// Blocks with their sections, touched seats, unfinished reservations and the unfinished payments these name;
+    /// blocks that were never opened are absent.
+    async fn load_blocks(&self, keys: &[BlockKey]) -> Result<Vec<block::Rows>>;
+
+    /// Reservations by id, in whatever state; unknown ones are absent. So with all loads below.
+    async fn load_reservations(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>>;
+
+    async fn load_payments(&self, ids: &[PaymentId]) -> Result<Vec<Payment>>;
+
+    async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>>;
+
+    /// The answers to the debits and refunds of these payments, of whatever wallet: one is unique within its wallet.
+    async fn load_answers(&self, payments: &[PaymentId]) -> Result<Vec<PaymentAnswer>>;
+
+    /// The entries with these causes, of whatever wallet: a cause is unique within one.
+    async fn load_entries(&self, causes: &[(EntryKind, uuid::Uuid)]) -> Result<Vec<Entry>>;
+
+    /// A queue with its live tokens in order of sequence; `None` if it was never opened.
+    async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>>;
+
+    /// Those of these requests that this partition has stored.
+    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>>;
+}
+
+/// What is due when, for timers at takeover. Of the rows that this partition wrote last.
+#[async_trait]
+pub trait Timers: Send + Sync {
+    async fn due_blocks(&self, partition: u32) -> Result<Vec<(BlockKey, LogTime)>>;
+
+    async fn due_queues(&self, partition: u32) -> Result<Vec<(ScheduleId, LogTime)>>;
+}
+
+/// Records on their way to the log.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// The next rows to publish of a partition's outbox, `seq >= from`, in order of seq.
+    async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>>;
+
+    /// Deletes a partition's outbox rows with `seq < before`: the log has them.
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()>;
+}
+
+/// Descriptions of concerts and dates.
+#[async_trait]
+pub trait Catalog: Send + Sync {
+    /// Does nothing if the id is there already.
+    async fn insert_concert(&self, concert: &Concert) -> Result<()>;
+
+    /// Does nothing if the id is there already.
+    async fn insert_schedule(&self, schedule: &Schedule) -> Result<()>;
+
+    /// Newest first.
+    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>>;
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>>;
+
+    /// In order of start time, then id. A concert has at most a few hundred dates, so this is not paged.
+    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>>;
+
+    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>>;
+}
+
+/// Reads for the front door. Nothing here locks or waits for a writer.
+#[async_trait]
+pub trait Reads: Send + Sync {
+    /// Can the store answer at all.
+    async fn ping(&self) -> Result<()>;
+
+    /// The client's request under this id; of several partitions' rows the one decided first by log time.
+    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>>;
+
+    /// The progress of every partition that was ever acquired.
+    async fn progress_views(&self) -> Result<Vec<ProgressView>>;
+
+    /// All sections and touched seats of a date, by block in order of name.
+    async fn seats(&self, schedule: ScheduleId) -> Result<Vec<BlockSeats>>;
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>>;
+
+    /// A user's reservations, newest (by id) first.
+    async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>>;
+
+    /// A user's payments, newest (by id) first.
+    async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>>;
+
+    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>>;
+
+    /// A user's wallet entries, newest first; `after` is an entry number.
+    async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>>;
+
+    async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>>;
+
+    /// Tokens of a queue that changed at an offset `>= from` of its partition, ended ones included, in order of
+    /// (changed offset, sequence), at most `limit`; `from: 0` with `live_only` loads the queue.
+    async fn tokens_changed(&self, schedule: ScheduleId, from: u64, live_only: bool, limit: u32) -> Result<Vec<Token>>;
+
+    /// A user's tokens of a schedule, newest sequence first, at most 10.
+    async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>>;
+}
+
+/// Records that could not be applied, for operators.
+#[async_trait]
+pub trait DeadLetters: Send + Sync {
+    /// Newest position-time first.
+    async fn dead_letters(&self, page: Page<Position>) -> Result<Vec<DeadLetterView>>;
+
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>>;
+
+    /// Notes that an operator replayed it.
+    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()>;
+}
+
+/// Everything, page by page, for the audit.
+#[async_trait]
+pub trait AuditReads: Send + Sync {
+    /// Rows of one table of state that come after this one, in an order of the store's own, at most `limit`.
+    async fn state_page(&self, table: StateTable, after: Option<&Row>, limit: u32) -> Result<Vec<Row>>;
+
+    /// Requests that come after this one, in an order of the store's own, at most `limit`.
+    async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>>;
+}
+
+/// The log that the store belongs to.
+#[async_trait]
+pub trait LogBinding: Send + Sync {
+    /// What the store remembers of its log, if anything.
+    async fn recorded_log(&self) -> Result<Option<RecordedLog>>;
+
+    /// Remembers the log at first start; does nothing if one is remembered already.
+    async fn record_log(&self, log: &RecordedLog) -> Result<()>;
+}
+
+#[async_trait]
+pub trait Retention: Send + Sync {
+    /// Deletes at most `limit` requests (not PENDING) and dead letters decided before `before`; returns how many.
+    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64>;
+}
+
+/// What an owner of partitions uses.
+pub trait OwnerStore: Ownership + AggregateLoads + Timers + Outbox {}
+impl<S: Ownership + AggregateLoads + Timers + Outbox + ?Sized> OwnerStore for S {}
+
+/// What the front door uses.
+pub trait FrontStore: Catalog + Reads {}
+impl<S: Catalog + Reads + ?Sized> FrontStore for S {}
+
+/// All of it, for the place that opens a store and hands out its parts.
+pub trait Store:
+    OwnerStore + FrontStore + DeadLetters + AuditReads + LogBinding + Retention + Send + Sync + 'static
+{
+}
+impl<S> Store for S where
+    S: OwnerStore + FrontStore + DeadLetters + AuditReads + LogBinding + Retention + Send + Sync + 'static
+{
+}

@@ -1,0 +1,253 @@
+//! What the store holds besides the aggregates: progress, requests, outbox, dead letters, catalog.
+
+use uuid::Uuid;
+
+use crate::domain::block::{BlockRow, Seat, SectionRow};
+use crate::domain::texts::texts;
+use crate::domain::{
+    BlockName, Changes, CommandKind, ConcertId, Fingerprint, LanePartition, LogTime, Position, RequestId, ScheduleId,
+    UserId,
+};
+use crate::log::{Headers, LogIdentity, PartitionCounts, Topic};
+
+/// What an owner gets when it acquires a partition, and what every commit must find unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Grows with each new owner.
+    pub epoch: u64,
+    /// Everything before this offset is decided and committed.
+    pub next_offset: u64,
+    /// Log time of the last decided record.
+    pub last_time: LogTime,
+    /// The number the next outbox row gets.
+    pub next_outbox_seq: u64,
+    /// XOR over the hashes of all rows of state this partition owns.
+    pub state_hash: u64,
+}
+
+impl Progress {
+    /// Of a partition that nobody has owned: nothing is decided.
+    pub const NONE: Progress =
+        Progress { epoch: 0, next_offset: 0, last_time: LogTime(0), next_outbox_seq: 0, state_hash: 0 };
+}
+
+/// Everything one batch of records leads to. Commits whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitBatch {
+    pub partition: LanePartition,
+    /// Epoch and next_offset must be the store's.
+    pub before: Progress,
+    /// The epoch is the same.
+    pub after: Progress,
+    /// At most one change a row key; to be written as upserts (entries and payments too).
+    pub changes: Changes,
+    /// New requests, none of which is in the store for this lane and partition.
+    pub requests: Vec<RequestRow>,
+    /// Outcomes of requests stored PENDING by earlier batches; a missing row is no error.
+    pub completions: Vec<RequestCompletion>,
+    pub outbox: Vec<OutboxRow>,
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    Done,
+    /// Epoch or next_offset did not match: another owner is at work. Nothing was changed.
+    Fenced,
+}
+
+texts! {
+    pub enum RequestStatus ("a request status") {
+        Pending = "PENDING",
+        Succeeded = "SUCCEEDED",
+        Rejected = "REJECTED",
+    }
+}
+
+/// The key of a request within its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestKey {
+    pub id: RequestId,
+    /// The program's own: its ids are derived, and a client's equal one is another request.
+    pub internal: bool,
+}
+
+/// A decided (or pending) request. Unique by (key, lane, partition): each partition knows its own repeats, so that a
+/// replay of one partition needs no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    pub key: RequestKey,
+    /// Where the command lies on the log.
+    pub position: Position,
+    pub fingerprint: Fingerprint,
+    pub command: CommandKind,
+    pub user_id: Option<UserId>,
+    pub by: Option<UserId>,
+    pub state: RequestState,
+    /// Log time of the command.
+    pub at: LogTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestState {
+    Pending,
+    Decided(Decided),
+}
+
+/// How a request ended: the outcome record's value (JSON), without effects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    pub succeeded: bool,
+    pub outcome: String,
+}
+
+impl RequestState {
+    pub fn status(&self) -> RequestStatus {
+        match self {
+            RequestState::Pending => RequestStatus::Pending,
+            RequestState::Decided(Decided { succeeded: true, .. }) => RequestStatus::Succeeded,
+            RequestState::Decided(Decided { succeeded: false, .. }) => RequestStatus::Rejected,
+        }
+    }
+
+    pub fn outcome(&self) -> Option<&str> {
+        match self {
+            RequestState::Pending => None,
+            RequestState::Decided(decided) => Some(&decided.outcome),
+        }
+    }
+}
+
+/// Decides a request that was stored PENDING. The requests of clients alone wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestCompletion {
+    pub request_id: RequestId,
+    pub decided: Decided,
+}
+
+/// A record to publish. Deleted once the log has acknowledged it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The same on every attempt, derived from the cause's position.
+    pub id: Uuid,
+    /// 0, 1, 2, … within (lane, partition) of the owner; the order of publishing.
+    pub seq: u64,
+    /// Where to; `aggregatetype` of the table.
+    pub topic: Topic,
+    /// Routing key of the record to publish; `aggregateid` of the table.
+    pub key: String,
+    /// Command or outcome type; `type` of the table.
+    pub kind: String,
+    pub payload: Vec<u8>,
+    pub headers: Headers,
+}
+
+/// A record that cannot be applied, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub position: Position,
+    pub reason: String,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Headers,
+    pub at: LogTime,
+}
+
+/// What the store remembers of the log it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedLog {
+    pub identity: LogIdentity,
+    pub partitions: PartitionCounts,
+}
+
+texts! {
+    /// The tables whose rows are state: what the state hash covers. Aggregates come before their parts.
+    pub enum StateTable ("a table of state") {
+        Block = "block",
+        Section = "section",
+        Seat = "seat",
+        Reservation = "reservation",
+        Payment = "payment",
+        Wallet = "wallet",
+        WalletEntry = "wallet_entry",
+        PaymentAnswer = "payment_answer",
+        Queue = "queue",
+        Token = "queue_token",
+    }
+}
+
+/// Descriptive row of the catalog, written by the front door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concert {
+    pub id: ConcertId,
+    pub title: String,
+    pub description: Option<String>,
+    pub created_at: LogTime,
+}
+
+/// Descriptive row of one date of a concert, written by the front door; its blocks and queue are the lanes'.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    pub id: ScheduleId,
+    pub concert_id: ConcertId,
+    pub starts_at: LogTime,
+    pub duration_ms: Option<i64>,
+    pub hold_ttl_ms: i64,
+    pub max_seats_per_user: u32,
+    pub sales_open_at: Option<LogTime>,
+    pub sales_close_at: Option<LogTime>,
+    /// Whether it was created with a waiting queue.
+    pub queue: bool,
+    pub created_at: LogTime,
+}
+
+/// A date with what its blocks say now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleView {
+    pub schedule: Schedule,
+    /// In order of name.
+    pub blocks: Vec<BlockView>,
+}
+
+/// A block with its sections in order of rank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockView {
+    pub row: BlockRow,
+    pub sections: Vec<SectionRow>,
+}
+
+/// A block's sections in order of rank, with its touched seats in order of section name and number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockSeats {
+    pub block: BlockName,
+    pub sections: Vec<SectionRow>,
+    pub seats: Vec<Seat>,
+}
+
+/// One partition's row for operators and the lag limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgressView {
+    pub partition: LanePartition,
+    pub epoch: u64,
+    pub owner: String,
+    pub next_offset: u64,
+    pub last_time: LogTime,
+    /// Rows not yet published.
+    pub outbox_pending: u64,
+}
+
+/// A dead letter as listed, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterView {
+    pub letter: DeadLetter,
+    /// Last replay by an operator, if any.
+    pub replayed_at: Option<LogTime>,
+}
+
+/// Which part of a list: at most `limit` rows after the one named by `after`, which is the last row's id of the page
+/// before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page<Id> {
+    pub after: Option<Id>,
+    pub limit: u32,
+}

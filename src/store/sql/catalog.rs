@@ -1,0 +1,95 @@
+//! Concerts and dates, with what the blocks of a date say now.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use super::dialect::{Dialect, Query, Side, all, answers, first, query};
+use super::mapping::{catalog, seats};
+use super::names::Names;
+use super::tables::{self, Table};
+use super::value::{Value, signed, uuid};
+use crate::domain::block::SectionRow;
+use crate::domain::{BlockKey, ConcertId, ScheduleId};
+use crate::store::{BlockView, Catalog, Concert, Page, Schedule, ScheduleView, StoreError};
+
+/// A catalog row, unless its id is there already.
+fn insert<'a>(table: &Table, row: Vec<Value<'a>>) -> Query<'a> {
+    let places: Vec<String> = (1..=row.len()).map(|n| format!("${n}")).collect();
+    let (list, places, end) = (table.list(), places.join(", "), table.on_conflict());
+    query(format!("insert into {} ({list}) values ({places}) {end}", table.name), row)
+}
+
+/// Schedules as chosen by `condition` on `$1`, with their blocks and sections.
+async fn schedule_views<D: Dialect>(
+    store: &D,
+    condition: &str,
+    parameter: Value<'_>,
+) -> Result<Vec<ScheduleView>, StoreError> {
+    let parts = |table: &Table, order: &str| {
+        let (list, name) = (table.qualified_list(), table.name);
+        let sql = format!(
+            "select {list} from schedule join {name} on {name}.schedule_id = schedule.id where {condition} \
+             order by {order}"
+        );
+        query(sql, vec![parameter.clone()])
+    };
+    let schedules = tables::SCHEDULE.select(&format!("where {condition} order by starts_at, id"));
+    let blocks = parts(&tables::BLOCK, "block.block");
+    let sections = parts(&tables::SECTION, "section.rank");
+    let queries = vec![query(schedules, vec![parameter.clone()]), blocks, sections];
+    let [schedule_rows, block_rows, section_rows] = answers(store.read_together(Side::FrontDoor, queries).await?)?;
+
+    let mut names = Names::default();
+    let mut sections: HashMap<BlockKey, Vec<SectionRow>> = HashMap::new();
+    for row in &section_rows {
+        let section = seats::section(row, &mut names)?;
+        sections.entry(section.key.clone()).or_default().push(section);
+    }
+    let mut blocks: HashMap<ScheduleId, Vec<BlockView>> = HashMap::new();
+    for row in &block_rows {
+        let row = seats::block(row, &mut names)?;
+        let sections = sections.remove(&row.key).unwrap_or_default();
+        blocks.entry(row.key.schedule_id).or_default().push(BlockView { row, sections });
+    }
+    let view = |schedule: Schedule| {
+        let blocks = blocks.remove(&schedule.id).unwrap_or_default();
+        ScheduleView { schedule, blocks }
+    };
+    Ok(all(&schedule_rows, catalog::schedule)?.into_iter().map(view).collect())
+}
+
+#[async_trait]
+impl<D: Dialect> Catalog for D {
+    async fn insert_concert(&self, concert: &Concert) -> Result<(), StoreError> {
+        self.write(insert(&tables::CONCERT, catalog::concert_values(concert))).await.map(drop)
+    }
+
+    async fn insert_schedule(&self, schedule: &Schedule) -> Result<(), StoreError> {
+        self.write(insert(&tables::SCHEDULE, catalog::schedule_values(schedule))).await.map(drop)
+    }
+
+    async fn concerts(&self, page: Page<ConcertId>) -> Result<Vec<Concert>, StoreError> {
+        let query = match page.after {
+            None => query(tables::CONCERT.select("order by id desc limit $1"), vec![signed(page.limit)]),
+            Some(after) => {
+                let sql = tables::CONCERT.select("where id < $2 order by id desc limit $1");
+                query(sql, vec![signed(page.limit), uuid(after.0)])
+            }
+        };
+        all(&self.read(Side::FrontDoor, query).await?, catalog::concert)
+    }
+
+    async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
+        let sql = tables::CONCERT.select("where id = $1");
+        first(&self.read(Side::FrontDoor, query(sql, vec![uuid(id.0)])).await?, catalog::concert)
+    }
+
+    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>, StoreError> {
+        schedule_views(self, "schedule.concert_id = $1", uuid(concert.0)).await
+    }
+
+    async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
+        Ok(schedule_views(self, "schedule.id = $1", uuid(id.0)).await?.pop())
+    }
+}

@@ -1,0 +1,68 @@
+//! One SQL database: how to run queries, and how it says what the two say differently. Both read `$1` as a parameter,
+//! so most queries are one text.
+
+use async_trait::async_trait;
+
+use super::cells::Cells;
+use super::value::Value;
+use crate::store::{CommitBatch, Committed, StoreError};
+
+/// SQL text with its parameters.
+pub(in crate::store) struct Query<'a> {
+    pub sql: String,
+    pub parameters: Vec<Value<'a>>,
+}
+
+pub(in crate::store) fn query(sql: impl Into<String>, parameters: Vec<Value<'_>>) -> Query<'_> {
+    Query { sql: sql.into(), parameters }
+}
+
+/// On whose behalf a query runs. Owners have connections of their own, so that no crowd of readers holds up a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Side {
+    Owner,
+    FrontDoor,
+}
+
+#[async_trait]
+pub(in crate::store) trait Dialect: Send + Sync + 'static {
+    type Row: Cells + Send;
+
+    /// What follows a column that must be in `$1`, a [`Value::Uuids`].
+    const IN_UUIDS: &'static str;
+    /// What follows a column that must be in `$1`, a [`Value::Texts`].
+    const IN_TEXTS: &'static str;
+    /// What follows a pair of columns that must be in `$1` (and `$2`), a [`Value::Pairs`].
+    const IN_PAIRS: &'static str;
+    /// A row's address, and how to compare it with those a query gives: `{ROW.0} {ROW.1} (query) {ROW.2}`.
+    const ROW: (&'static str, &'static str, &'static str);
+    /// What makes a read of the progress wait for a commit that is under way, whoever sent it.
+    const AFTER_COMMITS: &'static str;
+
+    async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<Self::Row>, StoreError>;
+
+    /// Several queries on one snapshot.
+    async fn read_together(&self, side: Side, queries: Vec<Query<'_>>) -> Result<Vec<Vec<Self::Row>>, StoreError>;
+
+    /// One changing statement in a transaction of its own; gives what it returns.
+    async fn write(&self, query: Query<'_>) -> Result<Vec<Self::Row>, StoreError>;
+
+    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError>;
+}
+
+pub(super) fn all<Row, T>(rows: &[Row], map: impl FnMut(&Row) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(map).collect()
+}
+
+pub(super) fn first<Row, T>(
+    rows: &[Row],
+    map: impl FnOnce(&Row) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    rows.first().map(map).transpose()
+}
+
+/// The answers of [`Dialect::read_together`], as many as there were queries.
+pub(super) fn answers<Row, const N: usize>(rows: Vec<Vec<Row>>) -> Result<[Vec<Row>; N], StoreError> {
+    let got = rows.len();
+    rows.try_into().map_err(|_| StoreError::Failed(format!("{N} queries gave {got} answers")))
+}

@@ -1,0 +1,64 @@
+//! Concerts and dates.
+
+use crate::domain::{ConcertId, ScheduleId};
+use crate::store::sql::cells::Cells;
+use crate::store::sql::value::{Value, optional_text, optional_time, signed, text, time, uuid};
+use crate::store::{Concert, Schedule, StoreError};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+pub fn concert_values(row: &Concert) -> Vec<Value<'_>> {
+    let Concert { id, title, description, created_at } = row;
+    vec![uuid(id.0), text(title), optional_text(description.as_deref()), time(*created_at)]
+}
+
+pub fn concert(row: &impl Cells) -> Result<Concert> {
+    Ok(Concert {
+        id: ConcertId(row.uuid("id")?),
+        title: row.string("title")?,
+        description: row.optional_text("description")?.map(str::to_owned),
+        created_at: row.time("created_at")?,
+    })
+}
+
+pub fn schedule_values(row: &Schedule) -> Vec<Value<'_>> {
+    let Schedule {
+        id,
+        concert_id,
+        starts_at,
+        duration_ms,
+        hold_ttl_ms,
+        max_seats_per_user,
+        sales_open_at,
+        sales_close_at,
+        queue,
+        created_at,
+    } = row;
+    vec![
+        uuid(id.0),
+        uuid(concert_id.0),
+        time(*starts_at),
+        Value::Int(*duration_ms),
+        signed(*hold_ttl_ms),
+        signed(*max_seats_per_user),
+        optional_time(*sales_open_at),
+        optional_time(*sales_close_at),
+        Value::Flag(*queue),
+        time(*created_at),
+    ]
+}
+
+pub fn schedule(row: &impl Cells) -> Result<Schedule> {
+    Ok(Schedule {
+        id: ScheduleId(row.uuid("id")?),
+        concert_id: ConcertId(row.uuid("concert_id")?),
+        starts_at: row.time("starts_at")?,
+        duration_ms: row.optional_int("duration_ms")?,
+        hold_ttl_ms: row.signed("hold_ttl_ms")?,
+        max_seats_per_user: row.int("max_seats_per_user")?,
+        sales_open_at: row.optional_time("sales_open_at")?,
+        sales_close_at: row.optional_time("sales_close_at")?,
+        queue: row.flag("queue")?,
+        created_at: row.time("created_at")?,
+    })
+}

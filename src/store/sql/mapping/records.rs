@@ -1,0 +1,147 @@
+//! What every lane writes: requests, outbox, dead letters, progress; and the log they belong to.
+
+use crate::domain::{Fingerprint, LanePartition, RequestId};
+use crate::log::{LogIdentity, PartitionCounts};
+use crate::store::sql::cells::{Cells, corrupt};
+use crate::store::sql::json;
+use crate::store::sql::value::{Value, bits, int, lane_partition, optional_text, owned, position, text, time, uuid};
+use crate::store::{
+    DeadLetter, DeadLetterView, Decided, OutboxRow, Progress, ProgressView, RecordedLog, RequestCompletion, RequestKey,
+    RequestRow, RequestState, RequestStatus, StoreError,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+pub fn request_values(row: &RequestRow) -> Result<[Value<'_>; 12]> {
+    let RequestRow { key, position: at, fingerprint, command, user_id, by, state, at: decided } = row;
+    let [lane, partition, offset] = position(*at)?;
+    Ok([
+        uuid(key.id.0),
+        Value::Flag(key.internal),
+        lane,
+        partition,
+        offset,
+        bits(fingerprint.0),
+        text(command.as_str()),
+        optional_text(user_id.as_ref().map(|user| user.as_str())),
+        optional_text(by.as_ref().map(|by| by.as_str())),
+        text(state.status().as_str()),
+        optional_text(state.outcome()),
+        time(*decided),
+    ])
+}
+
+pub fn request(row: &impl Cells) -> Result<RequestRow> {
+    let outcome = row.optional_text("outcome")?;
+    let decided = |succeeded, outcome: &str| RequestState::Decided(Decided { succeeded, outcome: outcome.to_owned() });
+    let state = match (row.parsed("status")?, outcome) {
+        (RequestStatus::Pending, None) => RequestState::Pending,
+        (RequestStatus::Succeeded, Some(outcome)) => decided(true, outcome),
+        (RequestStatus::Rejected, Some(outcome)) => decided(false, outcome),
+        (status, _) => return Err(corrupt("outcome", format!("it does not fit {status}"))),
+    };
+    Ok(RequestRow {
+        key: RequestKey { id: RequestId(row.uuid("request_id")?), internal: row.flag("internal")? },
+        position: row.position()?,
+        fingerprint: Fingerprint(row.hash("fingerprint")?),
+        command: row.parsed("command")?,
+        user_id: row.optional_parsed("user_id")?,
+        by: row.optional_parsed("by_user")?,
+        state,
+        at: row.time("at")?,
+    })
+}
+
+pub fn completion_values(row: &RequestCompletion) -> [Value<'_>; 3] {
+    let RequestCompletion { request_id, decided: Decided { succeeded, outcome } } = row;
+    let status = if *succeeded { RequestStatus::Succeeded } else { RequestStatus::Rejected };
+    [uuid(request_id.0), text(status.as_str()), text(outcome)]
+}
+
+pub fn outbox_values(of: LanePartition, row: &OutboxRow) -> Result<[Value<'_>; 9]> {
+    let OutboxRow { id, seq, topic, key, kind, payload, headers } = row;
+    let [lane, partition] = lane_partition(of);
+    Ok([
+        lane,
+        partition,
+        int(*seq)?,
+        uuid(*id),
+        text(topic.as_str()),
+        text(key),
+        text(kind),
+        Value::Bytes(Some(payload)),
+        owned(json::headers(headers)),
+    ])
+}
+
+pub fn outbox(row: &impl Cells) -> Result<OutboxRow> {
+    Ok(OutboxRow {
+        id: row.uuid("id")?,
+        seq: row.int("seq")?,
+        topic: row.parsed("aggregatetype")?,
+        key: row.string("aggregateid")?,
+        kind: row.string("type")?,
+        payload: row.bytes("payload")?.unwrap_or_default(),
+        headers: json::parse_headers(row.text("headers")?)?,
+    })
+}
+
+pub fn dead_letter_values(row: &DeadLetter) -> Result<[Value<'_>; 8]> {
+    let DeadLetter { position: of, reason, key, value, headers, at } = row;
+    let [lane, partition, offset] = position(*of)?;
+    Ok([
+        lane,
+        partition,
+        offset,
+        text(reason),
+        Value::Bytes(key.as_deref()),
+        Value::Bytes(value.as_deref()),
+        owned(json::headers(headers)),
+        time(*at),
+    ])
+}
+
+pub fn dead_letter(row: &impl Cells) -> Result<DeadLetterView> {
+    let letter = DeadLetter {
+        position: row.position()?,
+        reason: row.string("reason")?,
+        key: row.bytes("record_key")?,
+        value: row.bytes("record_value")?,
+        headers: json::parse_headers(row.text("headers")?)?,
+        at: row.time("at")?,
+    };
+    Ok(DeadLetterView { letter, replayed_at: row.optional_time("replayed_at")? })
+}
+
+pub fn progress(row: &impl Cells) -> Result<Progress> {
+    Ok(Progress {
+        epoch: row.int("epoch")?,
+        next_offset: row.int("next_offset")?,
+        last_time: row.time("last_time")?,
+        next_outbox_seq: row.int("next_outbox_seq")?,
+        state_hash: row.hash("state_hash")?,
+    })
+}
+
+pub fn progress_view(row: &impl Cells) -> Result<ProgressView> {
+    Ok(ProgressView {
+        partition: row.lane_partition()?,
+        epoch: row.int("epoch")?,
+        owner: row.string("owner")?,
+        next_offset: row.int("next_offset")?,
+        last_time: row.time("last_time")?,
+        outbox_pending: row.int("outbox_pending")?,
+    })
+}
+
+pub fn recorded_log(row: &impl Cells) -> Result<RecordedLog> {
+    let identity = LogIdentity { log_id: row.string("log_id")?, topics: json::parse_topics(row.text("topics")?)? };
+    let partitions = PartitionCounts {
+        seats: row.int("seats")?,
+        wallets: row.int("wallets")?,
+        queues: row.int("queues")?,
+        outcomes: row.int("outcomes")?,
+        dead_letters: row.int("dead_letters")?,
+    };
+    Ok(RecordedLog { identity, partitions })
+}

@@ -1,0 +1,144 @@
+//! Kafka and PostgreSQL: the environment's, or ones that a test starts and may stop and kill.
+
+use std::net::TcpListener;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::harness::services::Services;
+
+/// The services with the shell commands that restart them; each returns when the service answers again.
+pub struct Backends {
+    pub brokers: String,
+    pub database_url: String,
+    kafka: Restarts,
+    postgres: Restarts,
+    own: Option<PathBuf>,
+}
+
+#[derive(Default)]
+struct Restarts {
+    /// By kill and by shutdown; an operator gives at most one.
+    commands: Vec<String>,
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl Restarts {
+    fn from_environment(name: &str) -> Restarts {
+        Restarts { commands: variable(name).into_iter().collect() }
+    }
+
+    fn own(service: &str) -> Restarts {
+        let again = |how: &str| format!("scripts/services {how} {service} && scripts/services up {service}");
+        Restarts { commands: vec![again("kill"), again("down")] }
+    }
+}
+
+impl Backends {
+    /// `None`: the environment names no services.
+    pub fn of_environment(test: &str) -> Option<Backends> {
+        let services = Services::from_environment(test)?;
+        Some(Backends {
+            brokers: services.brokers,
+            database_url: services.database_url,
+            kafka: Restarts::from_environment("TURNSTILE_CHAOS_RESTART_KAFKA"),
+            postgres: Restarts::from_environment("TURNSTILE_CHAOS_RESTART_POSTGRES"),
+            own: None,
+        })
+    }
+
+    /// Services that may be restarted: the environment's, if it says how, or new ones.
+    pub async fn restartable(test: &str) -> Option<Backends> {
+        let backends = Backends::of_environment(test)?;
+        if !backends.kafka.commands.is_empty() && !backends.postgres.commands.is_empty() {
+            return Some(backends);
+        }
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos-services");
+        std::fs::create_dir_all(&directory).expect("a directory for the services");
+        share_jars(&directory);
+        let mut backends = Backends {
+            brokers: format!("127.0.0.1:{}", port(&directory, "kafka")),
+            database_url: String::new(),
+            kafka: Restarts::own("kafka"),
+            postgres: Restarts::own("postgres"),
+            own: Some(directory.clone()),
+        };
+        let at = port(&directory, "postgres");
+        backends.database_url = format!("postgres://turnstile:turnstile@127.0.0.1:{at}/turnstile");
+        backends.sh("scripts/services up").await;
+        Some(backends)
+    }
+
+    pub async fn restart_kafka(&self, turn: u64) {
+        self.restart(&self.kafka, turn).await;
+    }
+
+    pub async fn restart_postgres(&self, turn: u64) {
+        self.restart(&self.postgres, turn).await;
+    }
+
+    async fn restart(&self, restarts: &Restarts, turn: u64) {
+        let commands = &restarts.commands;
+        let number = usize::try_from(turn).expect("a few") % commands.len();
+        self.sh(&commands[number]).await;
+    }
+
+    /// Stops the services if this test started them.
+    pub async fn end(&self) {
+        if self.own.is_some() {
+            self.sh("scripts/services down").await;
+        }
+    }
+
+    async fn sh(&self, line: &str) {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        if let Some(directory) = &self.own {
+            command
+                .env("TURNSTILE_SERVICES_DIR", directory)
+                .env("TURNSTILE_KAFKA_PORT", port(directory, "kafka").to_string())
+                .env("TURNSTILE_POSTGRES_PORT", port(directory, "postgres").to_string())
+                .env("TURNSTILE_KAFKA_HEAP", "320m");
+        }
+        // Not piped: the services it starts would keep the pipe open.
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().await.expect("sh starts");
+        assert!(status.success(), "{line} ended with {status}");
+    }
+}
+
+/// Reuses the jars of the services that run already.
+fn share_jars(directory: &Path) {
+    let main = variable("TURNSTILE_SERVICES_DIR").unwrap_or_else(|| ".services".to_owned());
+    let jars = Path::new(env!("CARGO_MANIFEST_DIR")).join(main).join("kafka-lib");
+    let here = directory.join("kafka-lib");
+    if jars.join(".complete").exists() && !here.exists() {
+        let _ = std::os::unix::fs::symlink(jars, here);
+    }
+}
+
+/// Ports for the services, below the ephemeral range: while a service is down, a client that tries to reach it could be
+/// given its port.
+const KAFKA_PORTS: Range<u16> = 20_000..25_000;
+const POSTGRES_PORTS: Range<u16> = 25_000..30_000;
+
+/// A port that was free when this directory was made, and the one after it. Stored, so that services left behind by a
+/// killed test are found again.
+fn port(directory: &Path, service: &str) -> u16 {
+    let path = directory.join(format!("{service}-port"));
+    let ports = if service == "kafka" { KAFKA_PORTS } else { POSTGRES_PORTS };
+    let kept = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(kept) = kept.filter(|port| ports.contains(port)) {
+        return kept;
+    }
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let from = ports.start + u16::try_from(std::process::id() % 4_000).unwrap_or(0);
+    let found = (from..ports.end).step_by(2).find(|port| free(*port) && free(port + 1));
+    let found = found.expect("two free ports in a row");
+    std::fs::write(path, found.to_string()).expect("the port can be stored");
+    found
+}

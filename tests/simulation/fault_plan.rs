@@ -1,0 +1,108 @@
+//! Which faults a run has and how much of each workload, drawn from its seed.
+
+use crate::prng::Prng;
+
+/// Probabilities are per thousand; weights are relative to each other. Most runs have few kinds of faults, so that they go
+/// deep; a quarter has all of them.
+#[derive(Debug, Clone)]
+pub struct FaultPlan {
+    pub delay_ms_max: u64,
+    pub append_lost: u64,
+    pub append_unacknowledged: u64,
+    pub append_twice: u64,
+    pub append_backlog: u64,
+    pub read_failed: u64,
+    pub store_away: u64,
+    pub commit_unanswered: u64,
+    pub commit_late: u64,
+    pub store_slow: u64,
+    /// A lost append also fails the later ones of its partition until the loss is known, as an idempotent producer does.
+    /// Only then is the order of first appearances promised.
+    pub gapless: bool,
+    /// The log does not stamp records: their producers do, with clocks of their own.
+    pub producers_stamp: bool,
+    pub skew_ms_max: u64,
+    pub workers: u64,
+    pub cache_rows: usize,
+    pub relay_in_flight: usize,
+    pub batch_records: usize,
+    /// Mean time between two faults of the kinds below.
+    pub fault_every_ms: u64,
+    pub kills: u64,
+    pub kills_at_call: u64,
+    pub expiries: u64,
+    pub storms: u64,
+    pub outages: u64,
+    pub jumps: u64,
+    pub api_crashes: u64,
+    /// Commands of other services.
+    pub foreign: u64,
+    /// Commands of staff: holds for users, checked tickets, amendments.
+    pub staff: u64,
+    /// Changes of the queue's settings.
+    pub operator: u64,
+    /// Some date is cancelled while it is on sale.
+    pub show_cancelled: bool,
+    /// Sale windows and the start of the show lie within the run.
+    pub windows: bool,
+    /// One more user only waits in the queue and polls at the prescribed interval.
+    pub patient: bool,
+    pub abandon_after_ms: i64,
+}
+
+impl FaultPlan {
+    pub fn draw(prng: &mut Prng) -> FaultPlan {
+        let wild = prng.permille(250);
+        let mut some = |often: u64, max: u64| if wild || prng.permille(often) { 1 + prng.below(max) } else { 0 };
+        let plan = FaultPlan {
+            delay_ms_max: 1 + some(700, 60),
+            append_lost: some(350, 60),
+            append_unacknowledged: some(350, 80),
+            append_twice: some(350, 80),
+            append_backlog: some(200, 40),
+            read_failed: some(250, 40),
+            store_away: some(300, 60),
+            commit_unanswered: some(350, 120),
+            commit_late: some(300, 80),
+            store_slow: some(400, 150),
+            gapless: some(800, 1) > 0,
+            producers_stamp: some(200, 1) > 0,
+            skew_ms_max: some(400, 3_000),
+            workers: 1 + some(700, 3),
+            cache_rows: if some(400, 1) > 0 { 8 } else { 100_000 },
+            relay_in_flight: 1 + some(800, 200) as usize,
+            // Often one by one: then the next is decided while the one before commits.
+            batch_records: 1 + some(600, 60) as usize,
+            fault_every_ms: 500 + some(900, 4_000),
+            kills: some(500, 10),
+            kills_at_call: some(500, 10),
+            expiries: some(500, 10),
+            storms: some(400, 10),
+            outages: some(300, 6),
+            jumps: some(300, 6),
+            api_crashes: some(300, 6),
+            foreign: some(600, 16),
+            staff: some(600, 16),
+            operator: some(500, 6),
+            show_cancelled: prng.permille(250),
+            windows: prng.permille(250),
+            patient: prng.permille(350),
+            abandon_after_ms: 5_000 + prng.below(60_000) as i64,
+        };
+        if plan.patient && prng.permille(600) { plan.made_calm() } else { plan }
+    }
+
+    /// Without anything that may keep presence reports from the log, and with reliable clocks: then a user who polls at
+    /// the prescribed interval must not be dropped.
+    fn made_calm(self) -> FaultPlan {
+        let (append_lost, append_backlog, outages, api_crashes, jumps, operator) = (0, 0, 0, 0, 0, 0);
+        let producers_stamp = false;
+        FaultPlan { append_lost, append_backlog, outages, api_crashes, jumps, operator, producers_stamp, ..self }
+    }
+
+    /// Whether presence reports always reach the log, with reliable times.
+    pub fn is_calm(&self) -> bool {
+        let lost = self.append_lost + self.append_backlog + self.outages + self.api_crashes;
+        lost + self.jumps == 0 && !self.producers_stamp
+    }
+}

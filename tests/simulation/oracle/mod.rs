@@ -1,0 +1,133 @@
+//! The checks after a run: what the log, the store, the topics and the clients' history must agree on. Models that share no
+//! code with the rules decide the log once more.
+
+mod across_lanes;
+mod lanes;
+mod outcomes;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use turnstile::domain::{Body, Command, Lane, LanePartition, Row, block};
+use turnstile::log::{Log, Record, Topic};
+use turnstile::store::{AuditReads, DeadLetters, Page, RequestRow, StateTable, lane_partitions};
+use turnstile::wire;
+
+use crate::answer_checker;
+use crate::cluster::Cluster;
+use crate::model::queue::QueueModel;
+use crate::model::seats::SeatModel;
+use crate::model::wallets::WalletModel;
+use crate::model::{Case, FollowUp};
+use crate::place_checker::{self, PlaceChecker};
+
+pub use outcomes::Published;
+
+pub type Checked = Result<(), String>;
+
+macro_rules! must {
+    ($condition:expr, $($why:tt)+) => {
+        if !$condition {
+            return Err(format!($($why)+));
+        }
+    };
+}
+pub(crate) use must;
+
+/// Checks a run that is over. The store must be at rest.
+pub async fn check(cluster: &Cluster) -> Checked {
+    let requests = cluster.store.requests_page(None, u32::MAX).await.map_err(|error| error.to_string())?;
+    let rows = all_rows(cluster).await?;
+    let mut cases = lanes::cases(cluster, &requests)?;
+    answer_checker::accepted(cluster, &requests)?;
+    let published = outcomes::check(cluster, &mut cases)?;
+    let (seats, wallets, queue, follow_ups) = follow(&cases, &rows)?;
+    across_lanes::check(&cases, follow_ups)?;
+    state::seats(&seats, &rows)?;
+    state::wallets(&wallets, &rows)?;
+    state::hashes(cluster, &rows).await?;
+    queue.compare(&rows, &state::newest_notes(&seats, cluster))?;
+    dead_letters(cluster).await?;
+    answer_checker::answered(cluster, &cases)?;
+    answer_checker::sent_once(cluster)?;
+    let published = place_checker::published(&queue, &published);
+    PlaceChecker { cluster, queue: &queue, published }.check(&cases)
+}
+
+async fn all_rows(cluster: &Cluster) -> Result<Vec<Row>, String> {
+    let mut all = Vec::new();
+    for table in StateTable::ALL {
+        all.extend(cluster.store.state_page(table, None, u32::MAX).await.map_err(|error| error.to_string())?);
+    }
+    Ok(all)
+}
+
+type Followed = (SeatModel, WalletModel, QueueModel, Vec<FollowUp>);
+
+/// Runs the models over all cases.
+fn follow(cases: &[Case], rows: &[Row]) -> Result<Followed, String> {
+    let payments = rows.iter().filter_map(|row| match row {
+        Row::Seats(block::Row::Payment(payment)) => Some((payment.asking.request_id, payment.id.to_string())),
+        _ => None,
+    });
+    let mut seats = SeatModel::new(payments.collect());
+    let (mut wallets, mut queue) = (WalletModel::default(), QueueModel::default());
+    let mut follow_ups = Vec::new();
+    for case in cases {
+        let context = |why: String| case.context(&why);
+        match case.at.position.lane() {
+            Lane::Seats => follow_ups.extend(seats.follow(case).map_err(context)?),
+            Lane::Wallets => follow_ups.extend(wallets.follow(case).map_err(context)?),
+            Lane::Queues => queue.follow(case).map_err(context)?,
+        }
+    }
+    Ok((seats, wallets, queue, follow_ups))
+}
+
+/// The partition that owns a command.
+pub fn home(cluster: &Cluster, body: &Body) -> LanePartition {
+    let (topic, partition) = cluster.place(body);
+    let Topic::Lane(lane) = topic else { unreachable!("commands belong on lanes") };
+    LanePartition { lane, partition }
+}
+
+pub fn understood(record: &Record) -> Option<Command> {
+    wire::command::decode(record.value.as_ref()?).ok()
+}
+
+/// The first request of each id in the store; with several partitions' rows any of them.
+pub fn decided_ids(requests: &[RequestRow]) -> BTreeSet<turnstile::domain::RequestId> {
+    requests.iter().map(|row| row.key.id).collect()
+}
+
+/// Each record that cannot be understood is stored and published with its reason, and no other is.
+async fn dead_letters(cluster: &Cluster) -> Checked {
+    let mut expected = BTreeSet::new();
+    for here in lane_partitions(cluster.log.partitions()) {
+        for record in cluster.log.all(Topic::Lane(here.lane), here.partition) {
+            if understood(&record).is_none() {
+                expected.insert(here.at(record.offset).to_string());
+            }
+        }
+    }
+    let mut published = BTreeSet::new();
+    for record in cluster.log.all(Topic::DeadLetters, 0) {
+        let position = record.headers.iter().find(|(name, _)| name == wire::headers::POSITION);
+        published.extend(position.map(|(_, value)| String::from_utf8_lossy(value).into_owned()));
+    }
+    let page = Page { after: None, limit: u32::MAX };
+    let stored = cluster.store.dead_letters(page).await.map_err(|error| error.to_string())?;
+    let stored: BTreeSet<String> = stored.iter().map(|view| view.letter.position.to_string()).collect();
+    must!(stored == expected, "dead letters are stored for {stored:?}, garbage lies at {expected:?}");
+    must!(published == expected, "dead letters are published for {published:?}, garbage lies at {expected:?}");
+    Ok(())
+}
+
+/// Numbers of equal items.
+pub fn counted<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,158 @@
+//! Whether users saw their true places in the queue, and only those with a turn could hold seats.
+
+use turnstile::domain::{Body, Lane, Position, block};
+
+use crate::cluster::Cluster;
+use crate::history::{Observation, Observed, Span};
+use crate::model::Case;
+use crate::model::queue::{Dropped, QueueModel, Snapshot, Turn};
+use crate::oracle::{Checked, Published, must};
+use crate::workload::{PATIENT, name};
+
+/// How old an answer may be while the store responds: what the API promises, plus a delay.
+const AGE_MS: u64 = 600;
+/// How old it may be while the store is down, slow or failing.
+const AGE_WITHOUT_STORE_MS: u64 = 15_000;
+/// From the check of a token to the record on the log: two reads of the slowest kind.
+const HOLD_TAKES_MS: u64 = 10_000;
+/// Presence is noted at a third of the limit and reported every 15 s, and clocks differ.
+const SURE_TO_BE_SEEN_MS: i64 = 30_000;
+
+pub struct PlaceChecker<'a> {
+    pub cluster: &'a Cluster,
+    pub queue: &'a QueueModel,
+    /// When the outcome of each snapshot's record was first published: by then it was committed.
+    pub published: Vec<Option<u64>>,
+}
+
+/// When the outcome of each snapshot's record was first published.
+pub fn published(queue: &QueueModel, outcomes: &Published) -> Vec<Option<u64>> {
+    // There is one partition of queues.
+    let position = |snapshot: &Snapshot| Position::new(Lane::Queues, 0, snapshot.offset);
+    queue.snapshots.iter().map(|snapshot| outcomes.get(&position(snapshot)).copied()).collect()
+}
+
+impl PlaceChecker<'_> {
+    pub fn check(&self, cases: &[Case]) -> Checked {
+        for seen in self.cluster.history.observations() {
+            self.observed(&seen).map_err(|why| format!("{} saw {seen:?}: {why}", name(seen.user)))?;
+        }
+        let queued = self.cluster.schedules[0];
+        for case in cases {
+            if let Body::Seats(block::Command::HoldSeats(hold)) = &case.command.body
+                && hold.key.schedule_id == queued
+                && hold.admitted
+            {
+                let user = hold.user_id.as_str();
+                must!(self.may_hold(user, case), "{}", case.context(&format!("{user} had no turn")));
+            }
+        }
+        self.queue.dropped.iter().try_for_each(|dropped| self.was_absent(dropped))
+    }
+
+    /// Snapshots that were certainly committed by then, and those that may have been.
+    fn window(&self, from_ms: u64, to_ms: u64) -> (usize, usize) {
+        let sure = self.published.iter().rposition(|at| at.is_some_and(|at| at <= from_ms)).map_or(0, |at| at + 1);
+        let maybe = self.queue.snapshots.partition_point(|snapshot| snapshot.stored_ms <= to_ms);
+        (sure, maybe.max(sure))
+    }
+
+    /// The snapshots that an answer may reflect; whether it may also be from before the first one.
+    fn snapshots(&self, span: Span) -> (bool, &[Snapshot]) {
+        let plan = &self.cluster.sim.plan;
+        let steady = plan.store_away + plan.store_slow + plan.outages == 0 && plan.delay_ms_max < 20;
+        let age = if span.faulty && !steady { AGE_WITHOUT_STORE_MS } else { AGE_MS };
+        let (sure, maybe) = self.window(span.began_ms.saturating_sub(age), span.ended_ms);
+        (sure == 0, &self.queue.snapshots[sure.saturating_sub(1)..maybe])
+    }
+
+    fn observed(&self, seen: &Observation) -> Checked {
+        let user = name(seen.user);
+        let (nothing_yet, snapshots) = self.snapshots(seen.span);
+        let has_place = |state: &Snapshot| state.waiting.iter().chain(&state.active).any(|(_, of)| of == user);
+        match &seen.what {
+            Observed::Place { status, position, ahead } if status == "WAITING" => {
+                let true_of = |state: &Snapshot| {
+                    let rank = state.waiting.iter().position(|(sequence, of)| sequence == position && of == user);
+                    rank.is_some_and(|rank| rank as u64 == *ahead)
+                };
+                must!(snapshots.iter().any(true_of), "in none of {} snapshots", snapshots.len());
+            }
+            Observed::Place { status, position, .. } if status == "ACTIVE" => {
+                let true_of =
+                    |state: &Snapshot| state.active.iter().any(|(sequence, of)| sequence == position && of == user);
+                must!(snapshots.iter().any(true_of), "in none of {} snapshots", snapshots.len());
+            }
+            Observed::Place { status, position, .. } => {
+                let Some((how, snapshot)) = self.queue.ended.get(position) else {
+                    return Err("that token never ended".to_owned());
+                };
+                must!(how == status, "it ended as {how}");
+                let stored_ms = self.queue.snapshots[*snapshot].stored_ms;
+                must!(stored_ms <= seen.span.ended_ms, "it ended only later");
+                must!(snapshots.iter().any(|state| !has_place(state)), "there was another token");
+            }
+            Observed::NoPlace(code) if code == "queue_not_found" => must!(nothing_yet, "the queue was open"),
+            Observed::NoPlace(_) => {
+                must!(!seen.with_token, "the token is genuine");
+                let none = |state: &Snapshot| !has_place(state);
+                must!(nothing_yet || snapshots.iter().any(none), "there was a token all the time");
+            }
+            Observed::NotAdmitted if seen.with_token => {
+                let turn = self.queue.turns.iter().find(|turn| turn.user == user && self.spans(turn, seen));
+                must!(turn.is_none(), "it was this user's turn");
+            }
+            Observed::NotAdmitted => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a turn had certainly begun before the request and ended after it, by any clock.
+    fn spans(&self, turn: &Turn, seen: &Observation) -> bool {
+        let plan = &self.cluster.sim.plan;
+        if plan.producers_stamp || plan.jumps > 0 {
+            return false;
+        }
+        let begun = self.published[turn.from].is_some_and(|at| at <= seen.span.began_ms);
+        let ended = turn.to.is_some_and(|at| self.queue.snapshots[at].stored_ms <= seen.span.ended_ms);
+        let over_ms = turn.active_until.0 - crate::sim::START_MS - plan.skew_ms_max as i64 - 100;
+        begun && !ended && over_ms > seen.span.ended_ms as i64
+    }
+
+    /// Whether the user had a turn when the hold was stored, or shortly before.
+    fn may_hold(&self, user: &str, case: &Case) -> bool {
+        let plan = &self.cluster.sim.plan;
+        let late_ms = HOLD_TAKES_MS;
+        self.queue.turns.iter().filter(|turn| turn.user == user).any(|turn| {
+            let begun = self.queue.snapshots[turn.from].stored_ms <= case.stored_ms;
+            let ended = turn.to.and_then(|at| self.published[at]);
+            let there = ended.is_none_or(|at| at + late_ms >= case.stored_ms);
+            let over = turn.active_until.plus_ms(late_ms as i64 + plan.skew_ms_max as i64) < case.time();
+            begun && there && (!over || plan.producers_stamp || plan.jumps > 0)
+        })
+    }
+
+    /// A user who polls at the prescribed interval is seen, if the log takes the reports.
+    fn was_absent(&self, dropped: &Dropped) -> Checked {
+        if dropped.user != name(PATIENT)
+            || !self.cluster.sim.plan.is_calm()
+            || dropped.abandon_after_ms < SURE_TO_BE_SEEN_MS
+        {
+            return Ok(());
+        }
+        let at_ms = self.queue.snapshots[dropped.snapshot].stored_ms;
+        let since_ms = at_ms.saturating_sub(dropped.abandon_after_ms as u64);
+        let polls = self.cluster.history.observations().into_iter().filter(|seen| {
+            seen.user == PATIENT && matches!(&seen.what, Observed::Place { status, .. } if status == "WAITING")
+        });
+        let mut last_ms = since_ms;
+        for seen in polls {
+            if seen.span.ended_ms > last_ms + 5_000 {
+                break;
+            }
+            last_ms = last_ms.max(seen.span.ended_ms.min(at_ms));
+        }
+        must!(last_ms + 5_000 < at_ms, "{} polled at the prescribed interval and was dropped", dropped.user);
+        Ok(())
+    }
+}
