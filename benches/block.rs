@@ -4,8 +4,8 @@
 
 use divan::Bencher;
 use turnstile::domain::block::{
-    BestAvailable, Block, CancelReservation, Choice, Command, HoldSeats, Layout, NewSection, OpenBlock, Row, Rows,
-    Terms,
+    self, BestAvailable, Block, CancelReservation, Choice, Command, HoldSeats, Layout, NewSection, OpenBlock, Row,
+    Rows, Terms,
 };
 use turnstile::domain::{
     Aggregate, Amount, Arrival, Asking, BlockKey, Decision, Fingerprint, Lane, LogTime, Position, Reply, RequestId,
@@ -108,7 +108,7 @@ impl Hall {
         let user_id = self.user();
         let hold = HoldSeats { key: self.key.clone(), user_id: user_id.clone(), choice, admitted: false };
         match self.decide(Command::HoldSeats(hold)).verdict {
-            Verdict::Decided(Ok(Reply::Held { reservation, .. })) => (user_id, reservation.id),
+            Verdict::Decided(Ok(Reply::Seats(block::Reply::Held { reservation, .. }))) => (user_id, reservation.id),
             other => panic!("not held: {other:?}"),
         }
     }

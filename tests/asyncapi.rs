@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use turnstile::config::{self, Config};
-use turnstile::domain::{Code, CommandKind, Effects, Fingerprint, Reply, ScheduleId};
+use turnstile::domain::queue::Reply;
+use turnstile::domain::{Code, CommandKind, Effects, Fingerprint, ScheduleId};
 use turnstile::log::{APPEND_BYTES_MAX, Topic};
 use turnstile::wire::outcome::OutcomeRecord;
 use turnstile::wire::{command, headers, outcome, routing};
@@ -275,7 +276,7 @@ fn the_headers_are_those_the_code_writes() {
         by: None,
         fingerprint: Fingerprint(1),
         schedule_id: Some(schedule_id),
-        outcome: &Ok(Reply::Ticked { schedule_id }),
+        outcome: &Ok(Reply::Ticked { schedule_id }.into()),
         effects: &Effects::default(),
         decided: read.decided,
     };

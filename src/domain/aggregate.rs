@@ -1,11 +1,13 @@
-//! The floor plan that the three aggregates share: rows, commands, state, rules.
+//! The floor plan that the three aggregates share: rows, commands, state, rules, and what the rules say of a command.
 
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use super::body::Body;
 use super::command::Asking;
-use super::decision::Decision;
+use super::outcome::{Completion, Effects, Reply, Verdict};
 use super::position::{Arrival, LogTime};
+use super::refusal::Refusal;
 
 /// What one routing key owns. Rules are functions: state, command and arrival in, decision out; no I/O, no clock.
 pub trait Aggregate: Debug + Clone + Send + Sync + Sized + 'static {
@@ -54,4 +56,42 @@ pub trait Aggregate: Debug + Clone + Send + Sync + Sized + 'static {
 
     /// How many rows [`Aggregate::forget`] could drop at best.
     fn remembered(&self) -> usize;
+}
+
+/// The rules' answer to one command. Applying `changes` to the aggregate gives its next state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision<A: Aggregate> {
+    pub verdict: Verdict,
+    /// What the command changed for others than the one who asked; part of the outcome of this command.
+    pub effects: Effects,
+    pub changes: Vec<A::Row>,
+    /// Commands for other aggregates; their request ids are derived from this command's position.
+    pub follow_ups: Vec<Body>,
+    /// A request of an earlier command that this one decides.
+    pub completes: Option<Completion>,
+}
+
+impl<A: Aggregate> Decision<A> {
+    fn of(verdict: Verdict, changes: Vec<A::Row>) -> Self {
+        Decision { verdict, effects: Effects::default(), changes, follow_ups: Vec::new(), completes: None }
+    }
+
+    pub fn rejected(refusal: Refusal) -> Self {
+        Decision::of(Verdict::Decided(Err(refusal)), Vec::new())
+    }
+
+    pub fn succeeded(reply: impl Into<Reply>, changes: Vec<A::Row>) -> Self {
+        Decision::of(Verdict::Decided(Ok(reply.into())), changes)
+    }
+
+    /// The command waits for the settlement of what it asks of another lane.
+    pub fn pending(changes: Vec<A::Row>, follow_up: Body) -> Self {
+        Decision { follow_ups: vec![follow_up], ..Decision::of(Verdict::Pending, changes) }
+    }
+
+    /// A timer's record that found nothing to do: no outcome is stored or published. `changes` may correct when
+    /// something is due.
+    pub fn nothing(changes: Vec<A::Row>) -> Self {
+        Decision::of(Verdict::Nothing, changes)
+    }
 }

@@ -1,26 +1,69 @@
-//! What may be asked of the aggregates. `wire` turns these to and from bytes.
+//! The table of commands, and what travels with the request of one.
 
-use super::ids::{RequestId, RoutingKey};
+use super::ids::RequestId;
 use super::names::UserId;
 use super::position::Lane;
+use super::refusal::Code;
 use super::texts::texts;
-use super::{block, queue, wallet};
 
-/// One command: an id that makes its repeats harmless, who acts, and what is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    pub request_id: RequestId,
-    /// Who acted, if not the user it is for: staff. A request belongs to both.
-    pub by: Option<UserId>,
-    pub body: Body,
+/// Declares the commands, one each: kind, text on the log, lane, and the refusals it may meet besides
+/// `idempotency_key_reused`.
+macro_rules! commands {
+    ($($kind:ident = $text:literal, $lane:ident, [$($code:ident),* $(,)?];)+) => {
+        texts! {
+            /// The `type` of a command on the log.
+            pub enum CommandKind ("a command type") {
+                $($kind = $text,)+
+            }
+        }
+
+        impl CommandKind {
+            pub fn lane(self) -> Lane {
+                match self {
+                    $(CommandKind::$kind => Lane::$lane,)+
+                }
+            }
+
+            /// The refusals that whoever sends it may meet, besides `idempotency_key_reused`. None for what only the
+            /// program itself sends: nobody reads those.
+            pub fn refusals(self) -> &'static [Code] {
+                match self {
+                    $(CommandKind::$kind => &[$(Code::$code),*],)+
+                }
+            }
+        }
+    };
 }
 
-/// What is asked; the variant is the lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    Seats(block::Command),
-    Wallets(wallet::Command),
-    Queues(queue::Command),
+commands! {
+    OpenBlock = "open_block", Seats, [BlockConflict];
+    AmendBlock = "amend_block", Seats, [BlockNotFound, BlockConflict];
+    HoldSeats = "hold_seats", Seats, [
+        SeatTaken, SeatNotFound, SeatNotForSale, SectionNotFound, BlockNotFound, SalesClosed, ShowCancelled,
+        TicketLimitExceeded, HoldCooldown, CompanionOnly, NotEnoughAdjacentSeats, NotAdmitted,
+    ];
+    CancelReservation = "cancel_reservation", Seats, [
+        ReservationNotFound, NotReservationOwner, HoldExpired, PaymentInProgress, NotCancellable,
+    ];
+    PayReservation = "pay_reservation", Seats, [
+        ReservationNotFound, NotReservationOwner, HoldExpired, ShowCancelled, PaymentInProgress, AlreadyPaid,
+        AmountMismatch, InvalidAmount, InsufficientBalance,
+    ];
+    SettlePayment = "settle_payment", Seats, [];
+    ExpireHolds = "expire_holds", Seats, [];
+    CheckTicket = "check_ticket", Seats, [TicketUsed, TicketInvalid];
+    ChargeWallet = "charge_wallet", Wallets, [InvalidAmount, BalanceLimitExceeded];
+    DebitWallet = "debit_wallet", Wallets, [InvalidAmount, InsufficientBalance];
+    CreditWallet = "credit_wallet", Wallets, [];
+    AskPayment = "ask_payment", Wallets, [];
+    OpenQueue = "open_queue", Queues, [];
+    ConfigureQueue = "configure_queue", Queues, [QueueNotFound];
+    JoinQueue = "join_queue", Queues, [QueueNotFound, QueueFull];
+    LeaveQueue = "leave_queue", Queues, [QueueNotFound, TokenNotFound];
+    Seen = "seen", Queues, [];
+    CompleteToken = "complete_token", Queues, [];
+    NoteSale = "note_sale", Queues, [];
+    Tick = "tick", Queues, [];
 }
 
 /// Hash of what a command asks (`by` included, the request id not): tells a repeat from another command under its id.
@@ -33,82 +76,4 @@ pub struct Asking {
     pub request_id: RequestId,
     pub fingerprint: Fingerprint,
     pub by: Option<UserId>,
-}
-
-texts! {
-    /// The `type` of a command on the log.
-    pub enum CommandKind ("a command type") {
-        OpenBlock = "open_block",
-        AmendBlock = "amend_block",
-        HoldSeats = "hold_seats",
-        CancelReservation = "cancel_reservation",
-        PayReservation = "pay_reservation",
-        SettlePayment = "settle_payment",
-        ExpireHolds = "expire_holds",
-        CheckTicket = "check_ticket",
-        ChargeWallet = "charge_wallet",
-        DebitWallet = "debit_wallet",
-        CreditWallet = "credit_wallet",
-        AskPayment = "ask_payment",
-        OpenQueue = "open_queue",
-        ConfigureQueue = "configure_queue",
-        JoinQueue = "join_queue",
-        LeaveQueue = "leave_queue",
-        Seen = "seen",
-        CompleteToken = "complete_token",
-        NoteSale = "note_sale",
-        Tick = "tick",
-    }
-}
-
-impl CommandKind {
-    pub fn lane(self) -> Lane {
-        use CommandKind::*;
-        match self {
-            OpenBlock | AmendBlock | HoldSeats | CancelReservation | PayReservation | SettlePayment | ExpireHolds
-            | CheckTicket => Lane::Seats,
-            ChargeWallet | DebitWallet | CreditWallet | AskPayment => Lane::Wallets,
-            OpenQueue | ConfigureQueue | JoinQueue | LeaveQueue | Seen | CompleteToken | NoteSale | Tick => {
-                Lane::Queues
-            }
-        }
-    }
-}
-
-impl Body {
-    pub fn kind(&self) -> CommandKind {
-        match self {
-            Body::Seats(command) => command.kind(),
-            Body::Wallets(command) => command.kind(),
-            Body::Queues(command) => command.kind(),
-        }
-    }
-
-    /// What decides the partition, recomputed from the content: a record's own key is not to be trusted.
-    pub fn routing_key(&self) -> RoutingKey {
-        match self {
-            Body::Seats(command) => RoutingKey::Block(command.key()),
-            Body::Wallets(command) => RoutingKey::Wallet(command.user_id().clone()),
-            Body::Queues(command) => RoutingKey::Queue(command.schedule_id()),
-        }
-    }
-
-    /// Whose request it is; `None` for the program's own timers and notes.
-    pub fn user_id(&self) -> Option<&UserId> {
-        match self {
-            Body::Seats(command) => command.user_id(),
-            Body::Wallets(command) => Some(command.user_id()),
-            Body::Queues(command) => command.user_id(),
-        }
-    }
-
-    /// Whether the program itself asks, as a follow-up or a timer. Its request ids are derived, and kept apart from
-    /// those of clients, so that nobody can claim one beforehand.
-    pub fn is_internal(&self) -> bool {
-        match self {
-            Body::Seats(command) => command.is_internal(),
-            Body::Wallets(command) => command.is_internal(),
-            Body::Queues(command) => command.is_internal(),
-        }
-    }
 }

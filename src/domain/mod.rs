@@ -4,12 +4,13 @@
 
 pub mod aggregate;
 pub mod block;
+pub mod body;
 pub mod command;
-pub mod decision;
 pub mod digest;
 pub mod ids;
 pub mod money;
 pub mod names;
+pub mod outcome;
 pub mod position;
 pub mod queue;
 pub mod refusal;
@@ -17,14 +18,15 @@ pub mod row;
 pub mod texts;
 pub mod wallet;
 
-pub use aggregate::Aggregate;
-pub use command::{Asking, Body, Command, CommandKind, Fingerprint};
-pub use decision::{Completion, Decision, Effects, Outcome, Reply, Verdict};
+pub use aggregate::{Aggregate, Decision};
+pub use body::{Body, Command};
+pub use command::{Asking, CommandKind, Fingerprint};
 pub use ids::{
     BlockKey, ConcertId, DerivedId, EntryId, PaymentId, RequestId, ReservationId, RoutingKey, ScheduleId, SeatId,
 };
 pub use money::{Amount, Balance};
 pub use names::{BlockName, CategoryName, Reason, SectionName, UserId};
+pub use outcome::{Completion, Effects, Outcome, Reply, Verdict};
 pub use position::{Arrival, Lane, LanePartition, LogTime, Position};
 pub use refusal::{Code, More, Refusal};
 pub use row::{Changes, Row, RowKey};

@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::domain::CommandKind;
+
 /// Why bytes are not a command or an outcome; its text is the dead letter's reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -179,6 +181,11 @@ impl<'a> Fields<'a> {
 
 pub(super) fn missing(name: &str) -> DecodeError {
     DecodeError::field(name, "missing")
+}
+
+/// A kind that is not among the readers of its lane; the samples of all kinds show that there is none.
+pub(super) fn no_reader(kind: CommandKind) -> DecodeError {
+    DecodeError::new(format!("type {kind} cannot be read"))
 }
 
 /// Whether a list has a number of entries within bounds.

@@ -10,7 +10,7 @@ pub mod headers;
 mod json;
 mod key;
 pub mod outcome;
-mod results;
+mod problem;
 pub mod routing;
 pub mod time;
 mod values;

@@ -5,9 +5,10 @@
 
 use serde_json::value::RawValue;
 
+use super::command::{write_result, write_status};
 use super::fields::{DecodeError, Fields, missing, quoted};
 use super::json::Object;
-use super::results::{read_decided, read_problem, write_decided, write_effects, write_problem, write_result};
+use super::problem::{read_decided, read_problem, write_decided, write_problem};
 use crate::domain::{Arrival, CommandKind, Effects, Fingerprint, Outcome, Refusal, RequestId, ScheduleId, UserId};
 
 /// A decided command, to be written.
@@ -61,6 +62,22 @@ fn value(o: &OutcomeRecord<'_>, effects: &Effects) -> String {
         object.object("decided", |decided| write_decided(decided, &o.decided));
     });
     out
+}
+
+/// Only what there is.
+fn write_effects(o: &mut Object<'_>, effects: &Effects) {
+    if !effects.expired.is_empty() {
+        o.plains("expired", &effects.expired);
+    }
+    for (name, tokens) in [("admitted", &effects.admitted), ("ended", &effects.ended), ("requeued", &effects.requeued)]
+    {
+        if !tokens.is_empty() {
+            o.objects(name, tokens, |o, token| {
+                o.bare("sequence", token.sequence).text("user_id", token.user_id.as_str());
+                write_status(o, token);
+            });
+        }
+    }
 }
 
 const SUCCEEDED: &str = "SUCCEEDED";

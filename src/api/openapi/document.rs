@@ -4,7 +4,6 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
-use super::refusals::refusals_of;
 use super::results::schema_of;
 use crate::api::http::problem::{Kind, ProblemCode};
 use crate::domain::{Code, CommandKind};
@@ -45,7 +44,8 @@ pub fn document(api: OpenApi) -> Value {
 
 /// Adds what follows from an operation being a command, having a caller, or having a body.
 fn complete(path: &str, operation: &mut Value) {
-    let command = operation.get("x-command").and_then(Value::as_str).and_then(|name| name.parse().ok());
+    let command: Option<CommandKind> =
+        operation.get("x-command").and_then(Value::as_str).and_then(|name| name.parse().ok());
     let has_body = operation.get("requestBody").is_some();
     let open = operation.get("security").is_some();
     if !open {
@@ -61,7 +61,7 @@ fn complete(path: &str, operation: &mut Value) {
         codes.extend(kinds.map(ProblemCode::from));
     }
     if let Some(command) = command {
-        codes.extend(refusals_of(command).iter().copied().map(ProblemCode::from));
+        codes.extend(command.refusals().iter().copied().map(ProblemCode::from));
         codes.push(Code::IdempotencyKeyReused.into());
         codes.extend([Kind::RateLimited, Kind::Overloaded, Kind::OutcomeUnknown].map(ProblemCode::from));
         complete_command(operation, command);

@@ -1,12 +1,10 @@
 //! The interface described: `/openapi.json`, and `/docs`, the same to read.
 //!
 //! Handlers describe themselves; [`document`] adds what holds for all commands alike, [`page`] renders it, [`handlers`]
-//! serve both. [`bodies`] and [`results`] are shapes that exist for the description only; [`refusals`] says which
-//! command may meet which refusal.
+//! serve both. [`bodies`] and [`results`] are shapes that exist for the description only.
 
 pub mod bodies;
 pub mod document;
 pub mod handlers;
 pub mod page;
-pub mod refusals;
 pub mod results;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::refusals::{COMMANDS, refusals_of};
+use super::results::COMMANDS;
 use crate::api::http::problem::{Kind, refusal_status};
 use crate::domain::Code;
 
@@ -94,7 +94,7 @@ fn write_codes(page: &mut String) {
     page.push_str("<table><tr><th>refusal</th><th>status</th><th>of</th></tr>");
     for code in Code::ALL {
         let status = refusal_status(code).as_u16();
-        let of = COMMANDS.into_iter().filter(|command| refusals_of(*command).contains(&code));
+        let of = COMMANDS.into_iter().filter(|command| command.refusals().contains(&code));
         let of = match code {
             Code::IdempotencyKeyReused | Code::SkippedByOperator => "every command".to_owned(),
             _ => of.map(|command| command.as_str()).collect::<Vec<_>>().join(", "),

@@ -166,10 +166,9 @@ mod tests {
 
     use super::*;
     use crate::api::submission::request_object::RequestObject;
-    use crate::domain::wallet::{Entry, EntryKind};
+    use crate::domain::wallet::{Entry, EntryKind, Reply};
     use crate::domain::{
-        Amount, Arrival, Balance, CommandKind, Effects, EntryId, Fingerprint, Lane, LogTime, Position, Reply,
-        ReservationId,
+        Amount, Arrival, Balance, CommandKind, Effects, EntryId, Fingerprint, Lane, LogTime, Position, ReservationId,
     };
     use crate::log::{PartitionCounts, Timestamp};
     use crate::runtime::clock::Clock;
@@ -217,7 +216,7 @@ mod tests {
             by: None,
             fingerprint: Fingerprint(0xabc),
             schedule_id,
-            outcome: &Ok(Reply::WalletChanged(entry)),
+            outcome: &Ok(Reply::WalletChanged(entry).into()),
             effects: &effects,
             decided: at,
         };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::documentation;
 use crate::api::http::problem::Kind;
-use crate::api::openapi::refusals::{COMMANDS, refusals_of};
+use crate::api::openapi::results::COMMANDS;
 use crate::domain::{Code, CommandKind};
 
 fn document() -> &'static Value {
@@ -72,7 +72,7 @@ fn every_reference_leads_somewhere_and_every_operation_is_described() {
             if operation["x-command"].is_string() {
                 let command: CommandKind = operation["x-command"].as_str().unwrap().parse().unwrap();
                 assert!(COMMANDS.contains(&command), "{command}");
-                assert!(!refusals_of(command).is_empty(), "{command}");
+                assert!(!command.refusals().is_empty(), "{command}");
                 assert!(operation["responses"]["202"].is_object());
             }
         }

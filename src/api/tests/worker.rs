@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::domain::wallet::{self, Entry, EntryKind};
 use crate::domain::{
-    Amount, Arrival, Balance, Body, Code, Command, DerivedId, EntryId, Lane, LanePartition, LogTime, Refusal, Reply,
-    Verdict,
+    Amount, Arrival, Balance, Body, Code, Command, DerivedId, EntryId, Lane, LanePartition, LogTime, Refusal, Verdict,
 };
 use crate::log::{Log, PartitionReader, Topic};
 use crate::store::{AggregateLoads, Committed, Ownership, Progress, RequestKey, lane_partitions};
@@ -98,19 +97,22 @@ impl Worker {
 /// Grants every charge and refuses the rest.
 fn grant(command: &Command, at: &Arrival) -> Verdict {
     match &command.body {
-        Body::Wallets(wallet::Command::ChargeWallet(charge)) => Verdict::Decided(Ok(Reply::WalletChanged(Entry {
-            id: EntryId::from(DerivedId::of(at, 0)),
-            user_id: charge.user_id.clone(),
-            number: 1,
-            kind: EntryKind::Charge,
-            amount: Amount::movement(charge.amount).unwrap(),
-            balance_after: Balance::new(charge.amount).unwrap(),
-            reason: charge.reason.clone(),
-            request_id: command.request_id,
-            by: command.by.clone(),
-            cause: command.request_id.0,
-            at: *at,
-        }))),
+        Body::Wallets(wallet::Command::ChargeWallet(charge)) => {
+            Verdict::Decided(Ok(wallet::Reply::WalletChanged(Entry {
+                id: EntryId::from(DerivedId::of(at, 0)),
+                user_id: charge.user_id.clone(),
+                number: 1,
+                kind: EntryKind::Charge,
+                amount: Amount::movement(charge.amount).unwrap(),
+                balance_after: Balance::new(charge.amount).unwrap(),
+                reason: charge.reason.clone(),
+                request_id: command.request_id,
+                by: command.by.clone(),
+                cause: command.request_id.0,
+                at: *at,
+            })
+            .into()))
+        }
         _ => refuse(Code::InsufficientBalance),
     }
 }

@@ -1,6 +1,7 @@
 //! The commands of the seats lane.
 
-use super::layout::Layout;
+use super::layout::{Layout, Span};
+use super::rows::{Payment, Reservation, Terms};
 use crate::domain::names::{BlockName, CategoryName, SectionName, UserId};
 use crate::domain::{
     Amount, Asking, Balance, BlockKey, Code, CommandKind, LogTime, PaymentId, ReservationId, ScheduleId, SeatId,
@@ -40,27 +41,6 @@ pub struct NewSection {
     pub layout: Layout,
 }
 
-/// Every number and time a rule of a block uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
-    /// 1..=[`super::HOLD_TTL_MS_MAX`]
-    pub hold_ttl_ms: i64,
-    /// How long after a user's hold ended unpaid the same seat is closed to them, 0..=[`super::HOLD_TTL_MS_MAX`].
-    pub rehold_after_ms: i64,
-    /// A payment or refund that waits longer is asked for again, then at doubling intervals up to an hour. 1..=1 h.
-    pub payment_timeout_ms: i64,
-    /// 1..=[`super::SEATS_PER_HOLD_MAX`]
-    pub max_seats_per_user: u32,
-    /// Sales begin; `None`: at once.
-    pub sales_open_at: Option<LogTime>,
-    /// Sales end; `None`: when the show starts.
-    pub sales_close_at: Option<LogTime>,
-    /// The show starts: sales and holds end, and so does cancelling what is paid.
-    pub starts_at: LogTime,
-    /// Companion seats become ordinary seats; `None`: never.
-    pub companions_free_at: Option<LogTime>,
-}
-
 /// Changes an open block. All values are absolute, so a repeat changes nothing; `None` leaves one as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmendBlock {
@@ -86,7 +66,7 @@ pub struct AmendSection {
     /// Prices of later holds by category.
     pub prices: Vec<(CategoryName, Amount)>,
     /// The seats that are not for sale from now on, in place of those so far.
-    pub not_for_sale: Option<Vec<super::layout::Span>>,
+    pub not_for_sale: Option<Vec<Span>>,
 }
 
 /// Takes seats for a user, all or nothing.
@@ -171,6 +151,56 @@ pub struct CheckTicket {
     pub seat: SeatId,
     /// Offset of the confirmation, as printed in the ticket.
     pub serial: u64,
+}
+
+/// What a success hands back to the one who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    BlockOpened {
+        key: BlockKey,
+        sections: u32,
+        seats: u32,
+    },
+    BlockAmended {
+        key: BlockKey,
+        sections: u32,
+        seats: u32,
+        cancelled: bool,
+    },
+    /// `expires_at`: when the hold ends, by the reservation or the start of the show.
+    Held {
+        reservation: Reservation,
+        expires_at: LogTime,
+    },
+    /// HELD → CANCELLED, or a free reservation: nothing to pay back.
+    Cancelled(Reservation),
+    /// Cancelled after payment, and the money is back in the wallet.
+    Refunded {
+        reservation: Reservation,
+        balance: Balance,
+    },
+    /// `balance` is missing if nothing had to be paid.
+    PaymentCompleted {
+        payment: Payment,
+        balance: Option<Balance>,
+    },
+    /// An amount of 0 needs no payment: the seats are sold.
+    Confirmed(Reservation),
+    /// Of `settle_payment` itself: where the reservation stands now.
+    Settled(Reservation),
+    HoldsExpired {
+        key: BlockKey,
+        reservations: Vec<ReservationId>,
+        seats: Vec<SeatId>,
+        refunds: u32,
+        asked: u32,
+    },
+    TicketChecked {
+        key: BlockKey,
+        reservation_id: ReservationId,
+        seat: SeatId,
+        admitted_at: LogTime,
+    },
 }
 
 impl Command {

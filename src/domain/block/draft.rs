@@ -6,12 +6,11 @@ use super::section::{Section, Touched, weight};
 use super::state::Block;
 use super::stretches::Place;
 use super::{
-    BlockRow, Counts, Payment, PaymentState, Remembered, Reservation, ReservationState, Row, SeatState, SectionRow,
-    money, sale,
+    BlockRow, Counts, Payment, PaymentState, Remembered, Reply, Reservation, ReservationState, Row, SeatState,
+    SectionRow, money, sale,
 };
 use crate::domain::{
-    Arrival, Asking, Body, Completion, Decision, Effects, LogTime, PaymentId, Reply, ReservationId, UserId, Verdict,
-    queue,
+    Arrival, Asking, Body, Completion, Decision, Effects, LogTime, PaymentId, ReservationId, UserId, Verdict, queue,
 };
 
 pub(super) struct Draft<'a> {
@@ -215,7 +214,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn succeeded(self, reply: Reply) -> Decision<Block> {
-        self.decided(Verdict::Decided(Ok(reply)))
+        self.decided(Verdict::Decided(Ok(reply.into())))
     }
 
     /// Decides the command, and an earlier request that waits for it.

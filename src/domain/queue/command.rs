@@ -1,6 +1,6 @@
 //! The commands of the queues lane.
 
-use super::{Limits, LimitsPatch};
+use super::{Limits, LimitsPatch, Queue, Token};
 use crate::domain::block::SaleNote;
 use crate::domain::{BlockName, CommandKind, LogTime, ScheduleId, UserId};
 
@@ -74,6 +74,30 @@ pub struct NoteSale {
     pub schedule_id: ScheduleId,
     pub block: BlockName,
     pub note: SaleNote,
+}
+
+/// What a success hands back to the one who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    QueueOpened(Queue),
+    QueueConfigured(Queue),
+    /// `ahead`: waiting tokens before this one.
+    Joined {
+        token: Token,
+        ahead: u64,
+    },
+    Left(Token),
+    SeenNoted {
+        schedule_id: ScheduleId,
+        tokens: u64,
+    },
+    TokenCompleted(Token),
+    SaleNoted {
+        schedule_id: ScheduleId,
+    },
+    Ticked {
+        schedule_id: ScheduleId,
+    },
 }
 
 impl Command {

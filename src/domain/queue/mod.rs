@@ -12,7 +12,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, CompleteToken, ConfigureQueue, NoteSale, OfUser, OpenQueue, Seen};
+pub use command::*;
 pub use order::WaitingOrder;
 pub use state::QueueState;
 

@@ -4,27 +4,76 @@
 //! free place never waits for a timer. Times that ran out are acted on by a tick, or by the holder's own next join.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use super::admission;
 use super::draft::{Draft, Finished};
 use super::{
-    Command, CompleteToken, ConfigureQueue, Ending, NoteSale, OpenQueue, Queue, QueueState, Row, Seen, Token,
-    TokenState,
+    Command, CompleteToken, ConfigureQueue, Ending, NoteSale, OpenQueue, Queue, QueueState, Reply, Row, RowKey, Seen,
+    Token, TokenState,
 };
-use crate::domain::{Arrival, Code, Decision, Effects, Refusal, Reply, ScheduleId, UserId};
+use crate::domain::digest::Digest;
+use crate::domain::{Aggregate, Arrival, Asking, Code, Decision, Effects, LogTime, Refusal, ScheduleId, UserId};
 
-/// `queue` is `None` if it was never opened.
-pub(super) fn decide(queue: Option<&QueueState>, command: &Command, at: &Arrival) -> Decision<QueueState> {
-    match (queue, command) {
-        (queue, Command::OpenQueue(open)) => open_queue(queue, open, at),
-        (None, _) => Decision::rejected(Refusal::new(Code::QueueNotFound, "this date has no waiting queue")),
-        (Some(queue), Command::ConfigureQueue(configure)) => configure_queue(queue, configure, at),
-        (Some(queue), Command::JoinQueue(join)) => join_queue(queue, &join.user_id, at),
-        (Some(queue), Command::LeaveQueue(leave)) => leave_queue(queue, &leave.user_id, at),
-        (Some(queue), Command::Seen(seen)) => note_seen(queue, seen, at),
-        (Some(queue), Command::CompleteToken(complete)) => complete_token(queue, complete, at),
-        (Some(queue), Command::NoteSale(note)) => note_sale(queue, note, at),
-        (Some(queue), Command::Tick(schedule_id)) => run_tick(queue, *schedule_id, at),
+impl Aggregate for QueueState {
+    type Key = ScheduleId;
+    type Command = Command;
+    type Row = Row;
+    type RowKey = RowKey;
+    /// Ended tokens are never needed again.
+    type Recall = Infallible;
+
+    fn decide(state: Option<&Self>, command: &Command, _asking: &Asking, at: &Arrival) -> Decision<Self> {
+        match (state, command) {
+            (queue, Command::OpenQueue(open)) => open_queue(queue, open, at),
+            (None, _) => Decision::rejected(Refusal::new(Code::QueueNotFound, "this date has no waiting queue")),
+            (Some(queue), Command::ConfigureQueue(configure)) => configure_queue(queue, configure, at),
+            (Some(queue), Command::JoinQueue(join)) => join_queue(queue, &join.user_id, at),
+            (Some(queue), Command::LeaveQueue(leave)) => leave_queue(queue, &leave.user_id, at),
+            (Some(queue), Command::Seen(seen)) => note_seen(queue, seen, at),
+            (Some(queue), Command::CompleteToken(complete)) => complete_token(queue, complete, at),
+            (Some(queue), Command::NoteSale(note)) => note_sale(queue, note, at),
+            (Some(queue), Command::Tick(schedule_id)) => run_tick(queue, *schedule_id, at),
+        }
+    }
+
+    fn apply(state: &mut Option<Self>, row: &Row) -> u64 {
+        QueueState::take(state, row)
+    }
+
+    fn next_due(&self) -> Option<LogTime> {
+        self.row.due_at
+    }
+
+    fn rows(&self) -> usize {
+        self.row_count()
+    }
+
+    fn row_key(row: &Row) -> RowKey {
+        match row {
+            Row::Queue(row) => RowKey::Queue(row.schedule_id),
+            Row::Token(row) => RowKey::Token(row.schedule_id, row.sequence),
+        }
+    }
+
+    fn digest(row: &Row) -> u64 {
+        row.digest()
+    }
+
+    fn recalls(_command: &Command, _asking: &Asking) -> Vec<Infallible> {
+        Vec::new()
+    }
+
+    fn knows(&self, recall: &Infallible) -> bool {
+        match *recall {}
+    }
+
+    fn remember(&mut self, _row: Row) {}
+
+    fn forget(&mut self, _before: u64) {}
+
+    fn remembered(&self) -> usize {
+        0
     }
 }
 

@@ -1,12 +1,11 @@
 //! A queue in memory: its row, its live tokens, and what finds them fast.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::convert::Infallible;
 
 use super::order::WaitingOrder;
-use super::{Command, Queue, Row, RowKey, Token, TokenState, rules};
+use super::{Queue, Row, Token, TokenState};
 use crate::domain::digest::Digest;
-use crate::domain::{Aggregate, Arrival, Asking, Decision, LogTime, ScheduleId, UserId};
+use crate::domain::{LogTime, UserId};
 
 /// A queue with its live tokens. Bounded by the limits: at most `max_waiting` joined, plus `max_active` that are ACTIVE
 /// or were and wait again.
@@ -72,6 +71,11 @@ impl QueueState {
         self.tokens.get(&sequence)
     }
 
+    /// Rows it keeps in memory.
+    pub(super) fn row_count(&self) -> usize {
+        1 + self.tokens.len()
+    }
+
     /// Live tokens in order of sequence.
     pub fn tokens(&self) -> impl Iterator<Item = &Token> {
         self.tokens.values()
@@ -115,6 +119,23 @@ impl QueueState {
         }
         old
     }
+
+    /// Panics on a row that no decision on this queue can contain: going on would corrupt the partition's state.
+    pub(super) fn take(state: &mut Option<Self>, row: &Row) -> u64 {
+        match (state, row) {
+            (slot @ None, Row::Queue(new)) => {
+                *slot = Some(QueueState::empty(new.clone()));
+                new.digest()
+            }
+            (Some(state), Row::Queue(new)) if new.schedule_id == state.row.schedule_id => {
+                std::mem::replace(&mut state.row, new.clone()).digest() ^ new.digest()
+            }
+            (Some(state), Row::Token(new)) if new.schedule_id == state.row.schedule_id => {
+                state.put(new.clone()).map_or(0, |old| old.digest()) ^ new.digest()
+            }
+            (_, other) => panic!("not a row of this queue: {other:?}"),
+        }
+    }
 }
 
 /// Equal rows: the indexes follow from them.
@@ -135,69 +156,4 @@ fn turn_end(token: &Token) -> Option<(LogTime, u64)> {
 
 fn sighting(token: &Token) -> Option<(LogTime, u64)> {
     (token.state == TokenState::Waiting).then_some((token.last_seen, token.sequence))
-}
-
-impl Aggregate for QueueState {
-    type Key = ScheduleId;
-    type Command = Command;
-    type Row = Row;
-    type RowKey = RowKey;
-    /// Ended tokens are never needed again.
-    type Recall = Infallible;
-
-    fn decide(state: Option<&Self>, command: &Command, _asking: &Asking, at: &Arrival) -> Decision<Self> {
-        rules::decide(state, command, at)
-    }
-
-    /// Panics on a row that no decision on this queue can contain: going on would corrupt the partition's state.
-    fn apply(state: &mut Option<Self>, row: &Row) -> u64 {
-        match (state, row) {
-            (slot @ None, Row::Queue(new)) => {
-                *slot = Some(QueueState::empty(new.clone()));
-                new.digest()
-            }
-            (Some(state), Row::Queue(new)) if new.schedule_id == state.row.schedule_id => {
-                std::mem::replace(&mut state.row, new.clone()).digest() ^ new.digest()
-            }
-            (Some(state), Row::Token(new)) if new.schedule_id == state.row.schedule_id => {
-                state.put(new.clone()).map_or(0, |old| old.digest()) ^ new.digest()
-            }
-            (_, other) => panic!("not a row of this queue: {other:?}"),
-        }
-    }
-
-    fn next_due(&self) -> Option<LogTime> {
-        self.row.due_at
-    }
-
-    fn rows(&self) -> usize {
-        1 + self.tokens.len()
-    }
-
-    fn row_key(row: &Row) -> RowKey {
-        match row {
-            Row::Queue(row) => RowKey::Queue(row.schedule_id),
-            Row::Token(row) => RowKey::Token(row.schedule_id, row.sequence),
-        }
-    }
-
-    fn digest(row: &Row) -> u64 {
-        row.digest()
-    }
-
-    fn recalls(_command: &Command, _asking: &Asking) -> Vec<Infallible> {
-        Vec::new()
-    }
-
-    fn knows(&self, recall: &Infallible) -> bool {
-        match *recall {}
-    }
-
-    fn remember(&mut self, _row: Row) {}
-
-    fn forget(&mut self, _before: u64) {}
-
-    fn remembered(&self) -> usize {
-        0
-    }
 }

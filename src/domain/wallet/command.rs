@@ -1,5 +1,6 @@
 //! The commands of the wallets lane.
 
+use super::{AnswerKind, Entry, PaymentAnswer};
 use crate::domain::block::Origin;
 use crate::domain::{Amount, CommandKind, Reason, UserId};
 
@@ -36,8 +37,17 @@ pub struct ForPayment {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskPayment {
-    pub what: super::AnswerKind,
+    pub what: AnswerKind,
     pub payment: ForPayment,
+}
+
+/// What a success hands back to the one who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// Charge, debit, credit: the entry with the balance after it.
+    WalletChanged(Entry),
+    /// Of `ask_payment` and of a repeated debit or credit: the answer that was given before.
+    Answered(PaymentAnswer),
 }
 
 impl Command {

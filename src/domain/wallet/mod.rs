@@ -15,7 +15,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{AskPayment, Command, ForPayment, Movement};
+pub use command::*;
 pub use state::WalletState;
 
 /// The wallet's row; a user who never got money has none.

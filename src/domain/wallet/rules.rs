@@ -2,29 +2,89 @@
 //! repeat gets the first answer and moves nothing.
 
 use super::{
-    AnswerKind, AskPayment, Command, Entry, EntryKind, ForPayment, Movement, PaymentAnswer, Row, Wallet, WalletState,
+    AnswerKind, AskPayment, Command, Entry, EntryKind, ForPayment, Movement, PaymentAnswer, Recall, Reply, Row, RowKey,
+    Wallet, WalletState,
 };
 use crate::domain::block::{self, Origin, SettlePayment, Settlement};
+use crate::domain::digest::Digest;
 use crate::domain::money::{AMOUNT_MAX, BALANCE_MAX};
 use crate::domain::{
-    Amount, Arrival, Asking, Balance, Body, Code, Decision, DerivedId, Reason, Refusal, Reply, RequestId, UserId,
-    Verdict,
+    Aggregate, Amount, Arrival, Asking, Balance, Body, Code, Decision, DerivedId, LogTime, Reason, Refusal, RequestId,
+    UserId, Verdict,
 };
 
-/// `None`: the user has no wallet yet, and nothing was recalled.
-pub(super) fn decide(
-    state: Option<&WalletState>,
-    command: &Command,
-    asking: &Asking,
-    at: &Arrival,
-) -> Decision<WalletState> {
-    let wallet = Now { state, at };
-    match command {
-        Command::ChargeWallet(movement) => wallet.direct(EntryKind::Charge, movement, asking),
-        Command::DebitWallet(movement) => wallet.direct(EntryKind::Debit, movement, asking),
-        Command::DebitForPayment(payment) => wallet.for_payment(AnswerKind::Debit, payment, asking),
-        Command::CreditWallet(payment) => wallet.for_payment(AnswerKind::Refund, payment, asking),
-        Command::AskPayment(ask) => wallet.ask(ask, asking),
+impl Aggregate for WalletState {
+    type Key = UserId;
+    type Command = Command;
+    type Row = Row;
+    type RowKey = RowKey;
+    type Recall = Recall;
+
+    /// Without a state there is no wallet yet, and nothing was recalled.
+    fn decide(state: Option<&Self>, command: &Command, asking: &Asking, at: &Arrival) -> Decision<Self> {
+        let wallet = Now { state, at };
+        match command {
+            Command::ChargeWallet(movement) => wallet.direct(EntryKind::Charge, movement, asking),
+            Command::DebitWallet(movement) => wallet.direct(EntryKind::Debit, movement, asking),
+            Command::DebitForPayment(payment) => wallet.for_payment(AnswerKind::Debit, payment, asking),
+            Command::CreditWallet(payment) => wallet.for_payment(AnswerKind::Refund, payment, asking),
+            Command::AskPayment(ask) => wallet.ask(ask, asking),
+        }
+    }
+
+    fn apply(state: &mut Option<Self>, row: &Row) -> u64 {
+        WalletState::take(state, row)
+    }
+
+    fn next_due(&self) -> Option<LogTime> {
+        None
+    }
+
+    fn rows(&self) -> usize {
+        1 + self.remembered()
+    }
+
+    fn row_key(row: &Row) -> RowKey {
+        match row {
+            Row::Wallet(row) => RowKey::Wallet(row.user_id.clone()),
+            Row::Entry(row) => RowKey::Entry(row.user_id.clone(), row.number),
+            Row::Answer(row) => RowKey::Answer(row.payment_id, row.kind, row.user_id.clone()),
+        }
+    }
+
+    fn digest(row: &Row) -> u64 {
+        row.digest()
+    }
+
+    fn recalls(command: &Command, asking: &Asking) -> Vec<Recall> {
+        vec![match command {
+            Command::ChargeWallet(_) => Recall::Entry(EntryKind::Charge, asking.request_id.0),
+            Command::DebitWallet(_) => Recall::Entry(EntryKind::Debit, asking.request_id.0),
+            Command::DebitForPayment(payment) | Command::CreditWallet(payment) => {
+                Recall::Answers(payment.origin.payment_id)
+            }
+            Command::AskPayment(ask) => Recall::Answers(ask.payment.origin.payment_id),
+        }]
+    }
+
+    fn knows(&self, recall: &Recall) -> bool {
+        match recall {
+            // With one of the two in memory the other may still be in the store alone.
+            Recall::Answers(payment_id) => AnswerKind::ALL.iter().all(|kind| self.answer(*payment_id, *kind).is_some()),
+            Recall::Entry(kind, cause) => self.entry(*kind, *cause).is_some(),
+        }
+    }
+
+    fn remember(&mut self, row: Row) {
+        self.take_recalled(row);
+    }
+
+    fn forget(&mut self, before: u64) {
+        self.drop_recalled(before);
+    }
+
+    fn remembered(&self) -> usize {
+        self.recalled()
     }
 }
 
@@ -80,7 +140,7 @@ impl Now<'_> {
     fn ask(&self, ask: &AskPayment, asking: &Asking) -> Decision<WalletState> {
         self.repeat(ask.what, &ask.payment).unwrap_or_else(|| {
             let (decision, answer) = self.first(ask.what, &ask.payment, asking);
-            Decision { verdict: Verdict::Decided(Ok(Reply::Answered(answer))), ..decision }
+            Decision { verdict: Verdict::Decided(Ok(Reply::Answered(answer).into())), ..decision }
         })
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{AnswerKind, Command, Entry, EntryKind, PaymentAnswer, Recall, Row, RowKey, Wallet, rules};
+use super::{AnswerKind, Entry, EntryKind, PaymentAnswer, Row, Wallet};
 use crate::domain::digest::Digest;
-use crate::domain::{Aggregate, Arrival, Asking, Balance, Decision, LogTime, PaymentId, UserId};
+use crate::domain::{Balance, PaymentId, UserId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalletState {
@@ -43,21 +43,9 @@ impl WalletState {
             self.entries.insert((entry.kind, entry.cause), entry);
         }
     }
-}
-
-impl Aggregate for WalletState {
-    type Key = UserId;
-    type Command = Command;
-    type Row = Row;
-    type RowKey = RowKey;
-    type Recall = Recall;
-
-    fn decide(state: Option<&Self>, command: &Command, asking: &Asking, at: &Arrival) -> Decision<Self> {
-        rules::decide(state, command, asking, at)
-    }
 
     /// Panics on a row that no decision on this wallet can contain: going on would corrupt the partition's state.
-    fn apply(state: &mut Option<Self>, row: &Row) -> u64 {
+    pub(super) fn take(state: &mut Option<Self>, row: &Row) -> u64 {
         let user_id = match row {
             Row::Wallet(row) => &row.user_id,
             Row::Entry(row) => &row.user_id,
@@ -82,46 +70,7 @@ impl Aggregate for WalletState {
         }
     }
 
-    fn next_due(&self) -> Option<LogTime> {
-        None
-    }
-
-    fn rows(&self) -> usize {
-        1 + self.remembered()
-    }
-
-    fn row_key(row: &Row) -> RowKey {
-        match row {
-            Row::Wallet(row) => RowKey::Wallet(row.user_id.clone()),
-            Row::Entry(row) => RowKey::Entry(row.user_id.clone(), row.number),
-            Row::Answer(row) => RowKey::Answer(row.payment_id, row.kind, row.user_id.clone()),
-        }
-    }
-
-    fn digest(row: &Row) -> u64 {
-        row.digest()
-    }
-
-    fn recalls(command: &Command, asking: &Asking) -> Vec<Recall> {
-        vec![match command {
-            Command::ChargeWallet(_) => Recall::Entry(EntryKind::Charge, asking.request_id.0),
-            Command::DebitWallet(_) => Recall::Entry(EntryKind::Debit, asking.request_id.0),
-            Command::DebitForPayment(payment) | Command::CreditWallet(payment) => {
-                Recall::Answers(payment.origin.payment_id)
-            }
-            Command::AskPayment(ask) => Recall::Answers(ask.payment.origin.payment_id),
-        }]
-    }
-
-    fn knows(&self, recall: &Recall) -> bool {
-        match recall {
-            // With one of the two in memory the other may still be in the store alone.
-            Recall::Answers(payment_id) => AnswerKind::ALL.iter().all(|kind| self.answer(*payment_id, *kind).is_some()),
-            Recall::Entry(kind, cause) => self.entry(*kind, *cause).is_some(),
-        }
-    }
-
-    fn remember(&mut self, row: Row) {
+    pub(super) fn take_recalled(&mut self, row: Row) {
         match row {
             // Others' wallets may lie on other partitions, so what they answered or moved counts for them alone.
             Row::Answer(answer) => {
@@ -138,12 +87,12 @@ impl Aggregate for WalletState {
         }
     }
 
-    fn forget(&mut self, before: u64) {
+    pub(super) fn drop_recalled(&mut self, before: u64) {
         self.answers.retain(|_, answer| answer.at.position.offset >= before);
         self.entries.retain(|_, entry| entry.at.position.offset >= before);
     }
 
-    fn remembered(&self) -> usize {
+    pub(super) fn recalled(&self) -> usize {
         self.answers.len() + self.entries.len()
     }
 }

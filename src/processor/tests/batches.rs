@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::{charge, name, new, pay};
+use crate::domain::Completion;
 use crate::domain::block::Block;
-use crate::domain::decision::Completion;
 use crate::domain::wallet::WalletState;
 use crate::domain::{
     Arrival, Asking, BlockKey, Body, Changes, Code, Command, CommandKind, Decision, Lane, LanePartition, LogTime,

@@ -184,7 +184,7 @@ impl Pair {
         let best = BestAvailable { count: count as u32, section: Some(name), category: None };
         let decided = self.hold(who, Choice::BestAvailable(best));
         agree(&decided, &self.model.best(time, who, section, count), step);
-        if let Verdict::Decided(Ok(Reply::Held { reservation, .. })) = &decided.verdict {
+        if let Verdict::Decided(Ok(Reply::Seats(block::Reply::Held { reservation, .. }))) = &decided.verdict {
             let taken: Vec<usize> = (0..SEATS).filter(|index| reservation.seats.contains(&seat(*index))).collect();
             assert!(taken.len() == count && taken.is_sorted_by(|a, b| a + 1 == *b), "neighbors: {taken:?}");
             assert_eq!(self.model.hold(time, who, &taken), Answer::Done);

@@ -1,4 +1,5 @@
-//! Commands as JSON records: `{"type":…,"version":1,"request_id":…,…}`, one object each.
+//! Commands as JSON records: `{"type":…,"version":1,"request_id":…,…}`, one object each. A file a lane, which also
+//! writes the results of its commands.
 
 mod opening;
 mod origin;
@@ -11,10 +12,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::fields::{DecodeError, Fields, quoted};
 use super::json::Object;
-use super::key;
-use crate::domain::{Body, Command, CommandKind, Fingerprint, UserId, block, queue, wallet};
+use crate::domain::{Body, Command, CommandKind, Fingerprint, Lane, Reply, UserId, block};
 
-pub(super) use queues::write_limits;
+pub(super) use queues::write_status;
 pub use queues::{BLOCKS_MAX, SEEN_MAX};
 
 /// Longest record value of a command that describes no sections, in bytes.
@@ -88,28 +88,10 @@ fn check_length(value: &[u8], most: usize) -> Result<(), DecodeError> {
 }
 
 fn read_body(kind: CommandKind, f: &Fields<'_>) -> Result<Body, DecodeError> {
-    use CommandKind::*;
-    Ok(match kind {
-        OpenBlock => Body::Seats(block::Command::OpenBlock(opening::read_open_block(f)?)),
-        AmendBlock => Body::Seats(block::Command::AmendBlock(opening::read_amend_block(f)?)),
-        HoldSeats => Body::Seats(block::Command::HoldSeats(seats::read_hold_seats(f)?)),
-        CancelReservation => Body::Seats(block::Command::CancelReservation(seats::read_cancel_reservation(f)?)),
-        PayReservation => Body::Seats(block::Command::PayReservation(seats::read_pay_reservation(f)?)),
-        SettlePayment => Body::Seats(block::Command::SettlePayment(seats::read_settle_payment(f)?)),
-        ExpireHolds => Body::Seats(block::Command::ExpireHolds(key::read(f)?)),
-        CheckTicket => Body::Seats(block::Command::CheckTicket(seats::read_check_ticket(f)?)),
-        ChargeWallet => Body::Wallets(wallet::Command::ChargeWallet(wallets::read_movement(f)?)),
-        DebitWallet => Body::Wallets(wallets::read_debit_wallet(f)?),
-        CreditWallet => Body::Wallets(wallet::Command::CreditWallet(wallets::read_for_payment(f)?)),
-        AskPayment => Body::Wallets(wallet::Command::AskPayment(wallets::read_ask_payment(f)?)),
-        OpenQueue => Body::Queues(queue::Command::OpenQueue(queues::read_open_queue(f)?)),
-        ConfigureQueue => Body::Queues(queue::Command::ConfigureQueue(queues::read_configure_queue(f)?)),
-        JoinQueue => Body::Queues(queue::Command::JoinQueue(queues::read_of_user(f)?)),
-        LeaveQueue => Body::Queues(queue::Command::LeaveQueue(queues::read_of_user(f)?)),
-        Seen => Body::Queues(queue::Command::Seen(queues::read_seen(f)?)),
-        CompleteToken => Body::Queues(queue::Command::CompleteToken(queues::read_complete_token(f)?)),
-        NoteSale => Body::Queues(queue::Command::NoteSale(queues::read_note_sale(f)?)),
-        Tick => Body::Queues(queue::Command::Tick(f.required("schedule_id")?)),
+    Ok(match kind.lane() {
+        Lane::Seats => Body::Seats(seats::read(kind, f)?),
+        Lane::Wallets => Body::Wallets(wallets::read(kind, f)?),
+        Lane::Queues => Body::Queues(queues::read(kind, f)?),
     })
 }
 
@@ -121,6 +103,15 @@ fn write_content(o: &mut Object<'_>, command: &Command) {
         Body::Seats(command) => seats::write(o, command),
         Body::Wallets(command) => wallets::write(o, command),
         Body::Queues(command) => queues::write(o, command),
+    }
+}
+
+/// What a success hands back, as the `result` of its outcome.
+pub(super) fn write_result(o: &mut Object<'_>, reply: &Reply) {
+    match reply {
+        Reply::Seats(reply) => seats::write_result(o, reply),
+        Reply::Wallets(reply) => wallets::write_result(o, reply),
+        Reply::Queues(reply) => queues::write_result(o, reply),
     }
 }
 

@@ -1,11 +1,12 @@
-//! The commands of the queues lane.
+//! The commands of the queues lane, and their results.
 
+use crate::domain::CommandKind;
 use crate::domain::block::SaleNote;
 use crate::domain::queue::{
-    Command, CompleteToken, ConfigureQueue, DURATION_MS_MAX, Limits, LimitsPatch, NoteSale, OfUser, OpenQueue, Seen,
-    TOKENS_MAX,
+    Command, CompleteToken, ConfigureQueue, DURATION_MS_MAX, Limits, LimitsPatch, NoteSale, OfUser, OpenQueue, Queue,
+    Reply, Seen, TOKENS_MAX, Token, TokenState,
 };
-use crate::wire::fields::{DecodeError, Fields, ascending, count, missing};
+use crate::wire::fields::{DecodeError, Fields, ascending, count, missing, no_reader};
 use crate::wire::json::Object;
 use crate::wire::values::OFFSET_MAX;
 
@@ -39,7 +40,22 @@ pub(super) fn write(o: &mut Object<'_>, command: &Command) {
     }
 }
 
-pub(super) fn read_open_queue(f: &Fields<'_>) -> Result<OpenQueue, DecodeError> {
+/// The readers of this lane.
+pub(super) fn read(kind: CommandKind, f: &Fields<'_>) -> Result<Command, DecodeError> {
+    Ok(match kind {
+        CommandKind::OpenQueue => Command::OpenQueue(read_open_queue(f)?),
+        CommandKind::ConfigureQueue => Command::ConfigureQueue(read_configure_queue(f)?),
+        CommandKind::JoinQueue => Command::JoinQueue(read_of_user(f)?),
+        CommandKind::LeaveQueue => Command::LeaveQueue(read_of_user(f)?),
+        CommandKind::Seen => Command::Seen(read_seen(f)?),
+        CommandKind::CompleteToken => Command::CompleteToken(read_complete_token(f)?),
+        CommandKind::NoteSale => Command::NoteSale(read_note_sale(f)?),
+        CommandKind::Tick => Command::Tick(f.required("schedule_id")?),
+        other => return Err(no_reader(other)),
+    })
+}
+
+fn read_open_queue(f: &Fields<'_>) -> Result<OpenQueue, DecodeError> {
     let blocks = f.list("blocks", 1..=BLOCKS_MAX)?.ok_or_else(|| missing("blocks"))?;
     Ok(OpenQueue {
         schedule_id: f.required("schedule_id")?,
@@ -61,14 +77,14 @@ pub(super) fn read_open_queue(f: &Fields<'_>) -> Result<OpenQueue, DecodeError> 
 }
 
 /// The limits, flat; also part of the queue's outcomes.
-pub(in crate::wire) fn write_limits(o: &mut Object<'_>, limits: &Limits) {
+fn write_limits(o: &mut Object<'_>, limits: &Limits) {
     o.bare("max_active", limits.max_active).bare("active_ttl_ms", limits.active_ttl_ms);
     o.bare("max_waiting", limits.max_waiting).bare_if("admit_per_minute", limits.admit_per_minute);
     o.plain("on_timeout", limits.on_timeout).bare("abandon_after_ms", limits.abandon_after_ms);
     o.bare("claim_after_ms", limits.claim_after_ms).bare("absent_max_ms", limits.absent_max_ms);
 }
 
-pub(super) fn read_configure_queue(f: &Fields<'_>) -> Result<ConfigureQueue, DecodeError> {
+fn read_configure_queue(f: &Fields<'_>) -> Result<ConfigureQueue, DecodeError> {
     let admit_per_minute = match f.nullable::<u32>("admit_per_minute")? {
         Some(Some(_)) => Some(f.optional_within("admit_per_minute", 1..=TOKENS_MAX)?),
         absent_or_null => absent_or_null,
@@ -106,11 +122,11 @@ fn write_patch(o: &mut Object<'_>, patch: &LimitsPatch) {
     o.bare_if("absent_max_ms", patch.absent_max_ms);
 }
 
-pub(super) fn read_of_user(f: &Fields<'_>) -> Result<OfUser, DecodeError> {
+fn read_of_user(f: &Fields<'_>) -> Result<OfUser, DecodeError> {
     Ok(OfUser { schedule_id: f.required("schedule_id")?, user_id: f.required("user_id")? })
 }
 
-pub(super) fn read_seen(f: &Fields<'_>) -> Result<Seen, DecodeError> {
+fn read_seen(f: &Fields<'_>) -> Result<Seen, DecodeError> {
     let sequences: Vec<u64> = f.required("sequences")?;
     count("sequences", sequences.len(), 1..=SEEN_MAX)?;
     let sequences = ascending("sequences", sequences)?;
@@ -120,7 +136,7 @@ pub(super) fn read_seen(f: &Fields<'_>) -> Result<Seen, DecodeError> {
     Ok(Seen { schedule_id: f.required("schedule_id")?, sequences })
 }
 
-pub(super) fn read_complete_token(f: &Fields<'_>) -> Result<CompleteToken, DecodeError> {
+fn read_complete_token(f: &Fields<'_>) -> Result<CompleteToken, DecodeError> {
     Ok(CompleteToken {
         schedule_id: f.required("schedule_id")?,
         user_id: f.required("user_id")?,
@@ -128,7 +144,7 @@ pub(super) fn read_complete_token(f: &Fields<'_>) -> Result<CompleteToken, Decod
     })
 }
 
-pub(super) fn read_note_sale(f: &Fields<'_>) -> Result<NoteSale, DecodeError> {
+fn read_note_sale(f: &Fields<'_>) -> Result<NoteSale, DecodeError> {
     Ok(NoteSale {
         schedule_id: f.required("schedule_id")?,
         block: f.required("block")?,
@@ -139,4 +155,41 @@ pub(super) fn read_note_sale(f: &Fields<'_>) -> Result<NoteSale, DecodeError> {
             starts_at: f.required("starts_at")?,
         },
     })
+}
+
+/// The result of a success.
+pub(in crate::wire) fn write_result(o: &mut Object<'_>, reply: &Reply) {
+    match reply {
+        Reply::QueueOpened(queue) | Reply::QueueConfigured(queue) => write_queue(o, queue),
+        Reply::Joined { token, ahead } => {
+            write_place(o, token);
+            o.bare("position", token.sequence).bare("ahead", ahead);
+        }
+        Reply::Left(token) | Reply::TokenCompleted(token) => write_place(o, token),
+        Reply::SeenNoted { schedule_id, tokens } => {
+            o.plain("schedule_id", schedule_id).bare("tokens", tokens);
+        }
+        Reply::SaleNoted { schedule_id } | Reply::Ticked { schedule_id } => {
+            o.plain("schedule_id", schedule_id);
+        }
+    }
+}
+
+fn write_queue(o: &mut Object<'_>, queue: &Queue) {
+    o.plain("schedule_id", queue.schedule_id);
+    write_limits(o, &queue.limits);
+    o.bare("paused", queue.paused).bare("waiting", queue.waiting).bare("active", queue.active);
+}
+
+fn write_place(o: &mut Object<'_>, token: &Token) {
+    o.plain("schedule_id", token.schedule_id).bare("sequence", token.sequence);
+    write_status(o, token);
+}
+
+/// Also of the tokens among the effects.
+pub(in crate::wire) fn write_status(o: &mut Object<'_>, token: &Token) {
+    o.plain("status", token.state.status());
+    if let TokenState::Active(turn) = token.state {
+        o.time("active_until", turn.until);
+    }
 }

@@ -1,12 +1,12 @@
-//! The commands of the seats lane.
+//! The commands of the seats lane, and their results.
 
 use super::{opening, origin};
 use crate::domain::block::{
-    BestAvailable, CancelReservation, CheckTicket, Choice, Command, HoldSeats, PayReservation, SEATS_PER_HOLD_MAX,
-    SettlePayment, Settlement,
+    BestAvailable, CancelReservation, CheckTicket, Choice, Command, HoldSeats, PayReservation, Reply, Reservation,
+    SEATS_PER_HOLD_MAX, SettlePayment, Settlement,
 };
-use crate::domain::{CategoryName, SeatId, SectionName};
-use crate::wire::fields::{DecodeError, Fields, ascending, quoted};
+use crate::domain::{CategoryName, CommandKind, SeatId, SectionName};
+use crate::wire::fields::{DecodeError, Fields, ascending, no_reader, quoted};
 use crate::wire::json::Object;
 use crate::wire::key;
 use crate::wire::values::OFFSET_MAX;
@@ -33,7 +33,22 @@ pub(super) fn write(o: &mut Object<'_>, command: &Command) {
     }
 }
 
-pub(super) fn read_hold_seats(f: &Fields<'_>) -> Result<HoldSeats, DecodeError> {
+/// The readers of this lane.
+pub(super) fn read(kind: CommandKind, f: &Fields<'_>) -> Result<Command, DecodeError> {
+    Ok(match kind {
+        CommandKind::OpenBlock => Command::OpenBlock(opening::read_open_block(f)?),
+        CommandKind::AmendBlock => Command::AmendBlock(opening::read_amend_block(f)?),
+        CommandKind::HoldSeats => Command::HoldSeats(read_hold_seats(f)?),
+        CommandKind::CancelReservation => Command::CancelReservation(read_cancel_reservation(f)?),
+        CommandKind::PayReservation => Command::PayReservation(read_pay_reservation(f)?),
+        CommandKind::SettlePayment => Command::SettlePayment(read_settle_payment(f)?),
+        CommandKind::ExpireHolds => Command::ExpireHolds(key::read(f)?),
+        CommandKind::CheckTicket => Command::CheckTicket(read_check_ticket(f)?),
+        other => return Err(no_reader(other)),
+    })
+}
+
+fn read_hold_seats(f: &Fields<'_>) -> Result<HoldSeats, DecodeError> {
     Ok(HoldSeats {
         key: key::read(f)?,
         user_id: f.required("user_id")?,
@@ -65,7 +80,7 @@ fn write_hold_seats(o: &mut Object<'_>, c: &HoldSeats) {
     };
 }
 
-pub(super) fn read_cancel_reservation(f: &Fields<'_>) -> Result<CancelReservation, DecodeError> {
+fn read_cancel_reservation(f: &Fields<'_>) -> Result<CancelReservation, DecodeError> {
     Ok(CancelReservation {
         key: key::read(f)?,
         user_id: f.required("user_id")?,
@@ -73,7 +88,7 @@ pub(super) fn read_cancel_reservation(f: &Fields<'_>) -> Result<CancelReservatio
     })
 }
 
-pub(super) fn read_pay_reservation(f: &Fields<'_>) -> Result<PayReservation, DecodeError> {
+fn read_pay_reservation(f: &Fields<'_>) -> Result<PayReservation, DecodeError> {
     Ok(PayReservation {
         key: key::read(f)?,
         user_id: f.required("user_id")?,
@@ -82,7 +97,7 @@ pub(super) fn read_pay_reservation(f: &Fields<'_>) -> Result<PayReservation, Dec
     })
 }
 
-pub(super) fn read_check_ticket(f: &Fields<'_>) -> Result<CheckTicket, DecodeError> {
+fn read_check_ticket(f: &Fields<'_>) -> Result<CheckTicket, DecodeError> {
     Ok(CheckTicket {
         key: key::read(f)?,
         user_id: f.required("user_id")?,
@@ -92,7 +107,7 @@ pub(super) fn read_check_ticket(f: &Fields<'_>) -> Result<CheckTicket, DecodeErr
     })
 }
 
-pub(super) fn read_settle_payment(f: &Fields<'_>) -> Result<SettlePayment, DecodeError> {
+fn read_settle_payment(f: &Fields<'_>) -> Result<SettlePayment, DecodeError> {
     Ok(SettlePayment {
         origin: f.object("origin", origin::read)?,
         user_id: f.required("user_id")?,
@@ -122,4 +137,54 @@ fn write_settle_payment(o: &mut Object<'_>, c: &SettlePayment) {
         };
     });
     origin::write(o, &c.origin);
+}
+
+/// The result of a success.
+pub(in crate::wire) fn write_result(o: &mut Object<'_>, reply: &Reply) {
+    match reply {
+        Reply::BlockOpened { key, sections, seats } => {
+            key::write(o, key);
+            o.bare("sections", sections).bare("seats", seats);
+        }
+        Reply::BlockAmended { key, sections, seats, cancelled } => {
+            key::write(o, key);
+            o.bare("sections", sections).bare("seats", seats).bare("cancelled", cancelled);
+        }
+        Reply::Held { reservation, expires_at } => {
+            write_reservation(o, reservation);
+            o.time("expires_at", *expires_at);
+        }
+        Reply::Cancelled(reservation) => write_reservation(o, reservation),
+        Reply::Refunded { reservation, balance } => {
+            write_reservation(o, reservation);
+            o.bare("balance", balance);
+        }
+        Reply::PaymentCompleted { payment, balance } => {
+            o.plain("payment_id", payment.id).plain("reservation_id", payment.reservation_id);
+            o.bare("amount", payment.amount).plain("status", payment.state.status()).bare_if("balance", *balance);
+        }
+        // What a payment hands back, without a payment: who pays reads one object.
+        Reply::Confirmed(reservation) => {
+            o.plain("reservation_id", reservation.id).bare("amount", reservation.amount).plain("status", "COMPLETED");
+        }
+        Reply::Settled(reservation) => {
+            write_reservation(o, reservation);
+            o.time("expires_at", reservation.expires_at);
+        }
+        Reply::HoldsExpired { key, reservations, seats, refunds, asked } => {
+            key::write(o, key);
+            o.plains("reservations", reservations).seats("seats", seats).bare("refunds", refunds).bare("asked", asked);
+        }
+        Reply::TicketChecked { key, reservation_id, seat, admitted_at } => {
+            key::write(o, key);
+            o.plain("reservation_id", reservation_id).seat("seat", seat).time("admitted_at", *admitted_at);
+        }
+    }
+}
+
+fn write_reservation(o: &mut Object<'_>, reservation: &Reservation) {
+    o.plain("reservation_id", reservation.id);
+    key::write(o, &reservation.key);
+    o.seats("seats", &reservation.seats);
+    o.bare("amount", reservation.amount).plain("status", reservation.state.status());
 }

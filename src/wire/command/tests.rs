@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::block::{Choice, HoldSeats};
-use crate::domain::{RequestId, SeatId};
+use crate::domain::{RequestId, SeatId, queue};
 use crate::testing::wire::{arbitrary, samples};
 use crate::wire::outcome;
 

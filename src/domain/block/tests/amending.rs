@@ -2,9 +2,9 @@
 
 use super::fixture::*;
 use crate::domain::block::{
-    AmendBlock, AmendSection, Category, Command, Layout, LayoutParts, NewSection, OpenBlock, Row, Span,
+    AmendBlock, AmendSection, Category, Command, Layout, LayoutParts, NewSection, OpenBlock, Reply, Row, Span,
 };
-use crate::domain::{Code, LogTime, Reply};
+use crate::domain::{Code, LogTime};
 
 fn span(first: u32, last: u32) -> Span {
     Span { first, last }

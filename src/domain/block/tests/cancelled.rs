@@ -3,9 +3,9 @@
 use super::fixture::*;
 use super::payments::{in_state, payment_row};
 use crate::domain::block::{
-    Block, OpenBlock, Origin, PaymentState, ReservationState, ReservationStatus, SWEEP_MAX, Terms,
+    Block, OpenBlock, Origin, PaymentState, Reply, ReservationState, ReservationStatus, SWEEP_MAX, Terms,
 };
-use crate::domain::{Code, CommandKind, Decision, Reply, ReservationId, Verdict, wallet};
+use crate::domain::{Code, CommandKind, Decision, ReservationId, Verdict, wallet};
 
 const PRICES: i64 = 2 * PRICE;
 

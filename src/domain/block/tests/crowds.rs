@@ -4,12 +4,12 @@ use uuid::Uuid;
 
 use super::fixture::*;
 use crate::domain::block::{
-    Block, BlockRow, Counts, LIST_ROWS_MAX, NewSection, OpenBlock, Payment, PaymentState, Reservation,
+    Block, BlockRow, Counts, LIST_ROWS_MAX, NewSection, OpenBlock, Payment, PaymentState, Reply, Reservation,
     ReservationState, Row, Rows, SWEEP_MAX, Seat, SeatState, SectionRow, Terms,
 };
 use crate::domain::{
-    Aggregate, Arrival, Asking, Decision, Fingerprint, Lane, LogTime, PaymentId, Position, Reply, RequestId,
-    ReservationId, SeatId, Verdict,
+    Aggregate, Arrival, Asking, Decision, Fingerprint, Lane, LogTime, PaymentId, Position, RequestId, ReservationId,
+    SeatId, Verdict,
 };
 
 const SECTIONS: u32 = 50;

@@ -3,9 +3,9 @@
 use super::fixture::*;
 use super::payments::in_state;
 use crate::domain::block::ReservationStatus::{Expired, Held, Paying};
-use crate::domain::block::{AmendBlock, Block, Command, PaymentState, ReservationStatus, Row, Waiting};
+use crate::domain::block::{AmendBlock, Block, Command, PaymentState, Reply, ReservationStatus, Row, Waiting};
 use crate::domain::wallet::{AnswerKind, Command as WalletCommand};
-use crate::domain::{Code, LogTime, Reply, Verdict};
+use crate::domain::{Code, LogTime, Verdict};
 
 const END: i64 = 2_000 + HOLD_TTL_MS;
 

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::check;
+use crate::domain;
 use crate::domain::block::{
     AmendBlock, BestAvailable, Block, BlockRow, CancelReservation, Choice, Command, HoldSeats, Layout, NewSection,
-    OpenBlock, Origin, PayReservation, Payment, Reservation, Row, RowKey, Rows, SeatStatus, SettlePayment, Settlement,
-    Terms,
+    OpenBlock, Origin, PayReservation, Payment, Reply, Reservation, Row, RowKey, Rows, SeatStatus, SettlePayment,
+    Settlement, Terms,
 };
 use crate::domain::{
     Aggregate, Amount, Arrival, Asking, Balance, BlockKey, Body, Code, Decision, Fingerprint, Lane, LogTime, Outcome,
-    Position, Reply, RequestId, ReservationId, ScheduleId, SeatId, SectionName, UserId, Verdict, wallet,
+    Position, RequestId, ReservationId, ScheduleId, SeatId, SectionName, UserId, Verdict, wallet,
 };
 
 /// Sales open at 1000, the show starts at 1_000_000, holds last 10_000, a seat costs 100.
@@ -328,7 +329,10 @@ pub fn outcome(decision: &Decision<Block>) -> Outcome {
 
 #[track_caller]
 pub fn succeeded(decision: &Decision<Block>) -> Reply {
-    outcome(decision).unwrap()
+    match outcome(decision) {
+        Ok(domain::Reply::Seats(reply)) => reply,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[track_caller]

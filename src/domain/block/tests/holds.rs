@@ -2,8 +2,10 @@
 
 use super::fixture::*;
 use crate::domain::block::ReservationStatus::{Expired, Held};
-use crate::domain::block::{Choice, Command, HoldSeats, Layout, LayoutParts, NewSection, OpenBlock, Row, Span, Terms};
-use crate::domain::{Code, LogTime, More, Reply, SeatId, Verdict};
+use crate::domain::block::{
+    Choice, Command, HoldSeats, Layout, LayoutParts, NewSection, OpenBlock, Reply, Row, Span, Terms,
+};
+use crate::domain::{Code, LogTime, More, SeatId, Verdict};
 
 #[test]
 fn f14_a_hold_takes_the_seats_fixes_the_price_and_ends_after_its_ttl() {

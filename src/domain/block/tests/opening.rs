@@ -2,10 +2,10 @@
 
 use super::fixture::*;
 use crate::domain::block::{
-    AmendBlock, AmendSection, Command, HOLD_TTL_MS_MAX, Layout, NewSection, OpenBlock, PAYMENT_TIMEOUT_MS_MAX, Row,
-    SEATS_PER_HOLD_MAX, SECTION_SEATS_MAX, SECTIONS_MAX, Terms,
+    AmendBlock, AmendSection, Command, HOLD_TTL_MS_MAX, Layout, NewSection, OpenBlock, PAYMENT_TIMEOUT_MS_MAX, Reply,
+    Row, SEATS_PER_HOLD_MAX, SECTION_SEATS_MAX, SECTIONS_MAX, Terms,
 };
-use crate::domain::{Code, LogTime, Reply, ReservationId};
+use crate::domain::{Code, LogTime, ReservationId};
 
 #[test]
 fn f11_opening_writes_the_block_and_its_sections_and_no_seat() {

@@ -4,11 +4,11 @@ use uuid::Uuid;
 
 use super::fixture::*;
 use crate::domain::block::{
-    Block, Command, OpenBlock, Origin, Payment, PaymentState, PaymentStatus, ReservationState, ReservationStatus, Row,
-    Settlement, Waiting,
+    Block, Command, OpenBlock, Origin, Payment, PaymentState, PaymentStatus, Reply, ReservationState,
+    ReservationStatus, Row, Settlement, Waiting,
 };
 use crate::domain::{
-    Aggregate, Body, Code, CommandKind, Decision, LogTime, PaymentId, Reply, ReservationId, Verdict, queue, wallet,
+    Aggregate, Body, Code, CommandKind, Decision, LogTime, PaymentId, ReservationId, Verdict, queue, wallet,
 };
 
 pub const END: i64 = 2_000 + HOLD_TTL_MS;
@@ -175,7 +175,7 @@ fn f22_a_debit_confirms_sells_and_completes_the_pay_request_and_the_token() {
         assert_eq!((payment.id, &payment.state), (origin.payment_id, &PaymentState::Completed));
         let done = decision.completes.unwrap();
         assert_eq!((Some(done.asking), done.command), (origin.asking, CommandKind::PayReservation));
-        assert_eq!(done.outcome, Ok(Reply::PaymentCompleted { payment, balance: Some(balance) }));
+        assert_eq!(done.outcome, Ok(Reply::PaymentCompleted { payment, balance: Some(balance) }.into()));
         assert_eq!(hall.reservation(id).state.status(), ReservationStatus::Confirmed);
         assert_eq!((hall.picture(), hall.free()), ("S.........".into(), 9));
         assert_eq!(decision.follow_ups, if queue { vec![completed_token(900_000)] } else { vec![] });

@@ -2,8 +2,8 @@
 
 use super::fixture::*;
 use super::payments::{END, in_state, payment_row};
-use crate::domain::block::{PaymentState, PaymentStatus, ReservationState, ReservationStatus, Settlement};
-use crate::domain::{Code, CommandKind, Reply, Verdict};
+use crate::domain::block::{PaymentState, PaymentStatus, Reply, ReservationState, ReservationStatus, Settlement};
+use crate::domain::{Code, CommandKind, Verdict};
 
 #[test]
 fn f18_cancelling_a_hold_frees_its_seats_at_once() {
@@ -61,7 +61,7 @@ fn p8_f18_a_refund_ends_reservation_and_payment_and_completes_the_cancel_request
     assert_eq!(succeeded(&decision), Reply::Settled(reservation.clone()));
     let done = decision.completes.clone().unwrap();
     assert_eq!((Some(done.asking), done.command), (origin.asking, CommandKind::CancelReservation));
-    assert_eq!(done.outcome, Ok(Reply::Refunded { reservation, balance }));
+    assert_eq!(done.outcome, Ok(Reply::Refunded { reservation, balance }.into()));
     assert_eq!(payment_row(&decision).state, PaymentState::Refunded);
     assert_eq!((hall.picture(), hall.free()), ("hh.".into(), 1));
     assert_eq!(hall.row().due_at.unwrap().0, 3_000 + HOLD_TTL_MS, "nothing is asked again");

@@ -1,8 +1,8 @@
 //! What the queue is sent, and when.
 
 use super::fixture::*;
-use crate::domain::block::{AmendBlock, Block, Command, OpenBlock, SaleNote, SaleState, Terms};
-use crate::domain::{Body, Decision, LogTime, Reply, queue};
+use crate::domain::block::{AmendBlock, Block, Command, OpenBlock, Reply, SaleNote, SaleState, Terms};
+use crate::domain::{Body, Decision, LogTime, queue};
 
 fn notes(decision: &Decision<Block>) -> Vec<SaleNote> {
     let note = |body: &Body| match body {

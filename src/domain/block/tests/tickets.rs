@@ -1,8 +1,8 @@
 //! `check_ticket`.
 
 use super::fixture::*;
-use crate::domain::block::{CheckTicket, Command, Reservation, ReservationState, ReservationStatus};
-use crate::domain::{Code, LogTime, More, Reply, ReservationId};
+use crate::domain::block::{CheckTicket, Command, Reply, Reservation, ReservationState, ReservationStatus};
+use crate::domain::{Code, LogTime, More, ReservationId};
 
 fn check(reservation_id: ReservationId, number: u32, serial: u64) -> Command {
     Command::CheckTicket(CheckTicket { key: key(), user_id: user("door"), reservation_id, seat: seat(number), serial })

@@ -13,10 +13,12 @@ use super::{
     Command, CompleteToken, ConfigureQueue, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout, OpenQueue, Queue,
     QueueState, Row, Seen, Token, TokenState, TokenStatus, Turn,
 };
+use crate::domain;
 use crate::domain::block::{SaleNote, SaleState};
+use crate::domain::queue::Reply;
 use crate::domain::{
-    Aggregate, Arrival, Asking, BlockName, Code, Decision, Fingerprint, Lane, LogTime, Position, Reply, RequestId,
-    ScheduleId, UserId, Verdict,
+    Aggregate, Arrival, Asking, BlockName, Code, Decision, Fingerprint, Lane, LogTime, Position, RequestId, ScheduleId,
+    UserId, Verdict,
 };
 
 const SCHEDULE: ScheduleId = ScheduleId(uuid::Uuid::from_u128(7));
@@ -148,7 +150,7 @@ impl Fixture {
 
     fn joined(&mut self, number: u32) -> (Token, u64) {
         match self.run(join(number)).verdict {
-            Verdict::Decided(Ok(Reply::Joined { token, ahead })) => (token, ahead),
+            Verdict::Decided(Ok(domain::Reply::Queues(Reply::Joined { token, ahead }))) => (token, ahead),
             other => panic!("{other:?}"),
         }
     }

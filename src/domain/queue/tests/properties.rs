@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::model::Model;
 use super::*;
-use crate::domain::queue::WaitingOrder;
+use crate::domain;
+use crate::domain::queue::{Reply, WaitingOrder};
 
 const USERS: u32 = 14;
 
@@ -77,11 +78,11 @@ fn run_both(fixture: &mut Fixture, model: &mut Model, command: Command) -> Decis
     let decision = fixture.run(command);
     assert_shown(&decision, |sequence| statuses.get(&sequence).copied());
     match (&decision.verdict, expected) {
-        (Verdict::Decided(Ok(Reply::Joined { token, ahead })), Ok(Some(expected))) => {
+        (Verdict::Decided(Ok(domain::Reply::Queues(Reply::Joined { token, ahead }))), Ok(Some(expected))) => {
             assert_eq!((token.sequence, *ahead), expected);
             assert_eq!(fixture.state().token(token.sequence), Some(token));
         }
-        (Verdict::Decided(Ok(Reply::Ticked { .. })), Ok(None)) => {
+        (Verdict::Decided(Ok(domain::Reply::Queues(Reply::Ticked { .. }))), Ok(None)) => {
             let ended: Vec<u64> = decision.effects.ended.iter().map(|token| token.sequence).collect();
             assert_eq!(ended, model.ended);
         }
@@ -103,9 +104,9 @@ fn run_both(fixture: &mut Fixture, model: &mut Model, command: Command) -> Decis
 /// Whoever follows the outcomes alone knows every token's sequence, user and state.
 fn assert_shown(decision: &Decision<QueueState>, status_before: impl Fn(u64) -> Option<TokenStatus>) {
     let own = match &decision.verdict {
-        Verdict::Decided(Ok(Reply::Joined { token, .. } | Reply::Left(token) | Reply::TokenCompleted(token))) => {
-            Some(token)
-        }
+        Verdict::Decided(Ok(domain::Reply::Queues(
+            Reply::Joined { token, .. } | Reply::Left(token) | Reply::TokenCompleted(token),
+        ))) => Some(token),
         _ => None,
     };
     let effects = &decision.effects;

@@ -1,7 +1,8 @@
 //! One rule, one test.
 
 use super::*;
-use crate::domain::queue::{DURATION_MS_MAX, TOKENS_MAX};
+use crate::domain;
+use crate::domain::queue::{DURATION_MS_MAX, Reply, TOKENS_MAX};
 
 fn code(decision: &Decision<QueueState>) -> Code {
     match &decision.verdict {
@@ -15,7 +16,9 @@ fn code(decision: &Decision<QueueState>) -> Code {
 
 fn ticked(decision: &Decision<QueueState>) -> (String, String) {
     match &decision.verdict {
-        Verdict::Decided(Ok(Reply::Ticked { .. })) => (text(&decision.effects.admitted), text(&decision.effects.ended)),
+        Verdict::Decided(Ok(domain::Reply::Queues(Reply::Ticked { .. }))) => {
+            (text(&decision.effects.admitted), text(&decision.effects.ended))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -117,7 +120,7 @@ fn with_nowhere_to_wait_a_free_place_is_still_given() {
 fn q4_completing_a_token_admits_the_next_one() {
     let mut fixture = filled(limits(), 4);
     let decision = fixture.after(10).run(complete(2));
-    let Verdict::Decided(Ok(Reply::TokenCompleted(token))) = &decision.verdict else { panic!() };
+    let Verdict::Decided(Ok(domain::Reply::Queues(Reply::TokenCompleted(token)))) = &decision.verdict else { panic!() };
     let admitted = &decision.effects.admitted;
     assert_eq!((text([token]), text(admitted)), ("2C".into(), "3A".into()));
     let turn = Turn { admitted_at: LogTime(fixture.now), until: LogTime(fixture.now + 1_000) };
@@ -224,7 +227,7 @@ fn f08_who_is_not_seen_is_dropped_and_who_is_seen_stays() {
     let decision = fixture.after(9_000).run(seen(&[2, 4, 99]));
     assert_eq!(
         decision.verdict,
-        Verdict::Decided(Ok(Reply::SeenNoted { schedule_id: SCHEDULE, tokens: 1 })),
+        Verdict::Decided(Ok(Reply::SeenNoted { schedule_id: SCHEDULE, tokens: 1 }.into())),
         "active and unknown ones are passed over"
     );
     assert_eq!(tokens_changed(&decision), "4W");
@@ -242,7 +245,9 @@ fn f06_pause_stops_admission_and_resume_goes_on() {
     assert_eq!((fixture.live().as_str(), fixture.row().active), ("3W 4W 5W", 0));
     assert_eq!(fixture.joined(6).0.state, TokenState::Waiting);
     let decision = fixture.run(configure(LimitsPatch::default(), Some(false), None));
-    let Verdict::Decided(Ok(Reply::QueueConfigured(queue))) = &decision.verdict else { panic!() };
+    let Verdict::Decided(Ok(domain::Reply::Queues(Reply::QueueConfigured(queue)))) = &decision.verdict else {
+        panic!()
+    };
     assert_eq!((queue, text(&decision.effects.admitted).as_str()), (fixture.row(), "3A 4A"));
 }
 

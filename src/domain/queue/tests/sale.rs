@@ -35,7 +35,7 @@ fn the_newest_note_of_each_block_is_kept() {
     for (version, state, kept) in cases {
         let was = fixture.row().clone();
         let decision = fixture.run(note("main", version, state));
-        assert_eq!(decision.verdict, Verdict::Decided(Ok(Reply::SaleNoted { schedule_id: SCHEDULE })));
+        assert_eq!(decision.verdict, Verdict::Decided(Ok(Reply::SaleNoted { schedule_id: SCHEDULE }.into())));
         assert_eq!(noted(&fixture), [(east.clone(), None), (main.clone(), Some(kept))]);
         assert_eq!(decision.changes.is_empty(), was == *fixture.row());
     }
@@ -48,6 +48,6 @@ fn the_newest_note_of_each_block_is_kept() {
 fn a_note_of_a_block_that_the_queue_was_not_opened_with_is_passed_over() {
     let mut fixture = Fixture::opened(limits());
     let decision = fixture.run(note("west", 1, SaleState::SoldOut));
-    assert_eq!(decision.verdict, Verdict::Decided(Ok(Reply::SaleNoted { schedule_id: SCHEDULE })));
+    assert_eq!(decision.verdict, Verdict::Decided(Ok(Reply::SaleNoted { schedule_id: SCHEDULE }.into())));
     assert_eq!((decision.changes, noted(&fixture).len()), (vec![], 2));
 }

@@ -1,7 +1,8 @@
 //! Size: a million joins in a release build, fewer where every instruction is slow.
 
 use super::*;
-use crate::domain::queue::WaitingOrder;
+use crate::domain;
+use crate::domain::queue::{Reply, WaitingOrder};
 
 fn crowd() -> Limits {
     Limits { max_active: 10, max_waiting: 1_000_000, active_ttl_ms: 300_000, abandon_after_ms: 1_000_000, ..limits() }
@@ -29,7 +30,9 @@ fn f05_f09_q3_positions_are_the_order_of_the_log() {
         rank = (rank + 7_919) % joins;
         let decision = run(index, join(rank));
         assert_eq!(decision.changes.len(), 2, "the queue's row and the token's");
-        let Verdict::Decided(Ok(Reply::Joined { token, ahead })) = decision.verdict else { panic!() };
+        let Verdict::Decided(Ok(domain::Reply::Queues(Reply::Joined { token, ahead }))) = decision.verdict else {
+            panic!()
+        };
         assert_eq!((token.sequence, token.user_id, ahead), (index, user(rank), index.saturating_sub(11)));
         assert_eq!(matches!(token.state, TokenState::Active(_)), index <= 10);
     }

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::domain::block::{self, Origin, SettlePayment, Settlement};
 use crate::domain::money::{AMOUNT_MAX, BALANCE_MAX};
+use crate::domain::wallet::Reply;
 use crate::domain::{
     Aggregate, Amount, Arrival, Asking, Balance, BlockKey, Body, Code, Decision, Fingerprint, Lane, LogTime, PaymentId,
-    Position, Reply, RequestId, ReservationId, ScheduleId, UserId, Verdict,
+    Position, RequestId, ReservationId, ScheduleId, UserId, Verdict,
 };
 
 mod repeats;
@@ -181,7 +182,7 @@ fn f21_the_first_charge_makes_the_wallet_and_every_change_appends_an_entry_with_
     for command in [charge(1000), spend(100), pay(300), refund(300)] {
         let decision = purse.run(command);
         let entry = purse.entries().last().map(|entry| (*entry).clone()).unwrap();
-        assert_eq!(decision.verdict, Verdict::Decided(Ok(Reply::WalletChanged(entry))));
+        assert_eq!(decision.verdict, Verdict::Decided(Ok(Reply::WalletChanged(entry).into())));
     }
     let lines: Vec<_> =
         purse.entries().iter().map(|e| (e.number, e.kind, e.amount.get(), e.balance_after.get())).collect();

@@ -1,13 +1,14 @@
 //! Whatever is asked again, however late, moves nothing.
 
 use super::*;
+use crate::domain;
 
 /// The reply of a repeat, which moves nothing.
 #[track_caller]
 fn answered(decision: &Decision<WalletState>) -> &PaymentAnswer {
     assert_eq!(decision.changes, [], "nothing moves");
     match &decision.verdict {
-        Verdict::Decided(Ok(Reply::Answered(answer))) => answer,
+        Verdict::Decided(Ok(domain::Reply::Wallets(Reply::Answered(answer)))) => answer,
         other => panic!("{other:?}"),
     }
 }
@@ -79,7 +80,9 @@ fn p9a_a_lost_debit_that_is_asked_for_again_is_executed_once() {
     for forgets in [false, true] {
         let mut purse = Purse::with(10);
         let asked = purse.run(ask(AnswerKind::Debit, 4));
-        let Verdict::Decided(Ok(Reply::Answered(answer))) = &asked.verdict else { panic!("{asked:?}") };
+        let Verdict::Decided(Ok(domain::Reply::Wallets(Reply::Answered(answer)))) = &asked.verdict else {
+            panic!("{asked:?}")
+        };
         assert_eq!((answer.answer, answer.amount), (Ok(balance(6)), amount(4)));
         assert_eq!(asked.follow_ups, settled(4, debited(6)));
         assert_eq!((purse.balance(), purse.entries()[0].kind), (6, EntryKind::Payment));

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::block::Origin;
 use crate::domain::{
     Amount, Arrival, Asking, Balance, BlockKey, Body, Code, Command, CommandKind, Effects, Fingerprint, Lane, LogTime,
-    More, PaymentId, Position, Refusal, Reply, RequestId, ReservationId, ScheduleId, SeatId, UserId,
+    More, PaymentId, Position, Refusal, RequestId, ReservationId, ScheduleId, SeatId, UserId,
 };
 use crate::wire::outcome::OutcomeRecord;
 
@@ -115,8 +115,8 @@ impl Outcome {
         Outcome { name, command, user_id, by: None, outcome, effects: Effects::default() }
     }
 
-    fn ok(name: &'static str, command: CommandKind, reply: Reply) -> Outcome {
-        Outcome::of(name, command, Ok(reply))
+    fn ok(name: &'static str, command: CommandKind, reply: impl Into<crate::domain::Reply>) -> Outcome {
+        Outcome::of(name, command, Ok(reply.into()))
     }
 
     fn with(mut self, effects: Effects) -> Outcome {

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::block::{SaleNote, SaleState};
 use crate::domain::queue::{
     Command, CompleteToken, ConfigureQueue, Ending, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout, OpenQueue, Queue,
-    Seen, Token, TokenState, Turn,
+    Reply, Seen, Token, TokenState, Turn,
 };
 
 fn limits() -> Limits {

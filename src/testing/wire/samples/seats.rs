@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::block::{
     AmendBlock, AmendSection, BestAvailable, CancelReservation, Category, CheckTicket, Choice, Command, HoldSeats,
-    Layout, LayoutParts, NewSection, OpenBlock, PayReservation, Payment, PaymentState, Reservation, ReservationState,
-    SettlePayment, Settlement, Span, Terms,
+    Layout, LayoutParts, NewSection, OpenBlock, PayReservation, Payment, PaymentState, Reply, Reservation,
+    ReservationState, SettlePayment, Settlement, Span, Terms,
 };
 
 fn sample(name: &'static str, command: Command) -> Sample {

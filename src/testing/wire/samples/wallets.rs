@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::domain::EntryId;
-use crate::domain::wallet::{AnswerKind, AskPayment, Command, Entry, EntryKind, ForPayment, Movement, PaymentAnswer};
+use crate::domain::wallet::{
+    AnswerKind, AskPayment, Command, Entry, EntryKind, ForPayment, Movement, PaymentAnswer, Reply,
+};
 
 fn movement(amount: i64, reason: Option<&str>) -> Movement {
     Movement { user_id: alice(), amount, reason: reason.map(|reason| reason.parse().unwrap()) }

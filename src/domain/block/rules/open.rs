@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::state::Block;
-use super::{
-    BlockRow, CountTable, HOLD_TTL_MS_MAX, OpenBlock, PAYMENT_TIMEOUT_MS_MAX, Row, SEATS_MAX, SEATS_PER_HOLD_MAX,
-    SECTIONS_MAX, SectionRow, Terms, draft, sale,
+use crate::domain::block::{
+    Block, BlockRow, CountTable, HOLD_TTL_MS_MAX, NewSection, OpenBlock, PAYMENT_TIMEOUT_MS_MAX, Reply, Row, SEATS_MAX,
+    SEATS_PER_HOLD_MAX, SECTIONS_MAX, SectionRow, Terms, draft, sale,
 };
 use crate::domain::names::SectionName;
-use crate::domain::{Arrival, Code, Decision, Refusal, Reply, digest};
+use crate::domain::{Arrival, Code, Decision, Refusal, digest};
 
 pub(super) fn decide(block: Option<&Block>, command: &OpenBlock, at: &Arrival) -> Decision<Block> {
     if let Some(refusal) = out_of_bounds(command) {
@@ -28,7 +27,7 @@ pub(super) fn decide(block: Option<&Block>, command: &OpenBlock, at: &Arrival) -
 }
 
 fn opened(command: &OpenBlock, content: u64, reply: Reply, at: &Arrival) -> Decision<Block> {
-    let section = |(rank, section): (usize, &super::NewSection)| SectionRow {
+    let section = |(rank, section): (usize, &NewSection)| SectionRow {
         key: command.key.clone(),
         name: section.name.clone(),
         rank: rank as u32,

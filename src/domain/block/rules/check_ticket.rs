@@ -1,11 +1,9 @@
 //! `check_ticket`: admits the holder of a sold seat, once.
 
-use super::CheckTicket;
-use super::draft::Draft;
-use super::state::Block;
-use super::stretches::Place;
-use super::{ReservationState, SeatState};
-use crate::domain::{Arrival, Code, Decision, More, Refusal, Reply};
+use crate::domain::block::draft::Draft;
+use crate::domain::block::stretches::Place;
+use crate::domain::block::{Block, CheckTicket, Reply, ReservationState, SeatState};
+use crate::domain::{Arrival, Code, Decision, More, Refusal};
 
 pub(super) fn decide(block: &Block, command: &CheckTicket, at: &Arrival) -> Decision<Block> {
     let Some(place) = sold(block, command) else {

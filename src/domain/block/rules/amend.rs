@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::Draft;
-use super::layout::{Category, Layout, LayoutParts};
 use super::open::{conflict, too_large};
-use super::state::Block;
-use super::{AmendBlock, AmendSection, NewSection, SectionRow};
-use crate::domain::{Arrival, Code, Decision, Refusal, Reply, SectionName};
+use crate::domain::block::draft::Draft;
+use crate::domain::block::layout::{Category, Layout, LayoutParts};
+use crate::domain::block::{AmendBlock, AmendSection, Block, NewSection, Reply, SectionRow};
+use crate::domain::{Arrival, Code, Decision, Refusal, SectionName};
 
 pub(super) fn decide(block: &Block, command: &AmendBlock, at: &Arrival) -> Decision<Block> {
     let amended = match Amended::of(block, command, at) {

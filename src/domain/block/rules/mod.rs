@@ -1,7 +1,16 @@
-//! The rule of each command.
+//! The rule of each command, a file each.
 
-use super::state::Block;
-use super::{Command, Recall, Row, RowKey, amend, apply, cancel, check_ticket, expire, hold, open, pay, settle};
+mod amend;
+mod best_available;
+mod cancel;
+mod check_ticket;
+mod expire;
+mod hold;
+mod open;
+mod pay;
+mod settle;
+
+use crate::domain::block::{Block, Command, Recall, Row, RowKey, apply};
 use crate::domain::digest::Digest;
 use crate::domain::{Aggregate, Arrival, Asking, BlockKey, Code, Decision, LogTime, Refusal};
 

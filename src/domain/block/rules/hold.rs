@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::best_available::first_seat;
-use super::draft::Draft;
-use super::state::Block;
-use super::stretches::{Place, Scope};
-use super::{BestAvailable, Choice, HoldSeats, Remembered, Reservation, ReservationState, SeatState};
+use crate::domain::block::draft::Draft;
+use crate::domain::block::stretches::{Place, Scope};
+use crate::domain::block::{
+    BestAvailable, Block, Choice, HoldSeats, Remembered, Reply, Reservation, ReservationState, SeatState,
+};
 use crate::domain::{
-    Amount, Arrival, Asking, Code, Decision, DerivedId, Effects, LogTime, More, Refusal, Reply, ReservationId, SeatId,
-    UserId,
+    Amount, Arrival, Asking, Code, Decision, DerivedId, Effects, LogTime, More, Refusal, ReservationId, SeatId, UserId,
 };
 
 /// The queue is the gate: a hold that it admitted is taken this long before the sale opens, as the clocks of two brokers

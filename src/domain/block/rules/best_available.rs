@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::SEATS_PER_HOLD_MAX;
-use super::layout::Span;
-use super::stretches::{Place, Scope, Stretches};
+use crate::domain::block::SEATS_PER_HOLD_MAX;
+use crate::domain::block::layout::Span;
+use crate::domain::block::stretches::{Place, Scope, Stretches};
 
 /// The first seat of those to take: the lowest stretch of free seats that leaves no single free seat behind, else the
 /// lowest stretch that is long enough, else none.

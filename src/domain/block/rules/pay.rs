@@ -1,9 +1,8 @@
 //! `pay_reservation`: the seats are locked first, then the wallet is asked for the money.
 
-use super::draft::Draft;
-use super::state::Block;
-use super::{PayReservation, Payment, PaymentState, Reservation, ReservationState, money};
-use crate::domain::{Arrival, Asking, Code, Decision, DerivedId, LogTime, Refusal, Reply, Verdict};
+use crate::domain::block::draft::Draft;
+use crate::domain::block::{Block, PayReservation, Payment, PaymentState, Reply, Reservation, ReservationState, money};
+use crate::domain::{Arrival, Asking, Code, Decision, DerivedId, LogTime, Refusal, Verdict};
 
 pub(super) fn decide(block: &Block, command: &PayReservation, asking: &Asking, at: &Arrival) -> Decision<Block> {
     let reservation = match payable(block, command, at.time) {

@@ -1,9 +1,8 @@
 //! `cancel_reservation`: seats free at once; what was paid goes back to the wallet.
 
-use super::draft::Draft;
-use super::state::Block;
-use super::{CancelReservation, Reservation, ReservationState};
-use crate::domain::{Arrival, Asking, Code, Decision, LogTime, Refusal, Reply, Verdict};
+use crate::domain::block::draft::Draft;
+use crate::domain::block::{Block, CancelReservation, Reply, Reservation, ReservationState};
+use crate::domain::{Arrival, Asking, Code, Decision, LogTime, Refusal, Verdict};
 
 pub(super) fn decide(block: &Block, command: &CancelReservation, asking: &Asking, at: &Arrival) -> Decision<Block> {
     let reservation = match block.owned(command.reservation_id, &command.user_id) {

@@ -3,12 +3,12 @@
 //! A debit is never dropped: one that nothing waits for is paid back under its own payment id, so that the wallet does
 //! so at most once.
 
-use super::command::{Origin, SettlePayment, Settlement};
-use super::draft::Draft;
-use super::state::Block;
-use super::{Payment, PaymentState, Reservation, ReservationState};
+use crate::domain::block::draft::Draft;
+use crate::domain::block::{
+    Block, Origin, Payment, PaymentState, Reply, Reservation, ReservationState, SettlePayment, Settlement,
+};
 use crate::domain::{
-    Arrival, Asking, Balance, Body, Code, CommandKind, Completion, Decision, Outcome, Refusal, Reply, wallet,
+    Arrival, Asking, Balance, Body, Code, CommandKind, Completion, Decision, Outcome, Refusal, wallet,
 };
 
 pub(super) fn decide(block: &Block, command: &SettlePayment, at: &Arrival) -> Decision<Block> {
@@ -81,7 +81,7 @@ fn debited(
             let sold = draft.confirm(reservation.clone(), Some(payment.id));
             let completed = draft.payment(payment.clone(), PaymentState::Completed);
             let reply = Reply::PaymentCompleted { payment: completed, balance: Some(balance) };
-            draft.completed(Reply::Settled(sold), of_pay(payment, Ok(reply)))
+            draft.completed(Reply::Settled(sold), of_pay(payment, Ok(reply.into())))
         }
         (PaymentState::Completed, _) if as_asked => already_settled(),
         _ if !as_asked => unasked(command, Refusal::new(Code::AmountMismatch, "the payment is of another amount")),
@@ -139,7 +139,7 @@ fn refunded(block: &Block, payment: &Payment, balance: Balance, at: &Arrival) ->
     draft.payment(payment.clone(), PaymentState::Refunded);
     draft.row.refunds_done += u32::from(asking.is_none());
     let reply = Reply::Refunded { reservation: over.clone(), balance };
-    draft.completed(Reply::Settled(over), of_cancel(asking, Ok(reply)))
+    draft.completed(Reply::Settled(over), of_cancel(asking, Ok(reply.into())))
 }
 
 /// Only a balance at the end of an i64 leads here. The seats stay free and the payment stays COMPLETED for an operator

@@ -3,10 +3,9 @@
 
 use std::ops::Bound;
 
-use super::draft::Draft;
-use super::state::Block;
-use super::{LIST_ROWS_MAX, Reservation, ReservationState, SWEEP_MAX, money};
-use crate::domain::{Arrival, Decision, LogTime, PaymentId, Reply, ReservationId, SeatId, Verdict};
+use crate::domain::block::draft::Draft;
+use crate::domain::block::{Block, LIST_ROWS_MAX, Reply, Reservation, ReservationState, SWEEP_MAX, money};
+use crate::domain::{Arrival, Decision, LogTime, PaymentId, ReservationId, SeatId, Verdict};
 
 /// Most bytes of lists in one outcome; what does not fit is due at once.
 const OUTCOME_BYTES_MAX: usize = 200 * 1024;
