@@ -35,6 +35,7 @@ pub async fn serve(listener: TcpListener, state: AppState, shutdown: Cancellatio
         () = shutdown.cancelled() => Ok(()),
         ended = unasked_end(&mut feed) => Err(ended),
         () = accept(&listener, &state, &mut connections) => Err(anyhow::anyhow!("accepting connections ended")),
+        never = state.authenticator.follow_keys() => match never {},
     };
     drop(listener);
     state.health.drain();

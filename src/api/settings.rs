@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use super::http::auth::{AuthSettings, JwtKeySource};
+pub use super::http::auth::{AuthSettings, JwtKeySource, JwtSettings, SelfCharge};
 
 /// Bounds and times of the API.
 #[derive(Debug, Clone)]
@@ -10,6 +10,7 @@ pub struct Settings {
     /// Without it the process answers for its health and metrics only: a worker alone.
     pub front_door: bool,
     pub auth: AuthSettings,
+    pub self_charge: SelfCharge,
     /// Most connections open at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// Most requests being answered at once; further ones get 503. Streams count only until their head is sent.
@@ -55,6 +56,7 @@ impl Default for Settings {
         Settings {
             front_door: true,
             auth: AuthSettings::Dev,
+            self_charge: SelfCharge(true),
             connections_max: 20_000,
             requests_in_flight_max: 20_000,
             header_timeout: Duration::from_secs(75),

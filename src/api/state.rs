@@ -19,7 +19,7 @@ use super::queue::places::{self, Places};
 use super::queue::replicas::Replicas;
 use super::queue::token::Signer;
 use super::queue::upkeep;
-use super::settings::Settings;
+use super::settings::{SelfCharge, Settings};
 use super::submission::feed::{self, Feed};
 use super::submission::keys::RecentKeys;
 use super::submission::lag_limit::LagLimit;
@@ -80,6 +80,12 @@ impl AppState {
         let authenticator = Arc::new(Authenticator::new(&settings.auth)?);
         let ports = Ports { log, store, clock, shutdown: CancellationToken::new() };
         Ok(AppState(Arc::new(Services::new(ports, authenticator, health, settings))))
+    }
+
+    /// Reads again what can be read again while requests are answered: the key file. What cannot be used is logged, and
+    /// what is in use stays.
+    pub async fn reload(&self) {
+        self.authenticator.read_keys_again().await;
     }
 }
 
@@ -208,6 +214,12 @@ impl FromRef<AppState> for BodyLimits {
 impl FromRef<AppState> for WaitLimit {
     fn from_ref(state: &AppState) -> Self {
         WaitLimit(state.settings.wait_seconds_max)
+    }
+}
+
+impl FromRef<AppState> for SelfCharge {
+    fn from_ref(state: &AppState) -> Self {
+        state.settings.self_charge
     }
 }
 

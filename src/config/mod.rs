@@ -2,6 +2,7 @@
 //!
 //! Everything is checked here, before a port is bound: the rest of the program gets a valid configuration.
 
+mod auth;
 mod http;
 mod layers;
 mod log;
@@ -12,7 +13,8 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use http::{Auth, AuthMode, Http, KeySource};
+pub use auth::{Auth, AuthMode, KeySource, Tokens, Wallet};
+pub use http::Http;
 pub use layers::{ConfigError, Layers, Source};
 pub use log::{Database, LogConfig};
 pub use read::Secret;
@@ -29,6 +31,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub http: Http,
     pub auth: Auth,
+    pub wallet: Wallet,
     pub log: LogConfig,
     pub database: Database,
     pub worker: WorkerConfig,
@@ -71,10 +74,12 @@ impl Config {
         if data_dir.is_empty() {
             return Err(layers.refuse("data_dir", "must not be empty"));
         }
+        let auth = Auth::read(layers)?;
         let config = Self {
             data_dir: data_dir.into(),
             http: Http::read(layers)?,
-            auth: Auth::read(layers)?,
+            wallet: Wallet::read(layers, &auth.mode)?,
+            auth,
             log: LogConfig::read(layers)?,
             database: Database::read(layers)?,
             worker: WorkerConfig::read(layers)?,

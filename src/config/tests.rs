@@ -72,6 +72,13 @@ fn what_is_wrong_is_refused_with_its_source_and_key() {
             ],
             "auth.jwks_file contradicts auth.hs256_secret: give exactly one key source",
         ),
+        (&[("TURNSTILE__AUTH__ISSUER", "https://us")], "auth.issuer is of no use with auth.mode \"dev\""),
+        (&[("TURNSTILE__AUTH__AUDIENCE", "tickets")], "auth.audience is of no use with auth.mode \"dev\""),
+        (&[("TURNSTILE__AUTH__USER_CLAIM", " ")], "auth.user_claim must not be empty"),
+        (&[("TURNSTILE__AUTH__ROLES_CLAIM", "")], "auth.roles_claim must not be empty"),
+        (&[("TURNSTILE__AUTH__ADMIN_ROLE", "door")], "auth.admin_role is \"door\", which is another role"),
+        (&[("TURNSTILE__AUTH__LEEWAY_SECONDS", "301")], "auth.leeway_seconds is 301, must be 0 to 300"),
+        (&[("TURNSTILE__WALLET__SELF_CHARGE", "yes")], "must be \"auto\" or \"on\" or \"off\""),
         (
             &[("TURNSTILE__WORKER__DRAIN_DEADLINE_MS", "3000")],
             "must be below half of worker.session_timeout_ms (6000 ms)",
@@ -111,6 +118,33 @@ fn dev_mode_is_refused_where_others_can_reach_it() {
     let refused = config.check(&layers, Needs { http: true, shared: false }).unwrap_err().to_string();
     assert!(refused.contains("environment TURNSTILE__HTTP__LISTEN: http.listen is 0.0.0.0:8080"), "{refused}");
     config.check(&layers, Needs { http: false, shared: false }).unwrap();
+}
+
+#[test]
+fn users_charge_themselves_in_dev_mode_or_where_it_is_on() {
+    let jwt = [("TURNSTILE__AUTH__MODE", "jwt"), ("TURNSTILE__AUTH__JWKS_FILE", "/k")];
+    for (mode, setting, expected) in
+        [(&jwt[..0], "auto", true), (&jwt[..0], "off", false), (&jwt[..], "auto", false), (&jwt[..], "on", true)]
+    {
+        let environment = [mode, &[("TURNSTILE__WALLET__SELF_CHARGE", setting)]].concat();
+        assert_eq!(with_env(&environment).unwrap().1.wallet.self_charge, expected, "{environment:?}");
+    }
+}
+
+#[test]
+fn what_is_not_checked_of_a_login_servers_tokens_is_known() {
+    let jwks = [("TURNSTILE__AUTH__MODE", "jwt"), ("TURNSTILE__AUTH__JWKS_FILE", "/k")];
+    let unchecked = |further: &[(&'static str, &'static str)]| {
+        with_env(&[&jwks[..], further].concat()).unwrap().1.auth.unchecked().join(" ")
+    };
+    let (issuer, audience) = (("TURNSTILE__AUTH__ISSUER", "https://us"), ("TURNSTILE__AUTH__AUDIENCE", "tickets"));
+    assert_eq!(unchecked(&[]), "auth.issuer auth.audience");
+    assert_eq!(unchecked(&[issuer]), "auth.audience");
+    assert_eq!(unchecked(&[audience]), "auth.issuer");
+    assert_eq!(unchecked(&[issuer, audience]), "");
+    let secret = "0123456789abcdef0123456789abcdef";
+    let (_, own) = with_env(&[("TURNSTILE__AUTH__MODE", "jwt"), ("TURNSTILE__AUTH__HS256_SECRET", secret)]).unwrap();
+    assert!(own.auth.unchecked().is_empty(), "a secret signs for nobody else");
 }
 
 #[test]

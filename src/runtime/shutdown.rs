@@ -1,8 +1,8 @@
-//! SIGTERM and SIGINT as a token passed to every long-lived task.
+//! SIGTERM and SIGINT as a token passed to every long-lived task; SIGHUP, which ends nothing.
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -26,4 +26,20 @@ pub fn on_signal() -> io::Result<CancellationToken> {
         std::process::exit(130);
     });
     Ok(token)
+}
+
+/// SIGHUP as it comes. From here on it no longer ends the process, whether or not anything waits for it.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Hangups)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
 }

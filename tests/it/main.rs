@@ -10,6 +10,7 @@ mod crash;
 mod foreign;
 mod harness;
 mod hostile;
+mod login;
 mod payment;
 mod queue;
 mod queue_crash;

@@ -28,6 +28,9 @@ pub struct MovementRequest {
     /// Kept with the entry.
     #[schema(min_length = 1, max_length = 200)]
     reason: Option<String>,
+    /// Whose wallet; left out: the caller's. Another's needs the role `cashier`.
+    #[schema(min_length = 1, max_length = 128, example = "alice")]
+    user_id: Option<String>,
 }
 
 /// What the payer expects to pay.

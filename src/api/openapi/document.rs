@@ -14,9 +14,11 @@ pub fn document(api: OpenApi) -> Value {
     let mut document = serde_json::to_value(api).unwrap_or_default();
     document["components"]["securitySchemes"] = json!({
         "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-            "description": "`sub` is the user; `roles` may hold `admin`" },
+            "description": "The claim `sub` is the user; `roles` may hold `admin`, `cashier`, `box_office`, `door`. The server may \
+                use other claims" },
         "dev_user": { "type": "apiKey", "in": "header", "name": "X-User-Id",
-            "description": "Development mode on a loopback address: the user's name; `admin` is an admin" },
+            "description": "Development mode on a loopback address: the user's name; `admin` is an admin. The header \
+                `X-User-Roles` gives roles, with spaces or commas between them" },
     });
     document["components"]["parameters"] = json!({
         "IdempotencyKey": { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "minLength": 1, "maxLength": 64,

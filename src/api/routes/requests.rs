@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use crate::api::http::auth::Caller;
+use crate::api::http::auth::{Caller, Role};
 use crate::api::http::extract::{Params, PathId};
 use crate::api::http::prefer::Preferred;
 use crate::api::http::problem::{Kind, Problem};
@@ -73,7 +73,7 @@ pub async fn get_request(
 }
 
 fn may_see(caller: &Caller, request: &Request) -> bool {
-    caller.admin || request.is_of(&caller.user)
+    caller.has(Role::Admin) || request.is_of(&caller.user)
 }
 
 fn not_found() -> Problem {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::api::http::auth::Caller;
+use crate::api::http::auth::{Caller, Role, SelfCharge};
 use crate::api::http::extract::{JsonBody, Params, next_of};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
@@ -46,6 +46,9 @@ pub struct EntryObject {
     pub reason: Option<String>,
     #[schema(format = "uuid")]
     pub request_id: String,
+    /// Who asked, if not the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     #[schema(format = "date-time")]
     pub at: String,
 }
@@ -69,18 +72,32 @@ impl From<Entry> for EntryObject {
             balance_after: row.balance_after.get(),
             reason: row.reason.map(|reason| reason.to_string()),
             request_id: row.request_id.to_string(),
+            by: row.by.map(|user| user.to_string()),
             at: rfc3339(row.at.time),
         }
     }
 }
 
-fn movement(body: &Value, user: &UserId) -> Result<Movement, Problem> {
+/// What moves in whose wallet: that of `user_id`, else `own`; without `own` the body must name the user.
+fn movement(body: &Value, own: Option<&UserId>) -> Result<Movement, Problem> {
     let mut fields = Fields::of(body)?;
     let amount = fields.amount("amount");
     let reason = fields.optional("reason", reason);
-    let user_id = user.clone();
-    let movement = amount.zip(reason).map(|(amount, reason)| Movement { user_id, amount, reason });
-    fields.finish(movement)
+    let user_id = match own {
+        Some(own) if !fields.has("user_id") => Some(own.clone()),
+        _ => fields.parsed("user_id"),
+    };
+    let movement = amount.zip(reason).zip(user_id);
+    fields.finish(movement.map(|((amount, reason), user_id)| Movement { user_id, amount, reason }))
+}
+
+/// The movement a caller may ask for: in another's wallet only a cashier.
+fn permitted(body: &Value, own: Option<&UserId>, caller: &Caller) -> Result<Movement, Problem> {
+    let movement = movement(body, own)?;
+    if movement.user_id != caller.user {
+        caller.needs(Role::Cashier, "another's wallet")?;
+    }
+    Ok(movement)
 }
 
 fn reason(fields: &mut Fields<'_>, name: &str) -> Option<Reason> {
@@ -88,7 +105,10 @@ fn reason(fields: &mut Fields<'_>, name: &str) -> Option<Reason> {
     text.parse().map_or_else(|error: crate::domain::InvalidText| fields.reject(name, error.0), Some)
 }
 
-/// Puts money into the caller's wallet; the first charge makes it.
+/// Puts money into a wallet; the first charge makes it.
+///
+/// Another's wallet needs the role `cashier`. Where users do not charge their own wallets (`wallet.self_charge`), every
+/// charge needs it and names the user.
 ///
 /// Result: `{entry_id, balance, amount, kind}`.
 #[utoipa::path(
@@ -96,19 +116,25 @@ fn reason(fields: &mut Fields<'_>, name: &str) -> Option<Reason> {
     path = "/v1/wallet/charges",
     tag = "wallet",
     request_body(content = MovementRequest, example = json!({"amount": 5000})),
+    responses((status = 403, description = "`forbidden`")),
     extensions(("x-command" = json!("charge_wallet")))
 )]
 pub async fn charge_wallet(
     State(submission): State<Arc<Submission>>,
+    State(SelfCharge(self_charge)): State<SelfCharge>,
     caller: Caller,
     options: SubmitOptions,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let charge = Body::Wallets(Command::ChargeWallet(movement(&body, &caller.user)?));
+    if !self_charge {
+        caller.needs(Role::Cashier, "charging a wallet")?;
+    }
+    let own = self_charge.then_some(&caller.user);
+    let charge = Body::Wallets(Command::ChargeWallet(permitted(&body, own, &caller)?));
     Ok(submission.submit(&caller.user, &options, charge).await?.respond(options.wait))
 }
 
-/// Spends from the caller's wallet.
+/// Spends from the caller's wallet, or with the role `cashier` from another's.
 ///
 /// Result: `{entry_id, balance, amount, kind}`.
 #[utoipa::path(
@@ -116,6 +142,7 @@ pub async fn charge_wallet(
     path = "/v1/wallet/debits",
     tag = "wallet",
     request_body(content = MovementRequest, example = json!({"amount": 700, "reason": "poster"})),
+    responses((status = 403, description = "`forbidden`")),
     extensions(("x-command" = json!("debit_wallet")))
 )]
 pub async fn debit_wallet(
@@ -124,7 +151,7 @@ pub async fn debit_wallet(
     options: SubmitOptions,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let debit = Body::Wallets(Command::DebitWallet(movement(&body, &caller.user)?));
+    let debit = Body::Wallets(Command::DebitWallet(permitted(&body, Some(&caller.user), &caller)?));
     Ok(submission.submit(&caller.user, &options, debit).await?.respond(options.wait))
 }
 
@@ -174,6 +201,7 @@ mod tests {
 
     #[test]
     fn a_wrong_movement_is_refused_with_a_pointer() {
+        let alice: UserId = "alice".parse().unwrap();
         for (body, code, pointer) in [
             (json!({}), "invalid_amount", "/amount"),
             (json!({"amount": 0}), "invalid_amount", "/amount"),
@@ -183,6 +211,9 @@ mod tests {
             (json!({"amount": 10_000_000_000_000_i64}), "invalid_amount", "/amount"),
             (json!({"amount": u64::MAX}), "invalid_amount", "/amount"),
             (json!({"amount": null}), "invalid_amount", "/amount"),
+            (json!({"amount": 1, "user_id": 5}), "invalid_fields", "/user_id"),
+            (json!({"amount": 1, "user_id": ""}), "invalid_fields", "/user_id"),
+            (json!({"amount": 1, "user_id": "x".repeat(129)}), "invalid_fields", "/user_id"),
             (json!({"amount": 1, "reason": 5}), "invalid_fields", "/reason"),
             (json!({"amount": 1, "reason": ""}), "invalid_fields", "/reason"),
             (json!({"amount": 1, "reason": "x".repeat(201)}), "invalid_fields", "/reason"),
@@ -190,12 +221,16 @@ mod tests {
             (json!({"amount": 1, "reason": "two\nlines"}), "invalid_fields", "/reason"),
             (json!(null), "invalid_fields", ""),
         ] {
-            let problem = movement(&body, &"alice".parse().unwrap()).unwrap_err();
+            let problem = movement(&body, Some(&alice)).unwrap_err();
             assert_eq!((problem.status().as_u16(), problem.code.as_str()), (422, code), "{body}");
             assert_eq!(problem.errors[0].pointer, pointer, "{body}");
         }
-        let user = "alice".parse().unwrap();
-        let good = movement(&json!({"amount": 1, "reason": null, "extra": []}), &user).unwrap();
-        assert_eq!((good.amount, good.reason), (1, None));
+        let body = json!({"amount": 1, "reason": null, "user_id": null, "extra": []});
+        let good = movement(&body, Some(&alice)).unwrap();
+        assert_eq!((good.amount, good.reason, &good.user_id), (1, None, &alice));
+        let missing = movement(&body, None).unwrap_err();
+        assert_eq!(missing.errors[0].pointer, "/user_id", "nobody is charged by default");
+        let other = movement(&json!({"amount": 1, "user_id": "auth0|7"}), Some(&alice)).unwrap();
+        assert_eq!(other.user_id.as_str(), "auth0|7");
     }
 }

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 
 use super::*;
-use crate::api::{AuthSettings, JwtKeySource};
+use crate::api::{AuthSettings, JwtKeySource, JwtSettings};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const FAR: i64 = 4_000_000_000;
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub const FAR: i64 = 4_000_000_000;
 /// Keys of the tests alone.
 const ED_PRIVATE: &str = include_str!("keys/ed25519_private.pem");
 const ED_PUBLIC: &str = include_str!("keys/ed25519_public.pem");
@@ -32,19 +32,28 @@ async fn f32_dev_mode_believes_a_visible_user_id_only() {
         let answer = send(door.bare(Method::GET, "/v1/wallet").header("x-user-id", name)).await;
         assert_eq!((answer.status, &answer.json()["user_id"]), (200, &json!(good)), "{good}");
     }
+    let roles =
+        |roles: &str| door.bare(Method::POST, "/v1/concerts").header("x-user-id", "a").header("x-user-roles", roles);
+    for (given, status) in [("door admin", 201), ("cashier,admin", 201), ("cashier", 403), ("Admin", 403), ("", 403)] {
+        assert_eq!(send(roles(given).json(&json!({ "title": "x" }))).await.status, status, "{given}");
+    }
     let twice = door.bare(Method::GET, "/v1/wallet").header("x-user-id", "a").header("x-user-id", "b");
     assert_eq!(send(twice).await.status, 401);
 }
 
-fn hs256(claims: Value) -> String {
+pub fn hs256(claims: Value) -> String {
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
-async fn jwt_door(source: JwtKeySource) -> Door {
-    Door::with(Settings { auth: AuthSettings::Jwt(source), ..Settings::default() }).await
+pub async fn jwt_door_with(settings: JwtSettings) -> Door {
+    Door::with(Settings { auth: AuthSettings::Jwt(settings), ..Settings::default() }).await
 }
 
-async fn wallet_with(door: &Door, token: &str) -> Answer {
+async fn jwt_door(source: JwtKeySource) -> Door {
+    jwt_door_with(JwtSettings::new(source)).await
+}
+
+pub async fn wallet_with(door: &Door, token: &str) -> Answer {
     send(door.bare(Method::GET, "/v1/wallet").header("authorization", format!("Bearer {token}"))).await
 }
 
@@ -155,7 +164,7 @@ async fn f32_the_role_admin_may_be_one_of_several() {
 
 #[test]
 fn settings_that_protect_nothing_are_refused() {
-    let settings = |source| AuthSettings::Jwt(source);
+    let settings = |source| AuthSettings::Jwt(JwtSettings::new(source));
     let refused = |settings: &AuthSettings| crate::api::http::auth::Authenticator::new(settings).is_err();
     assert!(refused(&settings(JwtKeySource::Hs256Secret("short".into()))));
     assert!(refused(&settings(JwtKeySource::PublicKeyFile("/nowhere".into()))));

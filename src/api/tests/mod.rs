@@ -4,12 +4,15 @@ mod auth;
 mod bodies;
 mod commands;
 mod edges;
+mod login;
+mod login_keys;
 mod openapi;
 mod opening;
 mod queue;
 mod records;
 mod repeats;
 mod requests;
+mod wallet;
 mod worker;
 
 use std::sync::Arc;

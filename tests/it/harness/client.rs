@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,12 +26,17 @@ pub struct Seen {
     pub outcomes: BTreeMap<String, String>,
 }
 
+/// A user's bearer token.
+type Login = Box<dyn Fn(&str) -> String + Send + Sync>;
+
 /// Speaks to one or several front doors, in turn.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     bases: Arc<RwLock<Vec<String>>>,
     turn: Arc<AtomicUsize>,
+    /// Unset: dev mode.
+    login: Arc<OnceLock<Login>>,
     pub seen: Arc<Mutex<Seen>>,
 }
 
@@ -42,12 +47,17 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(20))
             .build()
             .expect("an HTTP client");
-        Client { http, bases: Arc::default(), turn: Arc::default(), seen: Arc::default() }
+        Client { http, bases: Arc::default(), turn: Arc::default(), login: Arc::default(), seen: Arc::default() }
     }
 
     /// The front doors to use from now on, e.g. `http://127.0.0.1:41234`.
     pub fn point_at(&self, bases: Vec<String>) {
         *self.bases.write().unwrap() = bases;
+    }
+
+    /// From now on every user sends the token that `login` makes for the name.
+    pub fn log_in(&self, login: impl Fn(&str) -> String + Send + Sync + 'static) {
+        assert!(self.login.set(Box::new(login)).is_ok(), "users log in one way");
     }
 
     pub fn base(&self) -> String {
@@ -70,7 +80,7 @@ impl Client {
     }
 }
 
-/// One user in dev mode.
+/// One user.
 #[derive(Clone)]
 pub struct User {
     pub client: Client,
@@ -80,7 +90,11 @@ pub struct User {
 impl User {
     pub fn request(&self, method: Method, path: &str) -> Ask {
         let url = format!("{}{path}", self.client.base());
-        let builder = self.client.http.request(method, url).header("X-User-Id", &self.name);
+        let builder = self.client.http.request(method, url);
+        let builder = match self.client.login.get() {
+            Some(login) => builder.bearer_auth(login(&self.name)),
+            None => builder.header("X-User-Id", &self.name),
+        };
         Ask { user: self.clone(), builder }
     }
 

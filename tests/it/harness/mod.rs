@@ -52,7 +52,18 @@ pub async fn run(pair: Pair, name: &str, scenario: impl AsyncFnOnce(&System)) {
 
 /// The same with another way to start.
 pub async fn run_with(pair: Pair, name: &str, start: impl AsyncFnOnce(&System), scenario: impl AsyncFnOnce(&System)) {
-    let Some(system) = System::prepare(pair, name).await else { return };
+    run_set(pair, name, Vec::new(), start, scenario).await;
+}
+
+/// The same with further settings: names and values of environment variables.
+pub async fn run_set(
+    pair: Pair,
+    name: &str,
+    further: Vec<(String, String)>,
+    start: impl AsyncFnOnce(&System),
+    scenario: impl AsyncFnOnce(&System),
+) {
+    let Some(system) = System::prepare(pair, name, further).await else { return };
     let whole = async {
         start(&system).await;
         scenario(&system).await;

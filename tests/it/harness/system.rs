@@ -30,12 +30,12 @@ pub struct System {
 
 impl System {
     /// Names, directory, database and topics; nothing runs yet. `None`: the environment has no real services.
-    pub async fn prepare(pair: Pair, name: &str) -> Option<System> {
+    pub async fn prepare(pair: Pair, name: &str, further: Vec<(String, String)>) -> Option<System> {
         let services = match pair {
             Pair::Embedded => None,
             Pair::Real => Some(Services::from_environment(name)?),
         };
-        Some(System::prepare_on(services, name, Vec::new()))
+        Some(System::prepare_on(services, name, further))
     }
 
     /// The same on services that were chosen already, with further settings.

@@ -15,7 +15,7 @@ use turnstile::assembly::{identity, retention};
 use turnstile::config::{AuthMode, Config, Layers, Needs};
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
-use turnstile::runtime::shutdown;
+use turnstile::runtime::shutdown::{self, Hangups};
 use turnstile::runtime::supervise::Supervisor;
 use turnstile::{api, processor};
 
@@ -46,6 +46,18 @@ impl Roles {
     }
 }
 
+struct Signals {
+    /// SIGTERM and SIGINT.
+    shutdown: CancellationToken,
+    hangups: Hangups,
+}
+
+impl Signals {
+    fn receive() -> std::io::Result<Self> {
+        Ok(Signals { shutdown: shutdown::on_signal()?, hangups: Hangups::listen()? })
+    }
+}
+
 /// Runs the roles until SIGTERM or SIGINT, or until one of them fails.
 ///
 /// # Errors
@@ -53,20 +65,21 @@ impl Roles {
 /// failed or missed the deadline.
 pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Failure> {
     config.check(layers, Needs { http: roles.api, shared: roles != Roles::ALL })?;
-    let shutdown = shutdown::on_signal().context("signals cannot be received")?;
+    let signals = Signals::receive().context("signals cannot be received")?;
     let listen = config.http.listen;
     let listener = bind(listen).with_context(|| format!("http.listen {listen} cannot be bound"))?;
     let address = listener.local_addr().context("the bound address is unknown")?;
     let (log, store) = backends::kinds(&config);
     info!(%address, roles = roles.name(), log, store, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
+    warn_of_open_login(roles, &config);
 
     let first_start = backends::is_first_start(&config);
     let clock = Clock::System;
     let opened = tokio::select! {
         opened = Backends::open(&config, &clock) => opened?,
-        () = shutdown.cancelled() => return Ok(()),
+        () = signals.shutdown.cancelled() => return Ok(()),
     };
-    let ended = serve(roles, &config, &clock, &opened, listener, shutdown, first_start).await;
+    let ended = serve(roles, &config, &clock, &opened, listener, signals, first_start).await;
     opened.close(flush_within(&config)).await;
     info!("stopped");
     ended
@@ -94,7 +107,7 @@ async fn serve(
     clock: &Clock,
     opened: &Backends,
     listener: TcpListener,
-    shutdown: CancellationToken,
+    signals: Signals,
     first_start: bool,
 ) -> Result<(), Failure> {
     let prefix = config.log.brokers.as_ref().map(|_| config.log.topic_prefix.as_str());
@@ -111,7 +124,9 @@ async fn serve(
     let state = api::AppState::new(opened.log.clone(), opened.store.clone(), clock.clone(), health.clone(), door)
         .map_err(|error| Failure::Usage(format!("configuration: {error}")))?;
 
+    let shutdown = signals.shutdown;
     let mut tasks = Supervisor::new(shutdown.clone());
+    tasks.spawn("reload", reload(state.clone(), signals.hangups, shutdown.clone()));
     // The API server ends first, so that the worker still decides the commands clients wait for.
     let worker_stop = if roles.api { CancellationToken::new() } else { shutdown.clone() };
     let door_closed = worker_stop.clone().drop_guard();
@@ -140,6 +155,27 @@ async fn serve(
         tokio::spawn(offer_demo(format!("http://{address}"), clock.clone()));
     }
     Ok(tasks.run(config.shutdown_deadline.saturating_sub(flush_within(config))).await?)
+}
+
+fn warn_of_open_login(roles: Roles, config: &Config) {
+    let unchecked = config.auth.unchecked();
+    if roles.api && !unchecked.is_empty() {
+        let keys = unchecked.join(" and ");
+        warn!("{keys} not set: a token that the login server signs for another application is a login here too");
+    }
+}
+
+/// Reads again on SIGHUP what can be read again.
+async fn reload(state: api::AppState, mut hangups: Hangups, shutdown: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = hangups.next() => {
+                info!("SIGHUP: reading key files again");
+                state.reload().await;
+            }
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
 }
 
 async fn offer_demo(url: String, clock: Clock) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use turnstile::config::{AuthMode, Config, KeySource};
+use turnstile::config::{Auth, AuthMode, Config, KeySource};
 use turnstile::{api, processor};
 
 /// `front_door: false`: health and metrics only.
@@ -10,7 +10,8 @@ pub fn api(config: &Config, front_door: bool) -> api::Settings {
     let http = &config.http;
     api::Settings {
         front_door,
-        auth: auth(&config.auth.mode),
+        auth: auth(&config.auth),
+        self_charge: api::SelfCharge(config.wallet.self_charge),
         connections_max: http.connections_max,
         requests_in_flight_max: http.requests_in_flight_max,
         body_bytes_max: http.body_bytes_max,
@@ -26,12 +27,22 @@ pub fn api(config: &Config, front_door: bool) -> api::Settings {
     }
 }
 
-fn auth(mode: &AuthMode) -> api::AuthSettings {
-    api::AuthSettings::Jwt(match mode {
+fn auth(auth: &Auth) -> api::AuthSettings {
+    let keys = match &auth.mode {
         AuthMode::Dev => return api::AuthSettings::Dev,
         AuthMode::Jwt(KeySource::Hs256(secret)) => api::JwtKeySource::Hs256Secret(secret.reveal().to_owned()),
         AuthMode::Jwt(KeySource::PublicKeyFile(path)) => api::JwtKeySource::PublicKeyFile(path.clone()),
         AuthMode::Jwt(KeySource::JwksFile(path)) => api::JwtKeySource::JwksFile(path.clone()),
+    };
+    let tokens = auth.tokens.clone();
+    api::AuthSettings::Jwt(api::JwtSettings {
+        keys,
+        issuer: tokens.issuer,
+        audience: tokens.audience,
+        user_claim: tokens.user_claim,
+        roles_claim: tokens.roles_claim,
+        admin_role: tokens.admin_role,
+        leeway: tokens.leeway,
     })
 }
 
