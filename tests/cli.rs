@@ -115,9 +115,19 @@ fn usage_errors_exit_64_and_help_and_version_0() {
     assert!(text(&run(&["--version"], &[])).contains(env!("CARGO_PKG_VERSION")));
     let help = run(&["--help"], &[]);
     assert_eq!(help.status.code(), Some(0));
-    for command in
-        ["api", "worker", "migrate", "topics", "demo-data", "load", "dead-letters", "plan", "openapi", "config"]
-    {
+    for command in [
+        "api",
+        "worker",
+        "migrate",
+        "topics",
+        "demo-data",
+        "load",
+        "dead-letters",
+        "plan",
+        "backup",
+        "openapi",
+        "config",
+    ] {
         assert!(text(&help).contains(command), "{command}");
     }
 }

@@ -31,11 +31,11 @@ pub struct Backends {
     pub embedded: Option<EmbeddedLog>,
 }
 
-fn log_path(data_dir: &Path) -> PathBuf {
+pub(super) fn log_path(data_dir: &Path) -> PathBuf {
     data_dir.join("log.db")
 }
 
-fn store_path(data_dir: &Path) -> PathBuf {
+pub(super) fn store_path(data_dir: &Path) -> PathBuf {
     data_dir.join("store.db")
 }
 
@@ -135,6 +135,7 @@ fn postgres_settings(config: &Config, url: &Secret) -> PostgresSettings {
         schema: config.database.schema.clone(),
         connections_max: config.database.connections_max,
         acquire_timeout: config.database.acquire_timeout,
+        statement_timeout: config.database.statement_timeout,
     }
 }
 

@@ -98,6 +98,7 @@ pub struct Database {
     pub schema: String,
     pub connections_max: u32,
     pub acquire_timeout: Duration,
+    pub statement_timeout: Duration,
 }
 
 impl Database {
@@ -119,6 +120,7 @@ impl Database {
             schema: schema.to_owned(),
             connections_max: layers.count("database.connections_max", 2..=1000)?,
             acquire_timeout: layers.millis("database.acquire_timeout_ms", 100..=60_000)?,
+            statement_timeout: layers.millis("database.statement_timeout_ms", 100..=600_000)?,
         })
     }
 }

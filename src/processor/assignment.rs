@@ -8,17 +8,14 @@ use anyhow::{Context as _, bail};
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::context::Context;
+use super::context::{Context, DRAIN};
 use super::partition::{self, Ended};
+use super::portion::{Portion, Then};
+use super::standing::Standing;
 use crate::domain::LanePartition;
 use crate::log::{GroupEvent, Membership};
-use crate::runtime::health::Severity;
-use crate::telemetry::metrics::PARTITION_STATE;
-
-/// How long a shutdown waits for batches under way; the process's own deadline lies above it.
-const DRAIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(context: Arc<Context>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let membership: Arc<dyn Membership> =
@@ -107,13 +104,8 @@ impl Owned {
     }
 
     fn forget(&self, partition: LanePartition) {
-        self.context.deps.health.forget(&check_name(partition));
-        PARTITION_STATE.with_label_values(&[partition.lane.as_str(), &partition.partition.to_string()]).set(0);
+        Standing::of(partition, &self.context).nobodys();
     }
-}
-
-fn check_name(partition: LanePartition) -> String {
-    format!("partition {partition}")
 }
 
 /// Owns a partition for as long as it is assigned. Fenced or parked it rests and acquires it again: if another worker
@@ -124,30 +116,46 @@ async fn keep_owning(
     partition: LanePartition,
     finish: CancellationToken,
 ) {
-    let state = PARTITION_STATE.with_label_values(&[partition.lane.as_str(), &partition.partition.to_string()]);
-    let health = context.deps.health.clone();
+    let standing = Standing::of(partition, &context);
+    let rest = context.settings.rest;
+    let mut portion = Portion::whole();
     loop {
-        state.set(1);
-        health.ok(&check_name(partition));
+        // One that waits shows it until it has committed something.
+        if !portion.is_waiting() {
+            standing.owned();
+        }
         // A panic in the rules parks this partition like any other failure; the others go on.
-        let run = partition::run(Arc::clone(&context), Arc::clone(&membership), partition, finish.clone());
+        let (context, membership) = (Arc::clone(&context), Arc::clone(&membership));
+        let run = partition::run(context, membership, partition, finish.clone(), &mut portion);
         let ended = std::panic::AssertUnwindSafe(run).catch_unwind().await;
-        let reason = match ended {
+        let (reason, then) = match ended {
             Ok(Ended::Finished) => return,
-            Ok(Ended::Fenced) => {
-                info!(%partition, "another worker has acquired the partition; stopped");
-                "fenced by another owner".to_owned()
+            Ok(Ended::NotTaken(batch)) => {
+                let then = portion.not_taken(&batch);
+                (batch.reason, then)
             }
-            Ok(Ended::Failed(reason)) => reason,
-            Err(_) => "panicked; see the log".to_owned(),
+            Ok(Ended::Fenced) => ("fenced by another owner".to_owned(), Then::Park),
+            Ok(Ended::Failed(reason)) => (reason, Then::Park),
+            Err(_) => ("panicked; see the log".to_owned(), Then::Park),
         };
-        warn!(%partition, reason, rest = ?context.settings.rest, "parked");
-        state.set(2);
-        health.failing(&check_name(partition), Severity::Degraded, format!("parked: {reason}"));
+        let pause = match then {
+            Then::Again => {
+                standing.split(&reason);
+                Duration::ZERO
+            }
+            Then::Wait(pause) => {
+                standing.waiting(&reason);
+                pause
+            }
+            Then::Park => {
+                standing.parked(&reason, rest);
+                rest
+            }
+        };
         tokio::select! {
             biased;
             () = finish.cancelled() => return,
-            () = tokio::time::sleep(context.settings.rest) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

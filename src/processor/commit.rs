@@ -12,10 +12,12 @@ use crate::telemetry::metrics::{BATCH_RECORDS, COMMIT_SECONDS, COMMITS_FENCED};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
     Fenced,
+    NotTaken { timed_out: bool, reason: String },
     Failed(String),
 }
 
 /// Waits between attempts while the store is away: 50 ms, doubling, at most 1 s.
+#[derive(Debug)]
 pub(super) struct Backoff(Duration);
 
 impl Backoff {
@@ -23,9 +25,15 @@ impl Backoff {
         Backoff(Duration::from_millis(50))
     }
 
+    /// How long to wait now.
+    pub fn next(&mut self) -> Duration {
+        let wait = self.0;
+        self.0 = (wait * 2).min(Duration::from_secs(1));
+        wait
+    }
+
     pub async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(Duration::from_secs(1));
+        tokio::time::sleep(self.next()).await;
     }
 }
 
@@ -52,7 +60,8 @@ pub(super) async fn commit(store: Arc<dyn Ownership>, batch: CommitBatch) -> Res
                 COMMITS_FENCED.with_label_values(&[lane]).inc();
                 return Err(Stopped::Fenced);
             }
-            Err(StoreError::Failed(reason)) => return Err(Stopped::Failed(format!("commit: {reason}"))),
+            Err(StoreError::Failed(reason)) => return Err(not_taken(false, &reason)),
+            Err(StoreError::TimedOut(reason)) => return Err(not_taken(true, &reason)),
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
                 if !away {
                     warn!(partition = %batch.partition, %error, "commit is repeated until the store answers");
@@ -67,6 +76,10 @@ pub(super) async fn commit(store: Arc<dyn Ownership>, batch: CommitBatch) -> Res
     }
 }
 
+fn not_taken(timed_out: bool, reason: &str) -> Stopped {
+    Stopped::NotTaken { timed_out, reason: format!("commit: {reason}") }
+}
+
 /// Reads back whether the batch is committed. Asked after every failure, not just unknown ones: being wrong about
 /// "nothing was changed" would fence this owner by its own commit.
 async fn took_effect(store: &dyn Ownership, batch: &CommitBatch, backoff: &mut Backoff) -> Result<bool, Stopped> {
@@ -77,7 +90,7 @@ async fn took_effect(store: &dyn Ownership, batch: &CommitBatch, backoff: &mut B
             Ok(Some(progress)) if progress.next_offset == batch.before.next_offset => return Ok(false),
             Ok(_) => return Err(Stopped::Fenced),
             Err(StoreError::Failed(reason)) => return Err(Stopped::Failed(format!("reading progress: {reason}"))),
-            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => backoff.wait().await,
+            Err(_) => backoff.wait().await,
         }
     }
 }

@@ -59,6 +59,9 @@ impl Default for Settings {
     }
 }
 
+/// How long a shutdown waits for batches under way; the process's own deadline lies above it.
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
+
 /// Shared by all partitions of a worker.
 pub(super) struct Context {
     pub deps: Deps,

@@ -21,6 +21,7 @@ pub(super) struct Limits {
 /// A batch ready to commit.
 pub(super) struct DecidedBatch<K> {
     pub commit: CommitBatch,
+    pub records: usize,
     /// The aggregates that commands were decided on.
     pub touched: Vec<Touched<K>>,
     /// Its number.
@@ -94,6 +95,7 @@ impl<A: LaneAggregate> Decider<A> {
     /// [`Decider::take_rest`].
     pub fn decide(&mut self, mut decoded: Decoded<A>, bounds: TimeBounds) -> DecidedBatch<A::Key> {
         let mut batch = Batch::new(self.here, self.progress);
+        let taken = decoded.items.len();
         while let Some((record, item)) = decoded.items.pop_front() {
             let at = batch.next(&record, bounds);
             match item {
@@ -106,7 +108,7 @@ impl<A: LaneAggregate> Decider<A> {
             }
         }
         let (commit, touched) = batch.finish();
-        let number = self.number;
+        let (number, records) = (self.number, taken - decoded.items.len());
         self.progress = commit.after;
         self.number += 1;
         self.keep(decoded);
@@ -114,7 +116,7 @@ impl<A: LaneAggregate> Decider<A> {
             let due = self.aggregates.next_due(&key);
             Touched { key, due, timer_decided }
         });
-        DecidedBatch { commit, touched: touched.collect(), number }
+        DecidedBatch { commit, records, touched: touched.collect(), number }
     }
 
     fn command(&mut self, batch: &mut Batch<A>, command: Ordered<A>, headers: &Headers, at: Arrival) {

@@ -21,10 +21,12 @@ mod decode;
 mod lanes;
 mod outbox;
 mod partition;
+mod portion;
 mod relay;
 mod replay;
 mod requests;
 mod schedule;
+mod standing;
 mod timers;
 
 #[cfg(test)]

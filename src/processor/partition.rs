@@ -10,11 +10,13 @@ use tracing::{debug, warn};
 use super::acquire::{Acquired, acquire};
 use super::batch::TimeBounds;
 use super::commit::{self, Backoff, Stopped};
-use super::context::{Context, RelayMode, Settings};
+use super::context::{Context, DRAIN, RelayMode, Settings};
 use super::decider::{DecidedBatch, Decider, Limits};
 use super::decode::Decoded;
 use super::lanes::LaneAggregate;
+use super::portion::{NotTaken, Portion};
 use super::relay;
+use super::standing::Standing;
 use super::timers::Timers;
 use crate::domain::block::Block;
 use crate::domain::queue::QueueState;
@@ -36,16 +38,9 @@ pub(super) enum Ended {
     /// It was told to; the last batch is committed.
     Finished,
     Fenced,
+    /// What it decided last is to be decided again, less at once.
+    NotTaken(NotTaken),
     Failed(String),
-}
-
-impl From<Stopped> for Ended {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Fenced => Ended::Fenced,
-            Stopped::Failed(reason) => Ended::Failed(reason),
-        }
-    }
 }
 
 /// The one place that looks at the lane: all below is generic over its aggregate.
@@ -54,11 +49,12 @@ pub(super) async fn run(
     membership: Arc<dyn Membership>,
     partition: LanePartition,
     finish: CancellationToken,
+    portion: &mut Portion,
 ) -> Ended {
     match partition.lane {
-        Lane::Seats => own::<Block>(context, membership, partition, finish).await,
-        Lane::Wallets => own::<WalletState>(context, membership, partition, finish).await,
-        Lane::Queues => own::<QueueState>(context, membership, partition, finish).await,
+        Lane::Seats => own::<Block>(context, membership, partition, finish, portion).await,
+        Lane::Wallets => own::<WalletState>(context, membership, partition, finish, portion).await,
+        Lane::Queues => own::<QueueState>(context, membership, partition, finish, portion).await,
     }
 }
 
@@ -67,6 +63,7 @@ async fn own<A: LaneAggregate>(
     membership: Arc<dyn Membership>,
     partition: LanePartition,
     finish: CancellationToken,
+    portion: &mut Portion,
 ) -> Ended {
     let acquired = tokio::select! {
         biased;
@@ -76,16 +73,18 @@ async fn own<A: LaneAggregate>(
             Err(reason) => return Ended::Failed(reason),
         },
     };
-    let mut owner = Owner::new(context, membership, partition, acquired);
+    let mut owner = Owner::new(context, membership, partition, acquired, portion);
     let ended = match owner.own(&finish).await {
-        Ok(()) => owner.finish_commit().await.map_or_else(Ended::from, |()| Ended::Finished),
+        Ok(()) => owner.finish_commit().await.err().unwrap_or(Ended::Finished),
+        // If a read was too much, the batch before may still be under way.
+        Err(ended @ Ended::NotTaken(_)) => owner.finish_commit().await.err().unwrap_or(ended),
         Err(ended) => ended,
     };
-    owner.let_go(ended == Ended::Finished).await;
+    owner.let_go(matches!(ended, Ended::Finished | Ended::NotTaken(_))).await;
     ended
 }
 
-struct Owner<A: LaneAggregate> {
+struct Owner<'a, A: LaneAggregate> {
     context: Arc<Context>,
     membership: Arc<dyn Membership>,
     partition: LanePartition,
@@ -93,6 +92,7 @@ struct Owner<A: LaneAggregate> {
     /// As decided: ahead of the store by the batch that commits.
     decider: Decider<A>,
     timers: Timers<A>,
+    portion: &'a mut Portion,
     /// The batch under way to the store. The next one is decided meanwhile; a failure discards both.
     committing: Option<Committing>,
     /// To the relay; `None` where something else publishes the outbox.
@@ -102,10 +102,12 @@ struct Owner<A: LaneAggregate> {
 
 struct Committing {
     number: u64,
+    records: usize,
+    from: u64,
     result: AbortOnDropHandle<Result<CommitBatch, Stopped>>,
 }
 
-impl<A: LaneAggregate> Owner<A> {
+impl<A: LaneAggregate> Owner<'_, A> {
     /// The loop. Everything else in this module is one of its steps.
     async fn own(&mut self, finish: &CancellationToken) -> Result<(), Ended> {
         loop {
@@ -117,7 +119,7 @@ impl<A: LaneAggregate> Owner<A> {
                     continue;
                 }
                 never = self.timers.run() => match never {},
-                decoded = take(&mut self.decider, &mut *self.reader, &self.context.settings) => decoded?,
+                decoded = take(&mut self.decider, &mut *self.reader, &self.context.settings, self.portion) => decoded?,
             };
             self.prefetch(&decoded, finish).await?;
             let decided = self.decider.decide(decoded, self.time_bounds());
@@ -129,14 +131,20 @@ impl<A: LaneAggregate> Owner<A> {
 }
 
 /// The end of the commit under way, if there is one. Cancel-safe: the slot is emptied when the result is there.
-async fn committed(slot: &mut Option<Committing>) -> Result<(u64, CommitBatch), Stopped> {
+async fn committed(slot: &mut Option<Committing>) -> Result<(u64, CommitBatch), Ended> {
     let Some(committing) = slot else { return std::future::pending().await };
-    let number = committing.number;
+    let Committing { number, records, from, .. } = *committing;
     let result = (&mut committing.result).await;
     *slot = None;
     match result {
-        Ok(result) => result.map(|batch| (number, batch)),
-        Err(error) => Err(Stopped::Failed(format!("the commit's task ended: {error}"))),
+        Ok(Ok(batch)) => Ok((number, batch)),
+        Ok(Err(Stopped::Fenced)) => Err(Ended::Fenced),
+        Ok(Err(Stopped::Failed(reason))) => Err(Ended::Failed(reason)),
+        Ok(Err(Stopped::NotTaken { timed_out, reason })) => {
+            let reason = format!("{records} records from offset {from}: {reason}");
+            Err(Ended::NotTaken(NotTaken { records, from, timed_out, reason }))
+        }
+        Err(error) => Err(Ended::Failed(format!("the commit's task ended: {error}"))),
     }
 }
 
@@ -146,12 +154,13 @@ async fn take<A: LaneAggregate>(
     decider: &mut Decider<A>,
     reader: &mut dyn PartitionReader,
     settings: &Settings,
+    portion: &Portion,
 ) -> Result<Decoded<A>, Ended> {
     if let Some(rest) = decider.take_rest() {
         return Ok(rest);
     }
     loop {
-        match reader.next(settings.batch_records_max, settings.batch_bytes_max).await {
+        match reader.next(portion.of(settings.batch_records_max), settings.batch_bytes_max).await {
             Ok(records) => return Ok(decider.decode(records)),
             Err(error @ ReadError::OutOfRange { .. }) => return Err(Ended::Failed(error.to_string())),
             Err(ReadError::Unavailable(reason)) => {
@@ -163,12 +172,13 @@ async fn take<A: LaneAggregate>(
 }
 
 /// The steps of the loop.
-impl<A: LaneAggregate> Owner<A> {
+impl<'a, A: LaneAggregate> Owner<'a, A> {
     fn new(
         context: Arc<Context>,
         membership: Arc<dyn Membership>,
         partition: LanePartition,
         acquired: Acquired<A>,
+        portion: &'a mut Portion,
     ) -> Self {
         let Acquired { progress, reader, timers } = acquired;
         let (publish, relay) = match context.settings.relay {
@@ -181,7 +191,7 @@ impl<A: LaneAggregate> Owner<A> {
         };
         let limits = Limits { cache_rows_max: context.settings.cache_rows_max, changed_rows_max: CHANGED_ROWS_MAX };
         let decider = Decider::new(partition, context.deps.log.partitions(), limits, progress);
-        Owner { context, membership, partition, reader, decider, timers, committing: None, publish, relay }
+        Owner { context, membership, partition, reader, decider, timers, portion, committing: None, publish, relay }
     }
 
     async fn prefetch(&mut self, decoded: &Decoded<A>, finish: &CancellationToken) -> Result<(), Ended> {
@@ -189,7 +199,8 @@ impl<A: LaneAggregate> Owner<A> {
         loop {
             match self.decider.prefetch(&*self.context.deps.store, decoded).await {
                 Ok(()) => return Ok(()),
-                Err(StoreError::Failed(reason)) => return Err(Ended::Failed(format!("prefetch: {reason}"))),
+                Err(StoreError::Failed(reason)) => return Err(self.not_read(decoded, false, &reason)),
+                Err(StoreError::TimedOut(reason)) => return Err(self.not_read(decoded, true, &reason)),
                 // What was taken is not decided: the next owner takes it again.
                 Err(_) if finish.is_cancelled() => return Err(Ended::Finished),
                 Err(error) => {
@@ -200,18 +211,27 @@ impl<A: LaneAggregate> Owner<A> {
         }
     }
 
+    fn not_read(&self, decoded: &Decoded<A>, timed_out: bool, reason: &str) -> Ended {
+        let records = decoded.items.len();
+        let from = decoded.items.front().map_or(self.decider.progress().next_offset, |(record, _)| record.offset);
+        let reason = format!("{records} records from offset {from}: prefetch: {reason}");
+        Ended::NotTaken(NotTaken { records, from, timed_out, reason })
+    }
+
     fn time_bounds(&self) -> TimeBounds {
         TimeBounds { now: self.context.deps.clock.now(), tolerance_ms: self.context.settings.timestamp_tolerance_ms }
     }
 
     fn commit(&mut self, decided: DecidedBatch<A::Key>) {
-        let commit = commit::commit(self.context.deps.store.clone(), decided.commit);
+        let DecidedBatch { commit, records, number, .. } = decided;
+        let from = commit.before.next_offset;
+        let commit = commit::commit(self.context.deps.store.clone(), commit);
         let result = AbortOnDropHandle::new(tokio::spawn(commit));
-        self.committing = Some(Committing { number: decided.number, result });
+        self.committing = Some(Committing { number, records, from, result });
     }
 
     /// Waits for the commit under way, if any, and publishes what it committed.
-    async fn finish_commit(&mut self) -> Result<(), Stopped> {
+    async fn finish_commit(&mut self) -> Result<(), Ended> {
         if self.committing.is_some() {
             let committed = committed(&mut self.committing).await?;
             self.publish(committed).await;
@@ -223,6 +243,9 @@ impl<A: LaneAggregate> Owner<A> {
     async fn publish(&mut self, (number, batch): (u64, CommitBatch)) {
         let next_offset = batch.after.next_offset;
         self.decider.committed(number, next_offset);
+        if self.portion.committed(self.context.settings.batch_records_max) {
+            Standing::of(self.partition, &self.context).owned();
+        }
         self.membership.report(self.partition, next_offset);
         let partition = self.partition.partition.to_string();
         let next_offset = i64::try_from(next_offset).unwrap_or(i64::MAX);
@@ -240,14 +263,14 @@ impl<A: LaneAggregate> Owner<A> {
         }
     }
 
-    /// Stops the relay: at once, or after what it has under way.
+    /// Stops the relay: at once, or after what it has under way, if that does not take long.
     async fn let_go(mut self, gently: bool) {
         drop(self.publish.take());
         if let Some(relay) = self.relay.take()
             && gently
-            && relay.await.is_err()
+            && !matches!(tokio::time::timeout(DRAIN, relay).await, Ok(Ok(())))
         {
-            warn!(partition = %self.partition, "the relay failed; its rows wait in the outbox");
+            warn!(partition = %self.partition, "the relay failed or takes too long; its rows wait in the outbox");
         }
     }
 }

@@ -39,11 +39,12 @@ pub(super) async fn run(
     taken_at: u64,
     mut rows: mpsc::Receiver<Vec<OutboxRow>>,
 ) {
-    let mut relay = Relay::new(context, partition);
+    let mut relay = Relay::new(context, partition, taken_at);
     let mut from = 0;
     while from < taken_at {
         let backlog = relay.read_backlog(from).await;
-        let Some(last) = backlog.last() else { break };
+        let (Some(first), Some(last)) = (backlog.first(), backlog.last()) else { break };
+        relay.deleted = relay.deleted.min(first.seq);
         from = last.seq + 1;
         relay.publish(backlog.into_iter().filter(|row| row.seq < taken_at)).await;
     }
@@ -88,14 +89,14 @@ struct Relay {
 }
 
 impl Relay {
-    fn new(context: Arc<Context>, partition: LanePartition) -> Self {
+    fn new(context: Arc<Context>, partition: LanePartition, taken_at: u64) -> Self {
         Relay {
             context,
             partition,
             sent: VecDeque::new(),
             acks: FuturesUnordered::new(),
             acknowledged: 0,
-            deleted: 0,
+            deleted: taken_at,
             delete_at: None,
             backoff: Backoff::new(),
         }
@@ -216,7 +217,7 @@ impl Relay {
     async fn delete(&mut self) {
         self.delete_at = None;
         if self.deleted < self.acknowledged {
-            match self.context.deps.store.delete_outbox(self.partition, self.acknowledged).await {
+            match self.context.deps.store.delete_outbox(self.partition, self.deleted..self.acknowledged).await {
                 Ok(()) => self.deleted = self.acknowledged,
                 Err(error) => {
                     warn!(partition = %self.partition, %error, "acknowledged outbox rows are deleted later");

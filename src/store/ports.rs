@@ -1,5 +1,7 @@
 //! The store by capability: who takes one of these traits says in its type what it touches.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::rows::{
@@ -21,6 +23,9 @@ pub enum StoreError {
     /// The connection broke after COMMIT was sent: read the progress before anything else.
     #[error("whether the commit took effect is unknown: {0}")]
     Unknown(String),
+    /// It took longer than a statement may; nothing was changed. Less at once may work.
+    #[error("the store took too long: {0}")]
+    TimedOut(String),
     /// The store answered, and trying again would fail the same way (schema, constraint, corrupt row).
     #[error("the store refused: {0}")]
     Failed(String),
@@ -81,8 +86,9 @@ pub trait Outbox: Send + Sync {
     /// The next rows to publish of a partition's outbox, `seq >= from`, in order of seq.
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>>;
 
-    /// Deletes a partition's outbox rows with `seq < before`: the log has them.
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()>;
+    /// Deletes a partition's outbox rows with these sequence numbers: the log has them. Where the first one left is
+    /// known, to begin there saves a walk over all that were deleted before and not yet vacuumed.
+    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()>;
 }
 
 /// Descriptions of concerts and dates.
@@ -114,7 +120,11 @@ pub trait Reads: Send + Sync {
     /// The client's request under this id; of several partitions' rows the one decided first by log time.
     async fn request(&self, id: RequestId) -> Result<Option<RequestRow>>;
 
-    /// The progress of every partition that was ever acquired.
+    /// The first undecided offset of every partition that was ever acquired.
+    async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>>;
+
+    /// The progress of every partition that was ever acquired. Counting what is left in the outboxes may take long
+    /// while something keeps deleted rows from being vacuumed, a `pg_dump` for instance.
     async fn progress_views(&self) -> Result<Vec<ProgressView>>;
 
     /// All sections and touched seats of a date, by block in order of name.

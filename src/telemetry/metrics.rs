@@ -46,8 +46,9 @@ pub static BATCH_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("turnstile_batch_records", "Records in one batch", &["lane"], buckets)
 });
 /// Partitions owned (1), parked (2) or neither (0) by this process.
-pub static PARTITION_STATE: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_partition_state", "1 owned, 2 parked, 0 not here", &["lane", "partition"]));
+pub static PARTITION_STATE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_partition_state", "0 not here, 1 owned, 2 parked, 3 waiting", &["lane", "partition"])
+});
 /// Everything before this offset is committed.
 pub static NEXT_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_next_offset", "Everything before this offset is committed", &["lane", "partition"])

@@ -16,6 +16,10 @@ pub enum Fault {
     None,
     /// Nothing is done; the answer is [`StoreError::Unavailable`].
     Unavailable,
+    /// Nothing is done; the answer is [`StoreError::TimedOut`].
+    TimedOut,
+    /// Nothing is done; the answer is [`StoreError::Failed`].
+    Failed,
     /// Nothing is done; the answer is [`StoreError::Unknown`].
     Lost,
     /// It is done; the answer is [`StoreError::Unknown`] nevertheless.
@@ -30,6 +34,9 @@ pub enum Fault {
 /// Called before each call; may take its time.
 pub type Hook = Arc<dyn Fn(Call) -> BoxFuture<'static, Fault> + Send + Sync>;
 
+/// Called before each commit that the other hook lets pass.
+pub type BatchHook = Arc<dyn Fn(&CommitBatch) -> Fault + Send + Sync>;
+
 /// See the module. Clones share the store underneath and the hook.
 pub type FaultyStore = Layered<Faults>;
 
@@ -37,11 +44,12 @@ pub type FaultyStore = Layered<Faults>;
 pub struct Faults {
     store: Arc<dyn Store>,
     hook: Arc<Mutex<Option<Hook>>>,
+    batches: Arc<Mutex<Option<BatchHook>>>,
 }
 
 impl FaultyStore {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Layered(Faults { store, hook: Arc::default() })
+        Layered(Faults { store, hook: Arc::default(), batches: Arc::default() })
     }
 
     pub fn in_memory() -> Self {
@@ -51,6 +59,11 @@ impl FaultyStore {
     /// From now on each call asks this hook first; `None` takes it away.
     pub fn set_hook(&self, hook: Option<Hook>) {
         *self.0.hook.lock().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+
+    /// From now on each commit's batch is shown to this hook first; `None` takes it away.
+    pub fn set_batch_hook(&self, hook: Option<BatchHook>) {
+        *self.0.batches.lock().unwrap_or_else(PoisonError::into_inner) = hook;
     }
 }
 
@@ -66,12 +79,23 @@ impl Faults {
             None => Fault::None,
         }
     }
+
+    async fn fault_of(&self, batch: &CommitBatch) -> Fault {
+        let fault = self.fault(Call::Commit(batch.partition)).await;
+        let hook = self.batches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (fault, hook) {
+            (Fault::None, Some(hook)) => hook(batch),
+            (fault, _) => fault,
+        }
+    }
 }
 
 async fn suffer<T>(fault: Fault, answer: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
     match fault {
         Fault::None => answer.await,
         Fault::Unavailable => Err(StoreError::Unavailable("as the hook wants it".into())),
+        Fault::TimedOut => Err(StoreError::TimedOut("as the hook wants it".into())),
+        Fault::Failed => Err(StoreError::Failed("as the hook wants it".into())),
         Fault::Lost | Fault::Late(_) => unknown(),
         Fault::Slow(by) => {
             let answer = answer.await;
@@ -100,7 +124,7 @@ impl Layer for Faults {
     }
 
     async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        match self.fault(Call::Commit(batch.partition)).await {
+        match self.fault_of(batch).await {
             Fault::Late(by) => {
                 let (store, batch) = (Arc::clone(&self.store), batch.clone());
                 tokio::spawn(async move {

@@ -1,5 +1,7 @@
 //! A store around another one, for tests that make it fail or lie.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -64,8 +66,8 @@ pub trait Layer: Send + Sync + 'static {
         self.pass(Call::Read, self.below().outbox(partition, from, limit)).await
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
-        self.pass(Call::Write, self.below().delete_outbox(partition, before)).await
+    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()> {
+        self.pass(Call::Write, self.below().delete_outbox(partition, seqs)).await
     }
 }
 
@@ -140,8 +142,8 @@ impl<L: Layer> Outbox for Layered<L> {
         self.0.outbox(partition, from, limit).await
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
-        self.0.delete_outbox(partition, before).await
+    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()> {
+        self.0.delete_outbox(partition, seqs).await
     }
 }
 
@@ -180,6 +182,10 @@ impl<L: Layer> Reads for Layered<L> {
 
     async fn request(&self, id: RequestId) -> Result<Option<RequestRow>> {
         self.0.pass(Call::Read, self.0.below().request(id)).await
+    }
+
+    async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>> {
+        self.0.pass(Call::Read, self.0.below().next_offsets()).await
     }
 
     async fn progress_views(&self) -> Result<Vec<ProgressView>> {

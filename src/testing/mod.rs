@@ -10,7 +10,7 @@ mod property;
 #[cfg(test)]
 pub(crate) mod wire;
 
-pub use faulty_store::{Fault, Faults, FaultyStore, Hook};
+pub use faulty_store::{BatchHook, Fault, Faults, FaultyStore, Hook};
 pub use layered_store::{Call, Layer, Layered};
 pub use memory_log::MemoryLog;
 pub use memory_store::MemoryStore;

@@ -4,12 +4,14 @@
 //! which runs when `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name them.
 
 mod audit;
+mod backup;
 mod blocks;
 mod cancelled_shows;
 mod crash;
 mod foreign;
 mod harness;
 mod hostile;
+mod large_batches;
 mod login;
 mod payment;
 mod queue;

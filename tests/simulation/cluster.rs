@@ -171,10 +171,13 @@ impl Cluster {
         }
     }
 
-    /// Sets all workers' clocks to the log's.
-    pub fn set_clocks(&self) {
+    /// Sets all workers' clocks to the log's. Returns how far the furthest was ahead: a worker may have planned its timers by
+    /// that clock.
+    pub fn set_clocks(&self) -> Duration {
         let log_ms = self.sim.broker_ms.load(Ordering::SeqCst);
-        lock(&self.workers).iter().for_each(|worker| worker.clock_ms.store(log_ms, Ordering::SeqCst));
+        let ahead = |worker: &Worker| worker.clock_ms.swap(log_ms, Ordering::SeqCst) - log_ms;
+        let ahead_ms = lock(&self.workers).iter().map(ahead).max().unwrap_or(0);
+        Duration::from_millis(u64::try_from(ahead_ms).unwrap_or(0))
     }
 
     /// Reports partitions that are parked for a reason that no injected fault explains.

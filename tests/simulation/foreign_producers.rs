@@ -66,10 +66,13 @@ async fn queue_command(cluster: &Cluster) {
     cluster.send(&cluster.command(body)).await;
 }
 
-/// Anywhere in the block, which the API does not offer where a date has several blocks; never admitted by the queue.
+/// Anywhere in the block, or anywhere in a category, which the API does not offer where a date has several blocks; never
+/// admitted by the queue.
 async fn hold(cluster: &Cluster) {
     let count = 1 + cluster.sim.below(3) as u32;
-    let choice = Choice::BestAvailable(BestAvailable { count, section: None, category: None });
+    let categories = [None, Some("gold"), Some("blue"), Some("C"), Some("none")];
+    let category = categories[cluster.sim.below(5) as usize].map(sale::category);
+    let choice = Choice::BestAvailable(BestAvailable { count, section: None, category });
     let hold = HoldSeats { key: some_key(cluster), user_id: some_user(cluster), choice, admitted: false };
     cluster.send(&cluster.command(Body::Seats(block::Command::HoldSeats(hold)))).await;
 }

@@ -157,7 +157,7 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
 async fn recover(cluster: &Arc<Cluster>) -> Result<(), String> {
     let sim = &cluster.sim;
     sim.set_faults(false);
-    cluster.set_clocks();
+    let timers_late = cluster.set_clocks();
     cluster.start_worker();
     sleep(IN_FLIGHT_MAX).await;
     quiet(cluster).await?;
@@ -177,7 +177,7 @@ async fn recover(cluster: &Arc<Cluster>) -> Result<(), String> {
     }
     cluster.stop_apis();
     let ahead = if sim.plan.producers_stamp { STAMPED_AHEAD_MAX } else { Duration::ZERO };
-    sleep(HOLDS_MAX + ahead).await;
+    sleep(HOLDS_MAX + ahead + timers_late).await;
     quiet(cluster).await?;
     let parked = cluster.parked();
     if parked.is_empty() { Ok(()) } else { Err(format!("parked after the faults are over: {parked:?}")) }

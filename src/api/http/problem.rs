@@ -209,7 +209,7 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(reason) | StoreError::Unknown(reason) => {
+            StoreError::Unavailable(reason) | StoreError::Unknown(reason) | StoreError::TimedOut(reason) => {
                 tracing::warn!(%reason, "the store does not answer a request");
                 Problem::new(Kind::Unavailable, "the store does not answer now")
             }

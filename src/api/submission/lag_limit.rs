@@ -108,12 +108,12 @@ impl Shared {
         if self.is_fresh() {
             return;
         }
-        let answer = tokio::time::timeout(PROGRESS_WITHIN, self.store.progress_views()).await;
+        let answer = tokio::time::timeout(PROGRESS_WITHIN, self.store.next_offsets()).await;
         let mut view = self.lock();
         view.tried_at = Some(Instant::now());
         match answer {
             Ok(Ok(progress)) => {
-                view.decided = progress.into_iter().map(|row| (row.partition, row.next_offset)).collect();
+                view.decided = progress.into_iter().collect();
                 view.read_at = view.tried_at;
             }
             Ok(Err(error)) => tracing::debug!(%error, "the lag is judged by an old view"),

@@ -15,7 +15,7 @@ use crate::load::{self, LoadArgs};
 use crate::output::say;
 use crate::plan::{self, PlanCommand};
 use crate::server::{self, Roles};
-use crate::{audit, migrate, openapi, topics};
+use crate::{audit, backup, migrate, openapi, topics};
 
 /// Time for tasks that remain after the drain: pools and background threads.
 const LEFTOVERS_WITHIN: Duration = Duration::from_millis(500);
@@ -55,6 +55,11 @@ pub enum Command {
     /// Seating plans: files of pretix, CSV, and Turnstile's own
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// Copy the embedded log and store, also while a server uses them
+    Backup {
+        /// Directory to make; it must not exist or be empty
+        directory: PathBuf,
+    },
     /// Print the OpenAPI document
     Openapi,
     /// Print the effective configuration, secrets hidden
@@ -104,6 +109,7 @@ async fn dispatch(command: Option<Command>, layers: &Layers, config: Config) -> 
         Command::Plan(command) => plan::run(command),
         Command::Openapi => openapi::run(),
         Command::Audit => audit::run(&config).await,
+        Command::Backup { directory } => backup::run(&config, &directory).await,
         Command::Config => say(&config::show(layers)),
     }
 }

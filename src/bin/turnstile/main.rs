@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod audit;
+mod backup;
 mod cli;
 mod dead_letters;
 mod demo;

@@ -152,6 +152,15 @@ impl LogFile {
     }
 }
 
+/// Copies a log that may be in use, also by another process, as it is at one moment: in one read transaction.
+pub(super) async fn copy(from: &Path, to: &Path) -> sqlx::Result<()> {
+    let options = SqliteConnectOptions::new().filename(from).busy_timeout(Duration::from_secs(5));
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let to = to.to_string_lossy().into_owned();
+    sqlx::query("vacuum into ?").bind(to).execute(&mut connection).await?;
+    connection.close().await
+}
+
 /// Creates what is missing; returns the log's id and format.
 async fn create(connection: &mut SqliteConnection, counts: &PartitionCounts) -> sqlx::Result<(String, i64)> {
     let mut transaction = connection.begin_with("begin immediate").await?;

@@ -129,6 +129,12 @@ impl EmbeddedLog {
         Ok(EmbeddedLog { shared, jobs, group })
     }
 
+    /// Copies a log that may be in use, also by another process.
+    pub async fn copy(from: &Path, to: &Path) -> Result<(), OpenError> {
+        let disk = |error: sqlx::Error| OpenError::Disk { path: from.to_owned(), reason: error.to_string() };
+        file::copy(from, to).await.map_err(disk)
+    }
+
     /// Commits the queue, closes the file and releases its lock. Later appends fail; readers end.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();

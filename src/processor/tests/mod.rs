@@ -3,6 +3,7 @@
 mod batches;
 mod faults;
 mod records;
+mod splitting;
 mod timers;
 
 use std::sync::Arc;

@@ -1,49 +1,45 @@
 //! The store beyond one machine: PostgreSQL, one statement a commit.
 
 mod commit;
+mod connection;
 mod error;
 #[cfg(test)]
 mod plans;
+mod pooler;
 mod query;
+mod servers;
+mod settings;
 
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool, PgRow};
+use sqlx::{AssertSqlSafe, Connection, Error, Executor, Postgres, Row};
+use tracing::warn;
 
+use self::connection::{connect_options, open_session, plain, session, unprotected};
 use self::error::{read_error, write_error};
 use self::query::arguments;
+use self::servers::{Check, Servers, watched};
+pub use self::settings::PostgresSettings;
 use super::sql::cells::Cells;
 use super::sql::dialect::{Dialect, Query, Side};
 use super::sql::migrations;
 use super::{CommitBatch, Committed, StoreError};
 
-/// Longest time for one statement. A commit of the largest batch takes a few hundred milliseconds; an acquire waits
-/// for at most one commit of the owner before.
-const STATEMENT_TIMEOUT: &str = "10s";
-/// Longest time a snapshot of several reads may stand between two of them.
-const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
-
-/// Where the tables are and how many connections to them there may be.
-#[derive(Debug, Clone)]
-pub struct PostgresSettings {
-    /// `postgres://…`
-    pub url: String,
-    /// Holds the tables; a plain lower-case name.
-    pub schema: String,
-    /// Of this process, at least 2. A third of them serve the front door, the others the owners of partitions.
-    pub connections_max: u32,
-    /// Longest wait for a free connection before the store counts as unavailable.
-    pub acquire_timeout: Duration,
-}
+const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+/// Owners load a block or a queue whole. That cannot be split as a commit can: with the time limit of a commit, a slow
+/// database would keep a partition of 150,000 sold seats from ever starting.
+const LOAD: &str = "begin isolation level repeatable read read only; set local statement_timeout = '60s'";
 
 /// See the module.
 pub struct PostgresStore {
     owners: PgPool,
     door: PgPool,
+    servers: Arc<Servers>,
 }
 
 impl PostgresStore {
@@ -51,24 +47,32 @@ impl PostgresStore {
     /// only ever adds, so that the version before works on while the new one is rolled out.
     pub async fn open(settings: &PostgresSettings) -> Result<Self, StoreError> {
         let options = connect_options(settings)?;
-        let mut connection = connect(&options, settings.acquire_timeout).await?;
+        pooler::refuse_transaction_mode(&options, settings.acquire_timeout).await?;
+        if let Some(host) = unprotected(&options) {
+            warn!(host, "the connection to the database may be in plain text; sslmode=verify-full protects it");
+        }
+        let session = session(&settings.schema, settings.statement_timeout)?;
+        let mut connection = open_session(&options, &session, settings.acquire_timeout).await?;
         check(&mut connection).await?;
         connection.close().await.map_err(read_error)?;
         let for_door = (settings.connections_max / 3).max(1);
         let for_owners = settings.connections_max.saturating_sub(for_door).max(1);
-        let pool = |connections_max| {
-            PgPoolOptions::new().max_connections(connections_max).acquire_timeout(settings.acquire_timeout)
+        let servers = Arc::new(Servers::new());
+        let pool = |check, connections_max| {
+            watched(&servers, &session, check, connections_max, settings.acquire_timeout)
+                .connect_lazy_with(options.clone())
         };
-        // An owner that meets a dead connection tries again anyway, and saves the round trip of a ping each time.
-        let owners = pool(for_owners).test_before_acquire(false).connect_lazy_with(options.clone());
-        Ok(PostgresStore { owners, door: pool(for_door).connect_lazy_with(options) })
+        let (owners, door) = (pool(Check::EachSecond, for_owners), pool(Check::EachUse, for_door));
+        Ok(PostgresStore { owners, door, servers })
     }
 
     /// Creates the schema and brings its tables up to date. Safe to run from several places at once.
     pub async fn migrate(settings: &PostgresSettings) -> Result<(), StoreError> {
+        let options = connect_options(settings)?;
+        pooler::refuse_transaction_mode(&options, settings.acquire_timeout).await?;
         // Building an index may take longer than any statement of a commit.
-        let options = connect_options(settings)?.options([("statement_timeout", "0")]);
-        let mut connection = connect(&options, settings.acquire_timeout).await?;
+        let session = session(&settings.schema, Duration::ZERO)?;
+        let mut connection = open_session(&options, &session, settings.acquire_timeout).await?;
         let create = format!("create schema if not exists {}", plain(&settings.schema)?);
         connection.execute(AssertSqlSafe(create)).await.map_err(read_error)?;
         let migrator = migrations::migrator(migrations::POSTGRES).await.map_err(migrate_error)?;
@@ -81,47 +85,25 @@ impl PostgresStore {
         tokio::join!(self.owners.close(), self.door.close());
     }
 
-    fn pool(&self, side: Side) -> &PgPool {
-        match side {
+    async fn connection(&self, side: Side) -> Result<PoolConnection<Postgres>, StoreError> {
+        let pool = match side {
             Side::Owner => &self.owners,
             Side::FrontDoor => &self.door,
-        }
+        };
+        pool.acquire().await.map_err(|error| match error {
+            Error::PoolTimedOut if self.servers.is_read_only() => StoreError::Unavailable(error::READ_ONLY.into()),
+            error => read_error(error),
+        })
     }
-}
 
-/// The schema's name goes into SQL text, so it is checked once more here.
-fn plain(schema: &str) -> Result<&str, StoreError> {
-    let is_plain = !schema.is_empty()
-        && schema.len() <= 60
-        && !schema.starts_with(|first: char| first.is_ascii_digit())
-        && schema.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    is_plain.then_some(schema).ok_or_else(|| StoreError::Failed(format!("{schema:?} is no plain schema name")))
-}
+    fn failed_read(&self, error: Error) -> StoreError {
+        self.servers.failed(&error);
+        read_error(error)
+    }
 
-fn connect_options(settings: &PostgresSettings) -> Result<PgConnectOptions, StoreError> {
-    // The parser's error may quote the password.
-    let options = PgConnectOptions::from_str(&settings.url)
-        .map_err(|_| StoreError::Failed("the database's url cannot be understood".into()))?;
-    Ok(options
-        .application_name("turnstile")
-        .options([
-            ("search_path", plain(&settings.schema)?),
-            ("statement_timeout", STATEMENT_TIMEOUT),
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-            // Every query is a few index look-ups: starting workers or compiling code for one costs more than it takes.
-            ("max_parallel_workers_per_gather", "0"),
-            ("jit", "off"),
-            // Where a block has most rows of its table, by statistics that are old or of another day, PostgreSQL would
-            // read the table from end to end instead, with the seats of every date there ever was.
-            ("enable_seqscan", "off"),
-        ])
-        .disable_statement_logging())
-}
-
-async fn connect(options: &PgConnectOptions, longest: Duration) -> Result<PgConnection, StoreError> {
-    match tokio::time::timeout(longest, options.connect()).await {
-        Ok(connected) => connected.map_err(read_error),
-        Err(_) => Err(StoreError::Unavailable("the database does not answer".into())),
+    fn failed_write(&self, error: Error) -> StoreError {
+        self.servers.failed(&error);
+        write_error(error)
     }
 }
 
@@ -174,12 +156,18 @@ impl Dialect for PostgresStore {
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
         let (sql, arguments) = arguments(query)?;
-        sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(self.pool(side)).await.map_err(read_error)
+        let mut connection = self.connection(side).await?;
+        let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *connection).await;
+        rows.map_err(|error| self.failed_read(error))
     }
 
     async fn read_together(&self, side: Side, queries: Vec<Query<'_>>) -> Result<Vec<Vec<PgRow>>, StoreError> {
-        let begin = "begin isolation level repeatable read read only";
-        let mut transaction = self.pool(side).begin_with(begin).await.map_err(read_error)?;
+        let begin = match side {
+            Side::Owner => LOAD,
+            Side::FrontDoor => SNAPSHOT,
+        };
+        let mut connection = self.connection(side).await?;
+        let mut transaction = connection.begin_with(begin).await.map_err(read_error)?;
         let mut answers = Vec::with_capacity(queries.len());
         for query in queries {
             let (sql, arguments) = arguments(query)?;
@@ -192,17 +180,17 @@ impl Dialect for PostgresStore {
 
     async fn write(&self, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
         let (sql, arguments) = arguments(query)?;
-        let mut connection = self.owners.acquire().await.map_err(read_error)?;
+        let mut connection = self.connection(Side::Owner).await?;
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *connection).await;
-        rows.map_err(write_error)
+        rows.map_err(|error| self.failed_write(error))
     }
 
     async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
         let (sql, arguments) = commit::statement(batch)?;
-        let mut connection = self.owners.acquire().await.map_err(read_error)?;
+        let mut connection = self.connection(Side::Owner).await?;
         // To the end of the answer, not only to its row: the server commits after that.
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *connection).await;
-        let rows = rows.map_err(write_error)?;
+        let rows = rows.map_err(|error| self.failed_write(error))?;
         match rows.first().map(|row| row.signed("fenced")).transpose()? {
             Some(1) => Ok(Committed::Done),
             Some(0) => Ok(Committed::Fenced),

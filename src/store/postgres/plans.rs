@@ -230,7 +230,13 @@ async fn load_everything(store: &Explained) {
 async fn loads_visit_no_history() {
     let Ok(url) = std::env::var("TURNSTILE_TEST_DATABASE_URL") else { return };
     let schema = format!("test_plans_{}", std::process::id());
-    let settings = PostgresSettings { url, schema, connections_max: 3, acquire_timeout: Duration::from_secs(20) };
+    let settings = PostgresSettings {
+        url,
+        schema,
+        connections_max: 3,
+        acquire_timeout: Duration::from_secs(20),
+        statement_timeout: Duration::from_secs(10),
+    };
     PostgresStore::migrate(&settings).await.unwrap();
     let store = Explained { store: PostgresStore::open(&settings).await.unwrap(), visits: Mutex::default() };
     fill(&store).await;

@@ -1,5 +1,7 @@
 //! Who owns a partition, how far it has come, and what it has to publish.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Query, Side, all, first, query};
@@ -85,9 +87,9 @@ impl<D: Dialect> Outbox for D {
         all(&self.read(Side::Owner, query(sql, parameters)).await?, records::outbox)
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<(), StoreError> {
-        let sql = "delete from outbox where lane = $1 and partition = $2 and seq < $3";
+    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<(), StoreError> {
+        let sql = "delete from outbox where lane = $1 and partition = $2 and seq >= $3 and seq < $4";
         let [lane, partition] = lane_partition(partition);
-        self.write(query(sql, vec![lane, partition, int(before)?])).await.map(drop)
+        self.write(query(sql, vec![lane, partition, int(seqs.start)?, int(seqs.end)?])).await.map(drop)
     }
 }

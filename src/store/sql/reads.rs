@@ -13,7 +13,7 @@ use super::value::{Value, int, signed, text, uuid};
 use crate::domain::block::{Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, Wallet};
-use crate::domain::{BlockName, PaymentId, RequestId, ReservationId, ScheduleId, UserId};
+use crate::domain::{BlockName, LanePartition, PaymentId, RequestId, ReservationId, ScheduleId, UserId};
 use crate::store::{BlockSeats, Page, ProgressView, Reads, RequestRow, StoreError};
 
 /// A user's rows, those with the greatest `key` first, after the page's last one.
@@ -48,6 +48,11 @@ impl<D: Dialect> Reads for D {
         // one row, 1.6 s among 2 million requests, than sort the one or two that there are.
         let sql = tables::REQUEST.select("where request_id = $1 and internal = false order by at, lane, partition");
         first(&self.read(Side::FrontDoor, query(sql, vec![uuid(id.0)])).await?, records::request)
+    }
+
+    async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>, StoreError> {
+        let sql = "select lane, partition, next_offset from partition_progress";
+        all(&self.read(Side::FrontDoor, query(sql, Vec::new())).await?, records::next_offset)
     }
 
     async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {

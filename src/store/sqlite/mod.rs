@@ -17,7 +17,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -61,6 +61,16 @@ impl SqliteStore {
         };
         let (owners, door) = (pool(OWNER_READERS), pool(DOOR_READERS));
         Ok(SqliteStore { writer: Writer::start(connection, options), owners, door })
+    }
+
+    /// Copies a store that may be in use, also by another process, as it is at one moment. The copy is one read
+    /// transaction: it never starts again, however much is written meanwhile, as SQLite's backup interface would from
+    /// another process. Until it ends the WAL keeps what is written.
+    pub async fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+        let mut connection = options(from).create_if_missing(false).connect().await.map_err(store_error)?;
+        let to = to.to_string_lossy().into_owned();
+        sqlx::query("vacuum into $1").bind(to).execute(&mut connection).await.map_err(store_error)?;
+        connection.close().await.map_err(store_error)
     }
 
     fn readers(&self, side: Side) -> &SqlitePool {

@@ -137,7 +137,7 @@ async fn commit(connection: &mut SqliteConnection, statements: Statements) -> Re
         Ok(Committed::Done) => {}
         // The transaction as a whole is lost; the caller sees to that.
         Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => return result,
-        Ok(Committed::Fenced) | Err(StoreError::Failed(_)) => {
+        Ok(Committed::Fenced) | Err(StoreError::Failed(_) | StoreError::TimedOut(_)) => {
             connection.execute("rollback to batch").await.map_err(undone)?;
         }
     }

@@ -1,5 +1,7 @@
 //! What owners, the audit and the program itself ask of the maps.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -107,8 +109,8 @@ impl Outbox for MemoryStore {
         })
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
-        self.write(|state| state.outbox.retain(|(of, seq), _| *of != partition || *seq >= before))
+    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()> {
+        self.write(|state| state.outbox.retain(|(of, seq), _| *of != partition || !seqs.contains(seq)))
     }
 }
 

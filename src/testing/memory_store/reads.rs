@@ -7,7 +7,9 @@ use super::state::State;
 use crate::domain::block::{Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, Wallet};
-use crate::domain::{BlockKey, ConcertId, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, UserId};
+use crate::domain::{
+    BlockKey, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, UserId,
+};
 use crate::store::{
     BlockSeats, BlockView, Catalog, Concert, DeadLetterView, DeadLetters, Page, ProgressView, Reads, RequestRow,
     Schedule, ScheduleView, StoreError,
@@ -91,6 +93,10 @@ impl Reads for MemoryStore {
             let rows = state.requests.values().filter(|row| row.key.id == id && !row.key.internal);
             rows.min_by_key(|row| (row.at, row.position.lane().as_str(), row.position.partition.partition)).cloned()
         })
+    }
+
+    async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>> {
+        self.read(|state| state.progress.iter().map(|(of, (progress, _))| (*of, progress.next_offset)).collect())
     }
 
     async fn progress_views(&self) -> Result<Vec<ProgressView>> {

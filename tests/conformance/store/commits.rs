@@ -230,7 +230,10 @@ pub async fn the_outbox_comes_back_in_order_until_deleted(store: Arc<dyn Store>)
 
     assert_eq!(store.outbox(SEATS, 0, 100).await, Ok(rows.clone()));
     assert_eq!(store.outbox(SEATS, 1, 2).await, Ok(rows[1..3].to_vec()));
-    assert_eq!(store.delete_outbox(SEATS, 3).await, Ok(()));
+    assert_eq!(store.delete_outbox(SEATS, 1..3).await, Ok(()));
+    let left = [&rows[..1], &rows[3..]].concat();
+    assert_eq!(store.outbox(SEATS, 0, 100).await, Ok(left));
+    assert_eq!(store.delete_outbox(SEATS, 0..3).await, Ok(()));
     assert_eq!(store.outbox(SEATS, 0, 100).await, Ok(rows[3..].to_vec()));
     assert_eq!(store.outbox(WALLETS, 0, 100).await, Ok(rows[..1].to_vec()));
     assert_eq!(store.outbox(SEATS, 5, 100).await, Ok(vec![]));

@@ -40,7 +40,13 @@ fn schema() -> Option<Schema> {
     let url = std::env::var("TURNSTILE_TEST_DATABASE_URL").ok()?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let schema = format!("test_store_{}_{number}", std::process::id());
-    Some(Schema(PostgresSettings { url, schema, connections_max: 6, acquire_timeout: Duration::from_secs(20) }))
+    Some(Schema(PostgresSettings {
+        url,
+        schema,
+        connections_max: 6,
+        acquire_timeout: Duration::from_secs(20),
+        statement_timeout: Duration::from_secs(10),
+    }))
 }
 
 async fn open() -> Option<Subject> {
@@ -85,6 +91,7 @@ async fn a_server_that_is_not_there_is_unavailable_and_the_password_stays_secret
         schema: "turnstile".into(),
         connections_max: 2,
         acquire_timeout: Duration::from_secs(5),
+        statement_timeout: Duration::from_secs(10),
     };
     let Err(StoreError::Unavailable(reason)) = PostgresStore::open(&settings).await else {
         panic!("opened a server that is not there")

@@ -50,7 +50,7 @@ pub async fn progress_is_listed_with_the_rows_to_publish(store: Arc<dyn Store>) 
         (batch.outbox, batch.after.next_outbox_seq) = ((0..5).map(outbox_row).collect(), 5);
     })
     .await;
-    store.delete_outbox(SEATS, 2).await.unwrap();
+    store.delete_outbox(SEATS, 0..2).await.unwrap();
     store.acquire(QUEUES, "worker-9").await.unwrap();
     let views = store.progress_views().await.unwrap();
     let of = |partition: LanePartition| views.iter().find(|view| view.partition == partition).unwrap();
@@ -59,6 +59,9 @@ pub async fn progress_is_listed_with_the_rows_to_publish(store: Arc<dyn Store>) 
     assert_eq!((seats.epoch, seats.next_offset, seats.outbox_pending), (first.epoch, first.next_offset, 3));
     assert_eq!((seats.owner.as_str(), seats.last_time), ("worker-1", first.last_time));
     assert_eq!((of(QUEUES).owner.as_str(), of(QUEUES).outbox_pending), ("worker-9", 0));
+    let mut offsets = store.next_offsets().await.unwrap();
+    offsets.sort_unstable();
+    assert_eq!(offsets, [(SEATS, first.next_offset), (QUEUES, 0)]);
     assert_eq!(store.ping().await, Ok(()));
 }
 

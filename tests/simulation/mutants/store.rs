@@ -136,7 +136,7 @@ impl Layer for Owners {
             (Mutant::MemoryKept, Ok(Committed::Fenced)) => self.kept().push(batch),
             // If it fails, the relay deletes them later.
             (Mutant::DeletedEarly, Ok(Committed::Done)) => {
-                drop(self.below.delete_outbox(batch.partition, batch.after.next_outbox_seq).await);
+                drop(self.below.delete_outbox(batch.partition, 0..batch.after.next_outbox_seq).await);
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Runs the roles of a process: opens log and store, starts the roles, shuts them down in order.
 
 mod settings;
-mod token_secret;
+pub mod token_secret;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -7,7 +7,8 @@ use anyhow::Context;
 use turnstile::config::{AuthMode, Config};
 use uuid::Uuid;
 
-const FILE: &str = "queue-token.key";
+/// The kept one, in `data_dir`.
+pub const FILE: &str = "queue-token.key";
 const BYTES: usize = 32;
 
 /// `None` in dev mode without a configured secret: the API server then uses a well-known one.

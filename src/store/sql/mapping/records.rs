@@ -134,6 +134,10 @@ pub fn progress_view(row: &impl Cells) -> Result<ProgressView> {
     })
 }
 
+pub fn next_offset(row: &impl Cells) -> Result<(LanePartition, u64)> {
+    Ok((row.lane_partition()?, row.int("next_offset")?))
+}
+
 pub fn recorded_log(row: &impl Cells) -> Result<RecordedLog> {
     let identity = LogIdentity { log_id: row.string("log_id")?, topics: json::parse_topics(row.text("topics")?)? };
     let partitions = PartitionCounts {

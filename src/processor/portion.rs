@@ -1,0 +1,125 @@
+//! How many records of a partition go into one batch, after one that the store did not take.
+//!
+//! Such a batch is decided again from the store in halves, down to one record. Then the number grows by a thirtieth with
+//! each commit: a batch that is too large again costs its time limit and loads its aggregates anew. With a database that
+//! took 30 holds of 100 seats in time, 1,800 holds met the limit 6 times; growing by a quarter, it would be some 30.
+
+use std::time::Duration;
+
+use super::commit::Backoff;
+
+/// A batch that the store did not take. Nothing of it was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotTaken {
+    pub records: usize,
+    /// The offset it began at.
+    pub from: u64,
+    /// It took too long.
+    pub timed_out: bool,
+    pub reason: String,
+}
+
+/// What is to be done about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Decide again, from the store, what the portion now is.
+    Again,
+    /// The same after a wait: one record alone takes too long now.
+    Wait(Duration),
+    /// One record alone is refused and was refused before.
+    Park,
+}
+
+/// The bound of one partition.
+#[derive(Debug)]
+pub(super) struct Portion {
+    /// At most so many; `None`: as many as there are.
+    records: Option<usize>,
+    /// Where one record alone was refused.
+    refused_at: Option<u64>,
+    backoff: Backoff,
+    /// One record alone takes too long.
+    waiting: bool,
+}
+
+impl Portion {
+    pub fn whole() -> Self {
+        Portion { records: None, refused_at: None, backoff: Backoff::new(), waiting: false }
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// Most records for the next batch, where `most` are allowed.
+    pub fn of(&self, most: usize) -> usize {
+        self.records.map_or(most, |records| records.min(most))
+    }
+
+    /// A batch was committed; `most` are allowed. Says whether this ended a wait.
+    pub fn committed(&mut self, most: usize) -> bool {
+        self.backoff = Backoff::new();
+        self.refused_at = None;
+        self.records = self.records.map(|records| records + records / 32 + 1).filter(|records| *records < most);
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub fn not_taken(&mut self, batch: &NotTaken) -> Then {
+        let alone = batch.records <= 1;
+        self.waiting = alone && batch.timed_out;
+        self.records = Some((batch.records / 2).max(1));
+        match (alone, batch.timed_out) {
+            (false, _) => Then::Again,
+            (true, true) => Then::Wait(self.backoff.next()),
+            (true, false) if self.refused_at.replace(batch.from) == Some(batch.from) => Then::Park,
+            (true, false) => Then::Again,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(records: usize, timed_out: bool) -> NotTaken {
+        NotTaken { records, from: 7, timed_out, reason: "because".into() }
+    }
+
+    #[test]
+    fn a_batch_is_halved_down_to_one_record_and_grows_back() {
+        let mut portion = Portion::whole();
+        assert_eq!(portion.of(2_000), 2_000);
+        for (records, then) in [(2_000, 1_000), (1_000, 500), (3, 1)] {
+            assert_eq!(portion.not_taken(&batch(records, true)), Then::Again);
+            assert_eq!(portion.of(2_000), then);
+        }
+        let mut commits = 0;
+        while portion.of(2_000) < 2_000 {
+            portion.committed(2_000);
+            commits += 1;
+        }
+        assert!((100..200).contains(&commits), "{commits} commits");
+        assert_eq!(portion.records, None, "no bound is left");
+    }
+
+    #[test]
+    fn one_record_that_takes_too_long_is_waited_for_and_never_parked() {
+        let mut portion = Portion::whole();
+        let waits: Vec<Then> = (0..50).map(|_| portion.not_taken(&batch(1, true))).collect();
+        assert_eq!(waits[0], Then::Wait(Duration::from_millis(50)));
+        assert_eq!(waits[49], Then::Wait(Duration::from_secs(1)));
+        assert!(portion.is_waiting());
+        assert!(portion.committed(2_000), "the wait is over");
+        assert!(!portion.committed(2_000));
+        assert_eq!(portion.not_taken(&batch(1, true)), Then::Wait(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn one_record_that_is_refused_is_decided_again_once_before_its_partition_is_parked() {
+        let mut portion = Portion::whole();
+        assert_eq!(portion.not_taken(&batch(1, false)), Then::Again);
+        assert_eq!(portion.not_taken(&batch(1, false)), Then::Park);
+        assert_eq!(portion.not_taken(&batch(1, false)), Then::Park, "as long as it is refused");
+        assert_eq!(portion.not_taken(&NotTaken { from: 9, ..batch(1, false) }), Then::Again, "another record");
+    }
+}

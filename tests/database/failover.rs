@@ -1,0 +1,131 @@
+//! A primary that is demoted while every connection to it stays open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use tokio::net::{TcpListener, TcpStream};
+use turnstile::domain::{ConcertId, LogTime};
+use turnstile::store::postgres::PostgresStore;
+use turnstile::store::{Catalog, Concert, Ownership, Page, StoreError};
+use uuid::Uuid;
+
+use super::postgres::{Postgres, number};
+use super::{SEATS, settings};
+
+/// An address in front of two servers: it leads new connections to one of them and keeps the others as they are.
+struct Switch {
+    port: u16,
+    to: Arc<AtomicU16>,
+}
+
+impl Switch {
+    async fn to(server: &Postgres) -> Switch {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let to = Arc::new(AtomicU16::new(server.port));
+        let now = Arc::clone(&to);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let port = now.load(Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Switch { port, to }
+    }
+
+    fn switch(&self, server: &Postgres) {
+        self.to.store(server.port, Ordering::SeqCst);
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://turnstile:turnstile@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+fn concert(title: &str) -> Concert {
+    Concert { id: ConcertId(Uuid::now_v7()), title: title.into(), description: None, created_at: LogTime(0) }
+}
+
+/// What the front door sees of the catalog.
+async fn titles(store: &PostgresStore) -> Vec<String> {
+    let page = Page { after: None, limit: 10 };
+    store.concerts(page).await.unwrap().into_iter().map(|concert| concert.title).collect()
+}
+
+/// Uses all connections of both sides at once.
+async fn use_all(store: &PostgresStore) {
+    let door = futures_util::future::join_all((0..20).map(|_| titles(store)));
+    let owners = futures_util::future::join_all((0..20).map(|_| store.progress(SEATS)));
+    tokio::join!(door, owners);
+}
+
+/// Makes a server read-only for the sessions it has, as a demoted primary is.
+async fn demote(server: &Postgres) {
+    server.execute("alter system set default_transaction_read_only = on").await;
+    server.execute("select pg_reload_conf()").await;
+    let setting = "select count(*) from pg_settings where name = 'transaction_read_only' and setting = 'on'";
+    while number(&server.url(), setting).await == 0 {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demoted_primary_is_left_at_once_and_nothing_is_read_from_it() {
+    let (Some(old), Some(new)) = (Postgres::start(), Postgres::start()) else { return };
+    for (server, title) in [(&old, "old"), (&new, "new")] {
+        let settings = settings(server.url());
+        PostgresStore::migrate(&settings).await.unwrap();
+        PostgresStore::open(&settings).await.unwrap().insert_concert(&concert(title)).await.unwrap();
+    }
+    let switch = Switch::to(&old).await;
+    let store = PostgresStore::open(&settings(switch.url())).await.unwrap();
+    for epoch in 1..=3 {
+        assert_eq!(store.acquire(SEATS, "test").await.unwrap().epoch, epoch);
+    }
+    use_all(&store).await;
+    assert_eq!(titles(&store).await, ["old"]);
+
+    demote(&old).await;
+    switch.switch(&new);
+    // A session takes the setting up with its next statement; the front door asks before it reads.
+    let mut attempts = 0;
+    while titles(&store).await == ["old"] {
+        attempts += 1;
+        assert!(attempts <= 8, "the front door reads what is old");
+    }
+    assert_eq!(titles(&store).await, ["new"]);
+    let mut refusals = 0;
+    let acquired = loop {
+        match store.acquire(SEATS, "test").await {
+            Ok(acquired) => break acquired,
+            Err(StoreError::Unavailable(reason)) => {
+                refusals += 1;
+                assert!(refusals <= 2, "a connection to the demoted server is still used: {reason}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(acquired.epoch, 1, "the new primary's");
+    let left = "select count(*) from pg_stat_activity where application_name = 'turnstile'";
+    use_all(&store).await;
+    assert_eq!(titles(&store).await, ["new"]);
+    let began = std::time::Instant::now();
+    while number(&old.url(), left).await > 0 {
+        assert!(began.elapsed().as_secs() < 10, "connections to the demoted server stay open");
+    }
+}
+
+#[tokio::test]
+async fn a_standby_is_waited_for_at_start() {
+    let Some(server) = Postgres::start() else { return };
+    PostgresStore::migrate(&settings(server.url())).await.unwrap();
+    demote(&server).await;
+    for refused in [
+        PostgresStore::open(&settings(server.url())).await.map(drop),
+        PostgresStore::migrate(&settings(server.url())).await,
+    ] {
+        let Err(StoreError::Unavailable(reason)) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("read-only"), "{reason}");
+    }
+}

@@ -1,0 +1,96 @@
+//! A PostgreSQL of a test's own.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
+
+use super::process::{Server, command, find, free_port, give, run};
+
+pub struct Postgres {
+    pub port: u16,
+    /// Ends before its directory does.
+    _server: Server,
+    directory: TempDir,
+}
+
+impl Postgres {
+    /// An empty server with one database `turnstile` of user and password `turnstile`, a superuser.
+    pub fn start() -> Option<Postgres> {
+        Postgres::with(|_| Some(Vec::new()))
+    }
+
+    /// The same with further settings, which may need files in its directory.
+    pub fn with(further: impl FnOnce(&Path) -> Option<Vec<&'static str>>) -> Option<Postgres> {
+        let (initdb, postgres, is_ready) = (find("initdb")?, find("postgres")?, find("pg_isready")?);
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        give(directory.path());
+        let data = directory.path().join("data");
+        let password = directory.path().join("password");
+        std::fs::write(&password, "turnstile").expect("written");
+        give(&password);
+        let mut init = command(&initdb, directory.path());
+        run(init.arg("-D").arg(&data).arg("--pwfile").arg(&password).args([
+            "--no-sync",
+            "-Uturnstile",
+            "-Ascram-sha-256",
+            "-EUTF8",
+            "--locale=C",
+        ]));
+        let further = further(directory.path())?;
+        let port = free_port();
+        let server = Server::start(&mut server(&postgres, &data, port, &further), directory.path().join("log"), port);
+        let began = Instant::now();
+        let mut ask = Command::new(is_ready);
+        ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]);
+        while !ask.status().expect("it runs").success() {
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", server.output());
+        }
+        Some(Postgres { port, _server: server, directory })
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// By the address as it is; in plain text unless the parameters say otherwise.
+    pub fn url(&self) -> String {
+        self.url_of("127.0.0.1", "sslmode=disable")
+    }
+
+    pub fn url_of(&self, host: &str, parameters: &str) -> String {
+        format!("postgres://turnstile:turnstile@{host}:{}/postgres?{parameters}", self.port)
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        execute(&self.url(), sql).await;
+    }
+}
+
+fn server(postgres: &Path, data: &Path, port: u16, further: &[&str]) -> Command {
+    let mut server = command(postgres, data);
+    server.arg("-D").arg(data).args(["-p", &port.to_string()]);
+    let settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "shared_buffers=16MB"];
+    for setting in settings.iter().chain(further) {
+        server.args(["-c", setting]);
+    }
+    server
+}
+
+/// Runs statements on a connection of their own.
+pub async fn execute(url: &str, sql: &str) {
+    let mut connection = connection(url).await;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the statements succeed");
+    connection.close().await.expect("closed");
+}
+
+pub async fn connection(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.expect("the server takes a connection")
+}
+
+/// The only value of the only row.
+pub async fn number(url: &str, sql: &str) -> i64 {
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection(url).await).await.expect("a number")
+}
