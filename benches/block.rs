@@ -1,6 +1,4 @@
 //! What a decision on a block costs, whatever the block's size: `cargo bench --bench block`.
-//!
-//! Two cores, release build, one run: docs/performance.md has the figures.
 
 use divan::Bencher;
 use turnstile::domain::block::{

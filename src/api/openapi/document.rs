@@ -21,7 +21,7 @@ pub fn document(api: OpenApi) -> Value {
                 `X-User-Roles` gives roles, with spaces or commas between them" },
     });
     document["components"]["parameters"] = json!({
-        "IdempotencyKey": { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "minLength": 1, "maxLength": 64,
+        "IdempotencyKey": { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "minLength": 1, "maxLength": 128,
             "pattern": "^[!-~]+$" },
             "description": "Names the command: a repeat with the same key and body gets the first outcome again, \
                 also after a crash; the same key with another body is `idempotency_key_reused`" },

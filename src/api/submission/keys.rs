@@ -12,14 +12,14 @@ use crate::api::http::problem::{Kind, Problem};
 use crate::domain::{Fingerprint, Position, RequestId, UserId};
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-const KEY_CHARS_MAX: usize = 64;
+const KEY_CHARS_MAX: usize = 128;
 
 /// A client's name for one command: repeats are recognized by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The header's key: 1–64 printable ASCII characters, quoted (as RFC 8941 strings are) or not.
+    /// The header's key: 1–128 printable ASCII characters, quoted (as RFC 8941 strings are) or not.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let Some(text) = header(headers, &KEY_HEADER)? else { return Ok(None) };
         let wrong = || {
@@ -182,10 +182,10 @@ mod tests {
     fn a_key_may_be_quoted() {
         assert_eq!(key("abc").unwrap(), key("\"abc\"").unwrap());
         assert_eq!(key(r#""a\"b\\""#).unwrap(), Some(IdempotencyKey(r#"a"b\"#.into())));
-        for bad in ["", "\"", "\"\"", "\"abc", "\"abc\"x", r#""a\b""#, "ключ", "a\tb", &"x".repeat(65)] {
+        for bad in ["", "\"", "\"\"", "\"abc", "\"abc\"x", r#""a\b""#, "ключ", "a\tb", &"x".repeat(129)] {
             assert_eq!(key(bad).unwrap_err().status().as_u16(), 400, "{bad}");
         }
-        assert!(key(&"x".repeat(64)).unwrap().is_some());
+        assert!(key(&"x".repeat(128)).unwrap().is_some());
     }
 
     #[test]
