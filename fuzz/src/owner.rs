@@ -129,7 +129,7 @@ impl Owners {
         let timestamp = Timestamp::LogAppend(self.time);
         let offset = self.log.put((topic, 0), None, Some(value.clone()), headers.clone(), timestamp);
         let offset = offset.expect("the partition is there");
-        let record = Record { offset, timestamp, key: None, value: Some(value), headers };
+        let record = Record { offset, timestamp, key: None, value: Some(value), headers, unreadable_headers: 0 };
         let (replay, epoch) = &mut self.replays[lane as usize];
         let mut batch = replay.decide(vec![record]).await.expect("a decision");
         (batch.before.epoch, batch.after.epoch) = (*epoch, *epoch);

@@ -8,7 +8,7 @@ use super::read::Secret;
 use crate::log::PartitionCounts;
 
 /// Set by Turnstile itself: another value would break order, fencing or routing.
-const KAFKA_SETTINGS_RESERVED: [&str; 14] = [
+const KAFKA_SETTINGS_RESERVED: [&str; 16] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
@@ -23,6 +23,10 @@ const KAFKA_SETTINGS_RESERVED: [&str; 14] = [
     "group.protocol",
     "group.instance.id",
     "session.timeout.ms",
+    // Records of aborted transactions would be applied.
+    "isolation.level",
+    // An append belongs to no transaction.
+    "transactional.id",
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -126,6 +126,8 @@ pub struct Record {
     /// `None`: the producer sent no value (a tombstone).
     pub value: Option<Bytes>,
     pub headers: Headers,
+    /// How many headers the log's client library could not read. They are missing from `headers`.
+    pub unreadable_headers: usize,
 }
 
 impl Record {
@@ -184,9 +186,12 @@ pub enum AppendError {
     /// The log's queue is full: nothing was appended; retry later (the API server answers 503).
     #[error("the log's queue is full")]
     Backlog,
-    /// Nothing was appended, and a retry would fail the same way.
+    /// Nothing was appended, and a retry of this record would fail the same way, e.g. because it is too large.
     #[error("the record was refused: {0}")]
     Refused(String),
+    /// Nothing was appended, and no record will be until an operator changes something, e.g. gives write access.
+    #[error("the log does not allow it: {0}")]
+    Denied(String),
     /// Not acknowledged; whether it was appended is unknown. Retry: the request id makes that harmless.
     #[error("the log did not acknowledge: {0}")]
     Unacknowledged(String),
@@ -239,6 +244,11 @@ pub trait Log: Send + Sync + 'static {
     /// Joins the workers' group, which shares the command topics of all lanes.
     async fn join(&self, member: &str) -> Result<Box<dyn Membership>, ReadError>;
 
+    /// What members have [reported](Membership::report), for lag dashboards; empty from a log without a group of its own.
+    async fn reported(&self) -> Result<BTreeMap<LanePartition, u64>, ReadError> {
+        Ok(BTreeMap::new())
+    }
+
     /// Waits until every append is acknowledged or the deadline has passed.
     async fn flush(&self, deadline: Duration);
 }
@@ -270,16 +280,33 @@ pub trait Membership: Send + Sync {
     /// Confirms a revocation: work on this partition has stopped. Drop its reader first.
     fn release(&self, partition: LanePartition);
 
-    /// For lag dashboards only: everything before `next_offset` is committed. Never blocks; a report may be dropped.
+    /// For lag dashboards only: everything before `next_offset` is committed, or is no record. Never blocks; a report may
+    /// be dropped.
     fn report(&self, partition: LanePartition, next_offset: u64);
 
     /// Leaves the group, so that the others take over before the session times out.
     async fn leave(&self);
 }
 
+/// How far a reader can see beyond the records it has returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Everything before was returned or is no record: transaction markers, aborted records.
+    pub passed: u64,
+    /// Records from here on cannot be read yet: a transaction is open.
+    pub readable: u64,
+    /// Offset of the next record appended.
+    pub end: u64,
+}
+
 /// Reads one partition in order.
 #[async_trait]
 pub trait PartitionReader: Send {
+    /// As last heard from the log, which may be a few seconds ago; `None` from a log without gaps and transactions.
+    fn reach(&self) -> Option<Reach> {
+        None
+    }
+
     /// Waits for at least one record, then returns all that have arrived, within the limits: at most `records_max`
     /// and, except for the first, `bytes_max` ([`Record::size`]). Offsets ascend; they may have gaps. Cancel-safe:
     /// dropping a call loses no record.

@@ -83,6 +83,9 @@ fn understand<A: LaneAggregate>(
     here: LanePartition,
     counts: &PartitionCounts,
 ) -> Result<Item<A>, String> {
+    if record.unreadable_headers > 0 {
+        return Err(format!("{} headers cannot be read: their names are not UTF-8", record.unreadable_headers));
+    }
     let value = record.value.as_ref().ok_or("the record has no value")?;
     let headers = wire::headers::bytes(&record.headers);
     if headers > wire::headers::BYTES_MAX {

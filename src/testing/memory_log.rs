@@ -114,7 +114,7 @@ impl MemoryLog {
     ) -> Option<u64> {
         let mut state = self.inner.lock();
         let partition = state.partitions.get_mut(&(topic, partition))?;
-        Some(partition.push(|offset| Record { offset, timestamp, key, value, headers }))
+        Some(partition.push(|offset| Record { offset, timestamp, key, value, headers, unreadable_headers: 0 }))
     }
 
     /// Ends the session of the members of this name, as if their heartbeats had stopped: they learn of the loss when
@@ -152,7 +152,14 @@ impl Inner {
         let last_ms = partition.records.last().map_or(i64::MIN, |record| record.timestamp.millis());
         let NewRecord { key, value, headers } = record;
         let timestamp = Timestamp::LogAppend(now_ms.max(last_ms));
-        let offset = partition.push(|offset| Record { offset, timestamp, key: Some(key), value: Some(value), headers });
+        let offset = partition.push(|offset| Record {
+            offset,
+            timestamp,
+            key: Some(key),
+            value: Some(value),
+            headers,
+            unreadable_headers: 0,
+        });
         Ok(Appended { offset })
     }
 

@@ -1,7 +1,9 @@
-//! E4 and E5: what other producers put on the command topics.
+//! E4 to E6: what other producers put on the command topics.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -69,12 +71,49 @@ async fn foreign_service(system: &System) {
     assert!(strays > 0.0 && strays <= 48.0, "another partitioner puts some records elsewhere");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e6_every_codec_and_any_header_name() {
+    run(Pair::Real, "e6_every_codec_and_any_header_name", async |system| codecs_and_headers(system).await).await;
+}
+
+/// A charge of each codec is decided; one whose header name is Latin-1 is a dead letter, and the next one is decided.
+async fn codecs_and_headers(system: &System) {
+    let user = system.client.user("alice");
+    let charge = |amount: i64| {
+        let id = new_id();
+        let command =
+            json!({"type": "charge_wallet", "version": 1, "request_id": id, "user_id": "alice", "amount": amount});
+        (id, format!("alice|{command}\n"))
+    };
+    let mut balance = 0;
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let (id, line) = charge(10);
+        kcat_with(system, "wallets", &line, &[OsStr::new("-z"), OsStr::new(codec)]);
+        balance += 10;
+        assert_eq!(succeeded(&user, &id).await["balance"], balance, "{codec}");
+    }
+    let latin_1 = OsStr::from_bytes(b"caf\xe9=x");
+    kcat_with(system, "wallets", &charge(1000).1, &[OsStr::new("-H"), latin_1]);
+    let (id, line) = charge(7);
+    kcat(system, "wallets", &line);
+    assert_eq!(succeeded(&user, &id).await["balance"], balance + 7);
+    let letters = system.open_store().await.dead_letters(Page { after: None, limit: 10 }).await;
+    let letters = letters.expect("the store answers");
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].letter.reason.contains("headers cannot be read"), "{}", letters[0].letter.reason);
+}
+
 /// Produces lines of `key|value`.
 fn kcat(system: &System, lane: &str, lines: &str) {
+    kcat_with(system, lane, lines, &[]);
+}
+
+fn kcat_with(system: &System, lane: &str, lines: &str, further: &[&OsStr]) {
     let services = system.services.as_ref().expect("the real pair");
     let topic = format!("{}.{lane}", services.prefix);
     let mut child = Command::new("kcat")
         .args(["-P", "-b", &services.brokers, "-t", &topic, "-K", "|"])
+        .args(further)
         .stdin(Stdio::piped())
         .spawn()
         .expect("kcat is installed (package kcat)");

@@ -43,7 +43,14 @@ impl Owner {
         let request_id = RequestId(Uuid::from_u128(u128::from(self.next) + 1));
         let value = wire::command::encode(&Command { request_id, by: None, body });
         let (offset, timestamp) = (self.next, Timestamp::LogAppend(self.time));
-        let record = Record { offset, timestamp, key: None, value: Some(value.into()), headers: Vec::new() };
+        let record = Record {
+            offset,
+            timestamp,
+            key: None,
+            value: Some(value.into()),
+            headers: Vec::new(),
+            unreadable_headers: 0,
+        };
         self.next += 1;
         let batch = self.replay.decide(vec![record]).await.expect("nothing is stored");
         assert!(batch.dead_letters.is_empty(), "{}: {}", self.lane, batch.dead_letters[0].reason);

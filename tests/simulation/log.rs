@@ -107,7 +107,7 @@ impl SimLog {
         let slots = &mut partitions.get_mut(&place).expect("a place of this log").slots;
         let visible_at = slots.last().map_or(Instant::now(), |last| last.visible_at).max(Instant::now() + delay);
         let offset = slots.len() as u64;
-        let record = Record { offset, timestamp, key, value, headers };
+        let record = Record { offset, timestamp, key, value, headers, unreadable_headers: 0 };
         slots.push(Slot { record, visible_at, stored_ms: self.sim.now_ms() });
         drop(partitions);
         self.arrivals[&place].notify_waiters();

@@ -226,6 +226,7 @@ mod tests {
             key: Some(Bytes::from(key.to_owned())),
             value: Some(Bytes::from(outcome::encode(&written).record)),
             headers: headers::outcome_headers(Uuid::from_u128(1), key, &written, None),
+            unreadable_headers: 0,
         }
     }
 

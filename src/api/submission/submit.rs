@@ -166,7 +166,7 @@ fn append_problem(failure: AppendError, request_id: RequestId) -> Problem {
         AppendError::Backlog => {
             Problem::new(Kind::Overloaded, "the log takes no more at the moment; nothing was recorded")
         }
-        AppendError::Refused(reason) => {
+        AppendError::Refused(reason) | AppendError::Denied(reason) => {
             tracing::error!(%reason, %request_id, "the log refused a command");
             Problem::new(Kind::Internal, "the command could not be recorded")
         }

@@ -13,6 +13,7 @@ use crate::demo::{self, Target};
 use crate::exit::Failure;
 use crate::load::{self, LoadArgs};
 use crate::output::say;
+use crate::partitions::{self, Partitions};
 use crate::plan::{self, PlanCommand};
 use crate::server::{self, Roles};
 use crate::{audit, backup, migrate, openapi, topics};
@@ -48,6 +49,11 @@ pub enum Command {
     /// List, show and replay dead letters: records that could not be applied
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// List the partitions: owner, offsets, lag, and why one stands still
+    Partitions {
+        #[command(subcommand)]
+        command: Option<Partitions>,
+    },
     /// Send requests at a fixed rate to a server on this machine and report latencies
     Load(LoadArgs),
     /// Replay the whole log and compare it with the store; if they differ, exit code 1 and the first difference
@@ -105,6 +111,7 @@ async fn dispatch(command: Option<Command>, layers: &Layers, config: Config) -> 
         Command::Topics => topics::run(&config).await,
         Command::DemoData(target) => demo::run(&target).await,
         Command::DeadLetters(command) => dead_letters::run(command, &config).await,
+        Command::Partitions { command } => partitions::run(command, &config).await,
         Command::Load(args) => say(&load::run(args).await?),
         Command::Plan(command) => plan::run(command),
         Command::Openapi => openapi::run(),

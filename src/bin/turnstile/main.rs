@@ -12,6 +12,7 @@ mod load;
 mod migrate;
 mod openapi;
 mod output;
+mod partitions;
 mod plan;
 mod server;
 mod topics;

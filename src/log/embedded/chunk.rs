@@ -66,7 +66,7 @@ pub(super) fn decode(first_offset: u64, time_ms: i64, records: usize, mut body: 
         let value = take(&mut body, value_len)?;
         let offset = first_offset + decoded.len() as u64;
         let timestamp = Timestamp::LogAppend(time_ms);
-        decoded.push(Record { offset, timestamp, key: Some(key), value: Some(value), headers });
+        decoded.push(Record { offset, timestamp, key: Some(key), value: Some(value), headers, unreadable_headers: 0 });
     }
     (decoded.len() == records).then_some(decoded)
 }
@@ -86,6 +86,7 @@ mod tests {
             key: Some("key".into()),
             value: Some(value.into()),
             headers: vec![("name".to_owned(), b"value".to_vec()), ("empty".to_owned(), Vec::new())],
+            unreadable_headers: 0,
         }
     }
 

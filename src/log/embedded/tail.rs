@@ -149,6 +149,7 @@ mod tests {
                 key: None,
                 value: Some(vec![0; 100].into()),
                 headers: Vec::new(),
+                unreadable_headers: 0,
             })
             .collect()
     }

@@ -170,7 +170,14 @@ impl Writer {
                 bytes += append.size;
                 let NewRecord { key, value, headers } = append.record;
                 let timestamp = Timestamp::LogAppend(time_ms);
-                records.push(Record { offset, timestamp, key: Some(key), value: Some(value), headers });
+                records.push(Record {
+                    offset,
+                    timestamp,
+                    key: Some(key),
+                    value: Some(value),
+                    headers,
+                    unreadable_headers: 0,
+                });
                 laid.waiting.push((append.done, offset));
             }
             laid.add(index, id, records);

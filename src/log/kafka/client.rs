@@ -10,6 +10,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 
+use super::ends::AllEnds;
 use crate::log::{APPEND_BYTES_MAX, PartitionCounts, Topic};
 use crate::telemetry::metrics;
 
@@ -83,7 +84,8 @@ impl KafkaSettings {
             // A broker that returns is noticed while clients still wait for their answer.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
-            .set("statistics.interval.ms", "10000");
+            // A position counts when it was said twice: a standstill behind an open transaction shows within 30 s.
+            .set("statistics.interval.ms", "5000");
         config
     }
 
@@ -117,7 +119,9 @@ impl KafkaSettings {
             .set("request.timeout.ms", (self.delivery_timeout.as_millis() / 2).max(1000).to_string())
             .set("message.max.bytes", (APPEND_BYTES_MAX + 4096).to_string())
             .set("queue.buffering.max.messages", self.queue_records_max.to_string())
-            .set("queue.buffering.max.kbytes", (self.queue_bytes_max / 1024).max(1).to_string());
+            .set("queue.buffering.max.kbytes", (self.queue_bytes_max / 1024).max(1).to_string())
+            // This client is asked for end offsets, and a log ends after an open transaction, not before.
+            .set("isolation.level", "read_uncommitted");
         self.with_extra(config)
     }
 
@@ -130,6 +134,8 @@ impl KafkaSettings {
             .set("enable.auto.offset.store", "false")
             // The owner judges a missing offset; the client must not skip it.
             .set("auto.offset.reset", "error")
+            // What a producer has aborted was never sent.
+            .set("isolation.level", "read_committed")
             // The default of 1000 ms causes a sawtooth in latency after a queue was full.
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.wait.max.ms", "50")
@@ -162,13 +168,19 @@ impl KafkaSettings {
 
 /// Passes a client's log lines, errors and statistics to the program's log and metrics.
 pub(super) struct Telling {
-    pub client: &'static str,
-    pub topic_prefix: String,
+    client: &'static str,
+    topic_prefix: String,
+    /// Of a reading consumer.
+    ends: Option<AllEnds>,
 }
 
 impl Telling {
     pub(super) fn new(client: &'static str, settings: &KafkaSettings) -> Self {
-        Telling { client, topic_prefix: settings.topic_prefix.clone() }
+        Telling { client, topic_prefix: settings.topic_prefix.clone(), ends: None }
+    }
+
+    pub(super) fn reader(settings: &KafkaSettings, ends: AllEnds) -> Self {
+        Telling { ends: Some(ends), ..Telling::new("reader", settings) }
     }
 
     /// Exports the end offsets of the partitions being read; minus the owner's offset this is the true lag.
@@ -191,6 +203,10 @@ impl ClientContext for Telling {
         match level {
             // Offsets sent during a rebalance; the member resends them.
             _ if facility == "COMMITFAIL" => tracing::debug!(client, facility, "{message}"),
+            // Settings of consumers that also say how a producer asks for offsets.
+            _ if facility == "CONFWARN" && message.contains("isolation.level") => {
+                tracing::debug!(client, facility, "{message}")
+            }
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(client, facility, "{message}");
             }
@@ -220,7 +236,8 @@ impl ClientContext for Telling {
         gauge("rtt_p99_us", rtt_us.unwrap_or(0));
         let up = statistics.brokers.values().filter(|broker| broker.nodeid >= 0 && broker.state == "UP").count();
         gauge("brokers_up", count(up as u64));
-        if self.client == "reader" {
+        if let Some(ends) = &self.ends {
+            ends.heard(&statistics);
             self.tell_ends(&statistics);
         }
         if let Some(group) = &statistics.cgrp {

@@ -1,5 +1,7 @@
 //! Converts between lane partitions and Kafka's topics and partition lists.
 
+use std::collections::BTreeMap;
+
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -31,6 +33,15 @@ impl Lanes {
 
     pub fn partitions(&self, list: &TopicPartitionList) -> Vec<LanePartition> {
         list.elements().iter().filter_map(|element| self.partition(element)).collect()
+    }
+
+    /// The offsets that the list has.
+    pub fn offsets(&self, list: &TopicPartitionList) -> BTreeMap<LanePartition, u64> {
+        let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
+            Offset::Offset(offset) => u64::try_from(offset).ok(),
+            _ => None,
+        };
+        list.elements().iter().filter_map(|element| Some((self.partition(element)?, offset(element)?))).collect()
     }
 
     pub fn list(&self, partitions: impl IntoIterator<Item = (LanePartition, Offset)>) -> TopicPartitionList {

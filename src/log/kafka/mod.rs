@@ -1,18 +1,21 @@
 //! Apache Kafka, or any broker that speaks its protocol, by librdkafka.
 //!
 //! * `producer`: appends, pipelined and idempotent.
-//! * `reader`: one consumer outside the group fetches for owners and feeds, from the offsets they name.
+//! * `reader`: one consumer outside the group fetches for owners and feeds, from the offsets they name. `record`: what
+//!   it fetched. `ends`: how far it sees.
 //! * `member`: one consumer per membership follows the assignment and fetches nothing.
 //! * `topics`: creates and checks the topics. `client`: settings, log lines and statistics of the clients.
 //!
 //! librdkafka calls that wait for a broker run on blocking threads; clients are dropped on their own threads.
 
 mod client;
+mod ends;
 mod error;
 mod lanes;
 mod member;
 mod producer;
 mod reader;
+mod record;
 pub mod topics;
 
 use std::collections::BTreeMap;
@@ -32,8 +35,8 @@ use self::member::KafkaMember;
 use self::producer::Appender;
 use self::reader::Readers;
 use super::{
-    AppendFuture, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader, ReadError, Topic,
-    record_size, refusal,
+    AppendFuture, LanePartition, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader, ReadError,
+    Topic, record_size, refusal,
 };
 
 pub struct KafkaLog {
@@ -156,6 +159,12 @@ impl Log for KafkaLog {
 
     async fn join(&self, member: &str) -> Result<Box<dyn Membership>, ReadError> {
         Ok(Box::new(KafkaMember::join(&self.settings, member, Arc::clone(&self.readers))?))
+    }
+
+    async fn reported(&self) -> Result<BTreeMap<LanePartition, u64>, ReadError> {
+        let settings = self.settings.clone();
+        let asked = tokio::task::spawn_blocking(move || member::reported(&settings)).await;
+        asked.map_err(|error| ReadError::Unavailable(error.to_string()))?
     }
 
     async fn flush(&self, deadline: Duration) {

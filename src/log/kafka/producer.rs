@@ -90,13 +90,16 @@ fn append_error(error: &KafkaError) -> AppendError {
             | Code::InvalidMessageSize
             | Code::InvalidMessage
             | Code::InvalidRecord
-            | Code::InvalidArgument
-            | Code::UnknownTopic
+            | Code::InvalidArgument,
+        ) => AppendError::Refused(error.to_string()),
+        Some(
+            Code::UnknownTopic
             | Code::UnknownPartition
+            | Code::InvalidTopic
             | Code::PolicyViolation
             | Code::TopicAuthorizationFailed
             | Code::ClusterAuthorizationFailed,
-        ) => AppendError::Refused(error.to_string()),
+        ) => AppendError::Denied(error.to_string()),
         _ => AppendError::Unacknowledged(error.to_string()),
     }
 }

@@ -15,16 +15,17 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message, Timestamp as KafkaTimestamp};
+use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, oneshot};
 
 use super::client::{KafkaSettings, Telling};
-use crate::log::{PartitionReader, ReadError, Record, Timestamp};
+use super::ends::{AllEnds, Ends};
+use super::record::{keep_panics_quiet, record_of};
+use crate::log::{PartitionReader, Reach, ReadError, Record};
 use crate::telemetry::metrics;
 
 /// Most consumers. A second one is created when a partition is read twice, which one consumer cannot do.
@@ -56,6 +57,7 @@ enum Command {
 struct Line {
     commands: mpsc::Sender<Command>,
     thread: Thread,
+    ends: AllEnds,
 }
 
 impl Line {
@@ -87,6 +89,7 @@ fn unavailable(error: impl std::fmt::Display) -> ReadError {
 
 impl Readers {
     pub(super) fn new(settings: &KafkaSettings) -> Self {
+        keep_panics_quiet();
         Readers { settings: settings.clone(), slots: Arc::default() }
     }
 
@@ -103,7 +106,7 @@ impl Readers {
         let topic = place.topic.clone();
         let start_raw = i64::try_from(start).unwrap_or(i64::MAX);
         place.line.send(Command::Open { topic, partition, start: start_raw, filled: Arc::clone(&filled), opened });
-        let mut reader = Reader { place, filled, next: start, ahead: None, failed: None };
+        let mut reader = Reader { place, filled, next: start, passed: start, ahead: None, failed: None };
         let queue = queue.await.map_err(|_| unavailable("the reading thread has ended"))?;
         reader.place.queue = Some(queue.map_err(unavailable)?);
         Ok(Box::new(reader))
@@ -128,16 +131,19 @@ impl Readers {
 }
 
 fn start(settings: &KafkaSettings) -> Result<Line, String> {
+    let ends = AllEnds::default();
+    let context = Telling::reader(settings, ends.clone());
     let mut consumer: BaseConsumer<Telling> =
-        settings.reader().create_with_context(Telling::new("reader", settings)).map_err(|error| error.to_string())?;
+        settings.reader().create_with_context(context).map_err(|error| error.to_string())?;
     let (commands, queue) = mpsc::channel();
     // The callback needs the thread, and the thread needs the consumer: the consumer is sent later.
     let (give, take) = mpsc::sync_channel::<BaseConsumer<Telling>>(1);
+    let told = ends.clone();
     let thread = std::thread::Builder::new()
         .name("kafka-reader".to_owned())
         .spawn(move || {
             if let Ok(consumer) = take.recv() {
-                serve(&Arc::new(consumer), &queue);
+                serve(&Arc::new(consumer), &queue, &told);
             }
         })
         .map_err(|error| error.to_string())?
@@ -146,11 +152,11 @@ fn start(settings: &KafkaSettings) -> Result<Line, String> {
     let wake = thread.clone();
     consumer.set_nonempty_callback(move || wake.unpark());
     give.send(consumer).map_err(|_| "the reading thread has ended".to_owned())?;
-    Ok(Line { commands, thread })
+    Ok(Line { commands, thread, ends })
 }
 
 /// The thread: executes commands and serves the consumer's events. Records do not pass through it.
-fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Command>) {
+fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Command>, ends: &AllEnds) {
     let mut assigned: BTreeSet<(String, i32)> = BTreeSet::new();
     loop {
         match commands.try_recv() {
@@ -159,6 +165,7 @@ fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Comman
                     // An earlier caller went away without taking the queue.
                     unassign(consumer, &topic, partition);
                 }
+                ends.start(&topic, partition);
                 let queue = open(consumer, &topic, partition, start, filled);
                 if queue.is_ok() {
                     assigned.insert((topic, partition));
@@ -169,6 +176,7 @@ fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Comman
             Ok(Command::Close { topic, partition, queue }) => {
                 unassign(consumer, &topic, partition);
                 drop(queue);
+                ends.stop(&topic, partition);
                 assigned.remove(&(topic, partition));
                 continue;
             }
@@ -224,6 +232,12 @@ struct Place {
     queue: Option<Queue>,
 }
 
+impl Place {
+    fn ends(&self) -> Option<Ends> {
+        self.line.ends.of(&self.topic, self.partition)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         // Under the lock: the next reservation must follow this in the thread's command queue.
@@ -242,6 +256,8 @@ struct Reader {
     filled: Arc<Notify>,
     /// Offset after the last record returned.
     next: u64,
+    /// The same, or after the markers and aborted records behind it.
+    passed: u64,
     /// Taken from the queue but too large for the last batch.
     ahead: Option<Record>,
     /// The error that ended this reader.
@@ -286,16 +302,32 @@ impl Reader {
                 self.failed = Some(error.clone());
                 error
             }
-            _ => unavailable(error),
+            // A batch that the client cannot decompress or parse is fetched again and again.
+            _ => unavailable(format!("at offset {}: {error}", self.next)),
+        }
+    }
+
+    /// Nothing has arrived. What the client settled on before this was found is passed.
+    fn is_empty(&mut self, settled: Option<u64>) {
+        if let Some(settled) = settled.filter(|_| self.ahead.is_none()) {
+            self.passed = self.passed.max(settled);
         }
     }
 }
 
 #[async_trait]
 impl PartitionReader for Reader {
+    fn reach(&self) -> Option<Reach> {
+        let passed = self.passed.max(self.next);
+        // Until something is heard nothing more is known than what was read.
+        let (stable, end) = self.place.ends().map_or((passed, passed), |ends| (ends.stable, ends.end));
+        Some(Reach { passed, readable: stable.max(passed), end: end.max(passed) })
+    }
+
     async fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
         let mut looked_again = false;
         loop {
+            let settled = self.place.ends().and_then(|ends| ends.settled);
             let batch = self.take(records_max, bytes_max)?;
             if !batch.is_empty() {
                 if looked_again {
@@ -307,25 +339,8 @@ impl PartitionReader for Reader {
             if let Some(error) = &self.failed {
                 return Err(error.clone());
             }
+            self.is_empty(settled);
             looked_again = tokio::time::timeout(LOOK_AGAIN, self.filled.notified()).await.is_err();
         }
-    }
-}
-
-fn record_of(message: &BorrowedMessage<'_>) -> Record {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
-    });
-    Record {
-        // Never negative for a fetched message.
-        offset: u64::try_from(message.offset()).unwrap_or(0),
-        timestamp: match message.timestamp() {
-            KafkaTimestamp::LogAppendTime(ms) => Timestamp::LogAppend(ms),
-            KafkaTimestamp::CreateTime(ms) => Timestamp::Create(ms),
-            KafkaTimestamp::NotAvailable => Timestamp::Create(0),
-        },
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
-        headers,
     }
 }

@@ -33,7 +33,14 @@ fn here(lane: Lane) -> LanePartition {
 
 fn record(offset: u64, command: &Command) -> Record {
     let value = Some(wire::command::encode(command).into());
-    Record { offset, timestamp: Timestamp::LogAppend(1_000), key: None, value, headers: Vec::new() }
+    Record {
+        offset,
+        timestamp: Timestamp::LogAppend(1_000),
+        key: None,
+        value,
+        headers: Vec::new(),
+        unreadable_headers: 0,
+    }
 }
 
 fn wallets(changed_rows_max: usize, progress: Progress) -> Decider<WalletState> {
@@ -191,4 +198,18 @@ fn a_request_that_waits_in_the_same_batch_is_completed_in_its_row() {
         matches!(&row.state, RequestState::Decided(decided) if decided.outcome.as_bytes() == commit.outbox[1].payload)
     );
     assert_eq!(touched.into_iter().collect::<Vec<_>>(), [(key, true)]);
+}
+
+#[tokio::test]
+async fn a_record_with_headers_that_cannot_be_read_is_a_dead_letter() {
+    let store = FaultyStore::in_memory();
+    let progress = store.acquire(here(Lane::Wallets), "me").await.expect("acquired");
+    let mut decider = wallets(1_000, progress);
+    let bad = Record { unreadable_headers: 2, ..record(0, &new(charge("alice", 10))) };
+    let decoded = decider.decode(vec![bad, record(1, &new(charge("alice", 1)))]);
+    let decided = decide(&mut decider, &store, decoded).await.commit;
+    assert_eq!(decided.after.next_offset, 2);
+    assert_eq!(decided.requests.len(), 1, "the good one is decided");
+    let reasons: Vec<&str> = decided.dead_letters.iter().map(|letter| letter.reason.as_str()).collect();
+    assert_eq!(reasons, ["2 headers cannot be read: their names are not UTF-8"]);
 }

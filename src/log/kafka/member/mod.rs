@@ -6,19 +6,23 @@
 
 mod thread;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::thread::Thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::thread::{Callbacks, Shared, Work};
-use super::client::{KafkaSettings, Telling};
+use super::client::{KafkaSettings, REQUEST_MAX, Telling};
 use super::lanes::Lanes;
 use super::reader::Readers;
+use crate::domain::Lane;
 use crate::log::{GroupEvent, LanePartition, Membership, PartitionReader, ReadError, Topic};
 
 const LEAVE_MAX: Duration = Duration::from_secs(10);
@@ -69,6 +73,21 @@ impl KafkaMember {
         subscribed.map_err(|error| unavailable(error.to_string()))?;
         Ok(member)
     }
+}
+
+/// What the group's members have committed last. Blocks; never joins the group.
+pub(super) fn reported(settings: &KafkaSettings) -> Result<BTreeMap<LanePartition, u64>, ReadError> {
+    let unavailable = |error: KafkaError| ReadError::Unavailable(error.to_string());
+    let lanes = Lanes::of(settings);
+    let consumer: BaseConsumer<Telling> =
+        settings.reader().create_with_context(Telling::new("group", settings)).map_err(unavailable)?;
+    let counts = &settings.partitions;
+    let all = Lane::ALL.into_iter().flat_map(|lane| {
+        let of = 0..counts.of(Topic::Lane(lane));
+        of.map(move |partition| (LanePartition { lane, partition }, Offset::Invalid))
+    });
+    let committed = consumer.committed_offsets(lanes.list(all), REQUEST_MAX).map_err(unavailable)?;
+    Ok(lanes.offsets(&committed))
 }
 
 struct CloseOnDrop(Arc<Shared>);
