@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::snapshot_cache::{AGE_MAX, SnapshotCache};
 use crate::domain::{BlockName, LogTime, ScheduleId, SectionName};
@@ -85,27 +86,32 @@ impl ScheduleFacts {
 
     /// The facts of a date, at most 200 ms old.
     pub async fn latest(&self, id: ScheduleId) -> Result<Option<Arc<Facts>>, StoreError> {
+        self.read(id, AGE_MAX).await
+    }
+
+    async fn read(&self, id: ScheduleId, age_max: Duration) -> Result<Option<Arc<Facts>>, StoreError> {
         let read = || async {
             let facts = self.store.schedule(id).await?.map(|view| Arc::new(Facts::of(&view)));
             let rows = facts.as_ref().map_or(1, |facts| 1 + facts.block_of.len());
             Ok((facts, rows))
         };
-        let latest = self.latest.get(id, AGE_MAX, read).await?;
+        let latest = self.latest.get(id, age_max, read).await?;
         if let Some(facts) = latest.as_ref() {
             self.remember(id, facts.clone());
         }
         Ok(latest.as_ref().clone())
     }
 
-    /// The facts of a date that know these sections, if the date has them: an amendment may have added one.
+    /// The facts of a date that know these sections, if the date has them: an amendment may have added one. What is not
+    /// known is read now: a snapshot may be older than a hold that another process took, whose repeat would be refused.
     pub async fn with_sections(
         &self,
         id: ScheduleId,
         sections: impl IntoIterator<Item = &SectionName>,
     ) -> Result<Option<Arc<Facts>>, StoreError> {
-        let Some(facts) = self.of(id).await? else { return Ok(None) };
-        let all_known = sections.into_iter().all(|section| facts.block_of(section).is_some());
-        if all_known { Ok(Some(facts)) } else { self.latest(id).await }
+        let facts = self.of(id).await?;
+        let knows = |facts: &Arc<Facts>| sections.into_iter().all(|section| facts.block_of(section).is_some());
+        if facts.as_ref().is_some_and(knows) { Ok(facts) } else { self.read(id, Duration::ZERO).await }
     }
 
     /// The catalog was changed here: the client that changed it must find the change.
