@@ -184,7 +184,8 @@ async fn put_on_sale(log: &MemoryLog, store: &MemoryStore) -> String {
     let (id, now) = (schedule_id(), Clock::System.now());
     let starts_at = now.plus_ms(24 * HOUR_MS);
     let concert_id = ConcertId(id.0);
-    let concert = Concert { id: concert_id, title: "A concert".to_owned(), description: None, created_at: now };
+    let (title, description, currency, time_zone) = ("A concert".to_owned(), None, None, None);
+    let concert = Concert { id: concert_id, title, description, currency, time_zone, created_at: now };
     store.insert_concert(&concert).await.expect("a concert");
     let schedule = Schedule {
         id,
@@ -196,6 +197,7 @@ async fn put_on_sale(log: &MemoryLog, store: &MemoryStore) -> String {
         sales_open_at: None,
         sales_close_at: None,
         queue: true,
+        plan: None,
         created_at: now,
     };
     store.insert_schedule(&schedule).await.expect("a schedule");

@@ -10,6 +10,8 @@ create table concert (
     id uuid not null primary key,
     title text not null,
     description text,
+    currency text,
+    time_zone text,
     created_at bigint not null
 );
 
@@ -23,9 +25,21 @@ create table schedule (
     sales_open_at bigint,
     sales_close_at bigint,
     queue boolean not null,
+    plan text collate "C",
     created_at bigint not null
 );
 create index schedule_concert on schedule (concert_id, starts_at, id);
+
+-- id: SHA-256 of the content, which is the plan in its canonical form; so a row never changes.
+create table plan (
+    id text collate "C" not null primary key,
+    name text not null,
+    sections bigint not null,
+    seats bigint not null,
+    created_at bigint not null,
+    content bytea not null
+);
+create index plan_created on plan (created_at, id);
 
 -- Lane seats.
 -- counts: free seats, as in 120,40 3 1;30. Sections in order of rank by semicolons, their categories by commas; the
@@ -117,7 +131,7 @@ create table reservation (
     changed_at bigint not null
 );
 create index reservation_user on reservation (user_id, id);
-create index reservation_unfinished on reservation (schedule_id, block)
+create index reservation_unfinished on reservation (schedule_id, block, user_id)
     where status in ('HELD', 'PAYING', 'CONFIRMED') or status = 'CANCELLED' and payment_id is not null;
 
 -- asking_*: the pay request that it answers; refund_*: the cancel request that waits for the refund. ask_at: when the

@@ -9,6 +9,8 @@ create table concert (
     id blob not null primary key,
     title text not null,
     description text,
+    currency text,
+    time_zone text,
     created_at integer not null
 ) strict;
 
@@ -22,9 +24,21 @@ create table schedule (
     sales_open_at integer,
     sales_close_at integer,
     queue integer not null,
+    plan text,
     created_at integer not null
 ) strict;
 create index schedule_concert on schedule (concert_id, starts_at, id);
+
+-- id: SHA-256 of the content, which is the plan in its canonical form; so a row never changes.
+create table plan (
+    id text not null primary key,
+    name text not null,
+    sections integer not null,
+    seats integer not null,
+    created_at integer not null,
+    content blob not null
+) strict;
+create index plan_created on plan (created_at, id);
 
 -- Lane seats.
 -- counts: free seats, as in 120,40 3 1;30. Sections in order of rank by semicolons, their categories by commas; the
@@ -116,7 +130,7 @@ create table reservation (
     changed_at integer not null
 ) strict;
 create index reservation_user on reservation (user_id, id);
-create index reservation_unfinished on reservation (schedule_id, block)
+create index reservation_unfinished on reservation (schedule_id, block, user_id)
     where status in ('HELD', 'PAYING', 'CONFIRMED') or status = 'CANCELLED' and payment_id is not null;
 
 -- asking_*: the pay request that it answers; refund_*: the cancel request that waits for the refund. ask_at: when the

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use super::http::problem::ProblemObject;
 use super::openapi::handlers::{self, Documentation};
 use super::routes::{
-    concerts, health, holds, opening, payments, queue, queue_position, queue_stats, queue_streams, requests,
-    reservations, schedules, seats, wallet,
+    amending, concerts, health, holds, me, opening, payments, plans, queue, queue_position, queue_stats, queue_streams,
+    requests, reservations, schedules, seats, wallet,
 };
 use super::submission::request_object::Accepted;
 use super::{AppState, middleware};
@@ -72,7 +72,12 @@ fn front_door() -> OpenApiRouter<AppState> {
         .routes(routes!(concerts::list_concerts, concerts::create_concert))
         .routes(routes!(concerts::get_concert))
         .routes(routes!(schedules::list_schedules, opening::create_schedule))
-        .routes(routes!(schedules::get_schedule))
+        .routes(routes!(schedules::get_schedule, amending::amend_schedule, amending::cancel_schedule))
+        .routes(routes!(plans::list_plans, plans::import_plan))
+        .routes(routes!(plans::get_plan))
+        .routes(routes!(plans::get_schedule_plan))
+        .routes(routes!(me::get_time))
+        .routes(routes!(me::get_me))
         .routes(routes!(seats::get_seats))
         .routes(routes!(seats::seat_events))
         .routes(routes!(holds::hold_seats))

@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::cache::plans::{Labels, Plans};
 use super::cache::probes::{self, Probes};
 use super::cache::schedule_facts::ScheduleFacts;
 use super::cache::seat_watch::{self, SeatWatches};
@@ -50,6 +51,8 @@ pub struct Services {
     pub snapshots: Arc<Snapshots>,
     pub seat_watches: SeatWatches,
     pub facts: Arc<ScheduleFacts>,
+    pub plans: Arc<Plans>,
+    pub labels: Arc<Labels>,
     /// Signs queue tokens.
     pub signer: Arc<Signer>,
     pub places: Arc<Places>,
@@ -154,8 +157,10 @@ impl Services {
         let rate = (settings.user_burst, settings.user_per_second);
         let limiter = Arc::new(RateLimiter::new(rate.0, rate.1, settings.users_tracked_max));
         let (running, feed_running) = watch::channel(false);
-        let snapshots = Arc::new(Snapshots::new(ports.store.clone()));
+        let plans = Arc::new(Plans::new(ports.store.clone()));
+        let snapshots = Arc::new(Snapshots::new(ports.store.clone(), plans.clone()));
         let facts = Arc::new(ScheduleFacts::new(ports.store.clone()));
+        let labels = Arc::new(Labels { facts: facts.clone(), plans: plans.clone() });
         let signer = Arc::new(signer(&settings));
         let waiters = Waiters::new(settings.waiters_max);
         let seat_watches = SeatWatches::new(
@@ -192,6 +197,8 @@ impl Services {
             snapshots,
             seat_watches,
             facts,
+            plans,
+            labels,
             signer,
         }
     }
@@ -239,6 +246,7 @@ parts! {
     Arc<Submission>: submission;
     Arc<Snapshots>: snapshots;
     Arc<ScheduleFacts>: facts;
+    Arc<Labels>: labels;
     Arc<Places>: places;
     Arc<Signer>: signer;
     Arc<Probes>: probes;

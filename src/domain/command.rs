@@ -37,7 +37,7 @@ macro_rules! commands {
 
 commands! {
     OpenBlock = "open_block", Seats, [BlockConflict];
-    AmendBlock = "amend_block", Seats, [BlockNotFound, BlockConflict];
+    AmendBlock = "amend_block", Seats, [BlockNotFound, SectionNotFound, BlockConflict, ShowCancelled];
     HoldSeats = "hold_seats", Seats, [
         SeatTaken, SeatNotFound, SeatNotForSale, SectionNotFound, BlockNotFound, SalesClosed, ShowCancelled,
         TicketLimitExceeded, HoldCooldown, CompanionOnly, NotEnoughAdjacentSeats, NotAdmitted,

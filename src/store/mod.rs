@@ -15,8 +15,8 @@ pub use ports::{
 };
 pub use rows::{
     BlockSeats, BlockView, CommitBatch, Committed, Concert, DeadLetter, DeadLetterView, Decided, OutboxRow, Page,
-    Progress, ProgressView, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState, RequestStatus,
-    Schedule, ScheduleView, StateTable,
+    PlanRow, PlanSummary, Progress, ProgressView, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState,
+    RequestStatus, Schedule, ScheduleView, StateTable,
 };
 
 use crate::domain::{Lane, LanePartition};

@@ -5,14 +5,15 @@ use std::ops::Range;
 use async_trait::async_trait;
 
 use super::rows::{
-    BlockSeats, CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, Page, Progress, ProgressView, RecordedLog,
-    RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
+    BlockSeats, CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, Page, PlanRow, PlanSummary, Progress,
+    ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
 };
 use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{
-    BlockKey, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, Row, ScheduleId, UserId,
+    BlockKey, BlockName, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, Row,
+    ScheduleId, UserId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +110,14 @@ pub trait Catalog: Send + Sync {
     async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>>;
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>>;
+
+    /// Does nothing if the id is there already.
+    async fn insert_plan(&self, plan: &PlanRow) -> Result<()>;
+
+    async fn plan(&self, id: &str) -> Result<Option<PlanRow>>;
+
+    /// Newest first; an unknown `after` gives none.
+    async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>>;
 }
 
 /// Reads for the front door. Nothing here locks or waits for a writer.
@@ -134,6 +143,14 @@ pub trait Reads: Send + Sync {
 
     /// A user's reservations, newest (by id) first.
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>>;
+
+    /// A user's unfinished reservations in these blocks of a date, newest (by id) first.
+    async fn unfinished_of(
+        &self,
+        user: &UserId,
+        schedule: ScheduleId,
+        blocks: &[BlockName],
+    ) -> Result<Vec<Reservation>>;
 
     /// A user's payments, newest (by id) first.
     async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>>;

@@ -182,6 +182,10 @@ pub struct Concert {
     pub id: ConcertId,
     pub title: String,
     pub description: Option<String>,
+    /// ISO 4217, such as `EUR`. For people: amounts are counted in its smallest unit and never converted.
+    pub currency: Option<String>,
+    /// IANA, such as `Asia/Seoul`. For people: times are kept and compared in UTC.
+    pub time_zone: Option<String>,
     pub created_at: LogTime,
 }
 
@@ -198,6 +202,27 @@ pub struct Schedule {
     pub sales_close_at: Option<LogTime>,
     /// Whether it was created with a waiting queue.
     pub queue: bool,
+    /// Id of the seating plan it was made of, if it was.
+    pub plan: Option<String>,
+    pub created_at: LogTime,
+}
+
+/// A seating plan: written once, never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRow {
+    pub summary: PlanSummary,
+    /// The plan in its canonical form.
+    pub content: Vec<u8>,
+}
+
+/// What a list says of a seating plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanSummary {
+    /// SHA-256 of the content, as 64 hexadecimal digits.
+    pub id: String,
+    pub name: String,
+    pub sections: u32,
+    pub seats: u32,
     pub created_at: LogTime,
 }
 

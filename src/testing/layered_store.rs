@@ -10,12 +10,13 @@ use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{
-    BlockKey, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, Row, ScheduleId, UserId,
+    BlockKey, BlockName, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, Row,
+    ScheduleId, UserId,
 };
 use crate::store::{
     AggregateLoads, AuditReads, BlockSeats, Catalog, CommitBatch, Committed, Concert, DeadLetterView, DeadLetters,
-    LogBinding, Outbox, OutboxRow, Ownership, Page, Progress, ProgressView, Reads, RecordedLog, RequestKey, RequestRow,
-    Retention, Schedule, ScheduleView, StateTable, Store, StoreError, Timers,
+    LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow, PlanSummary, Progress, ProgressView, Reads, RecordedLog,
+    RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable, Store, StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -172,6 +173,18 @@ impl<L: Layer> Catalog for Layered<L> {
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>> {
         self.0.pass(Call::Read, self.0.below().schedule(id)).await
     }
+
+    async fn insert_plan(&self, plan: &PlanRow) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().insert_plan(plan)).await
+    }
+
+    async fn plan(&self, id: &str) -> Result<Option<PlanRow>> {
+        self.0.pass(Call::Read, self.0.below().plan(id)).await
+    }
+
+    async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>> {
+        self.0.pass(Call::Read, self.0.below().plans(page)).await
+    }
 }
 
 #[async_trait]
@@ -202,6 +215,15 @@ impl<L: Layer> Reads for Layered<L> {
 
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>> {
         self.0.pass(Call::Read, self.0.below().reservations(user, page)).await
+    }
+
+    async fn unfinished_of(
+        &self,
+        user: &UserId,
+        schedule: ScheduleId,
+        blocks: &[BlockName],
+    ) -> Result<Vec<Reservation>> {
+        self.0.pass(Call::Read, self.0.below().unfinished_of(user, schedule, blocks)).await
     }
 
     async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>> {

@@ -46,7 +46,8 @@ impl Switch {
 }
 
 fn concert(title: &str) -> Concert {
-    Concert { id: ConcertId(Uuid::now_v7()), title: title.into(), description: None, created_at: LogTime(0) }
+    let id = ConcertId(Uuid::now_v7());
+    Concert { id, title: title.into(), description: None, currency: None, time_zone: None, created_at: LogTime(0) }
 }
 
 /// What the front door sees of the catalog.

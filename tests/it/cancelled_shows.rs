@@ -8,8 +8,10 @@ use crate::harness::producer::Producer;
 use crate::harness::{Offer, Sale, System, User, at_once, one_section, refusals, scenarios, successes, text};
 
 scenarios!(
+    f19_a_date_is_amended_while_it_sells,
     p9_a_declined_payment_stays_declined_when_it_is_asked_for_again,
     p11_a_cancelled_date_pays_everybody_back,
+    p11_payments_beside_the_cancellation_end_one_way_or_the_other,
     p12_a_cancelled_date_of_many_reservations_goes_in_small_records,
     p13_what_costs_nothing_needs_no_wallet,
 );
@@ -35,6 +37,63 @@ fn cancelling(sale: &Sale) -> (Lane, String, Value) {
     let command = json!({"type": "amend_block", "user_id": "admin", "schedule_id": sale.schedule, "block": "main",
         "cancelled": true});
     (Lane::Seats, block_of(sale), command)
+}
+
+/// By the organizer; the date as canceled.
+async fn cancel_show(system: &System, sale: &Sale) -> Value {
+    let answer = system.client.admin().delete(&sale.path("")).key("the show is off").wait(30).send().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body["cancelled_at"].is_string(), "{answer:?}");
+    answer.body
+}
+
+/// Waits until everybody has the money back: how many reservations were paid back.
+async fn paid_back(system: &System, sale: &Sale) -> u64 {
+    crate::harness::until("the refunds to be done", async || {
+        let date = system.client.admin().read(&sale.path("")).await;
+        let refunds = &date["refunds"];
+        let done = refunds["done"].as_u64().filter(|_| refunds["complete"] == true);
+        done.ok_or_else(|| refunds.to_string())
+    })
+    .await
+}
+
+async fn f19_a_date_is_amended_while_it_sells(system: &System) {
+    let north = json!({"name": "B", "seats": 10, "price": 500, "block": "north"});
+    let layouts = vec![json!({"name": "A", "seats": 10, "price": 1000}), north];
+    let sale = Offer { layouts, ..Offer::default() }.open(&system.client).await;
+    let user = system.client.user("alice");
+    let before = user.hold(&sale, &["A-1"]).decide().await.result();
+    let (starts_at, closes_at) = (crate::harness::in_seconds(90_000), crate::harness::in_seconds(80_000));
+    let body = json!({
+        "starts_at": starts_at, "sales_close_at": closes_at,
+        "sections": [{"name": "A", "prices": {"A": 1500}, "layout": {"seats": 12, "runs": [[1, 10], [11, 2]], "price": 1000}},
+            {"name": "B", "not_for_sale": [[1, 10]]}],
+        "new_sections": [{"name": "C", "seats": 5, "price": 0, "block": "north"}],
+    });
+    let admin = system.client.admin();
+    let amend = async |body: &Value| {
+        admin.request(reqwest::Method::PATCH, &sale.path("")).json(body.clone()).key("k").wait(30).send().await
+    };
+    let amended = amend(&body).await;
+    assert_eq!(amended.status, 200, "{amended:?}");
+    assert_eq!(amended.body["total_seats"], 27);
+    for block in amended.body["blocks"].as_array().expect("blocks") {
+        assert_eq!(
+            (&block["starts_at"], &block["sales_close_at"]),
+            (&amended.body["starts_at"], &amended.body["sales_close_at"])
+        );
+    }
+    assert_eq!(user.hold(&sale, &["A-11"]).decide().await.result()["amount"], 1500);
+    assert_eq!(user.reservation(&text(&before, "reservation_id")).await["amount"], 1000, "fixed when it was held");
+    assert_eq!(user.hold(&sale, &["B-1"]).decide().await.refused(), "seat_not_for_sale");
+    assert_eq!(user.hold(&sale, &["C-5"]).decide().await.result()["amount"], 0);
+    sale.shows(&system.client, "NOT_FOR_SALE", 10).await;
+    system.kill();
+    system.start().await;
+    let again = amend(&body).await;
+    assert_eq!((again.status, &again.body["total_seats"]), (200, &json!(27)), "a repeat changes nothing");
+    assert_eq!(amend(&json!({"sales_close_at": null})).await.code(), "idempotency_key_reused");
 }
 
 async fn p9_a_declined_payment_stays_declined_when_it_is_asked_for_again(system: &System) {
@@ -119,6 +178,26 @@ async fn p11_a_cancelled_date_pays_everybody_back(system: &System) {
     assert_eq!(again.refused(), "not_cancellable");
 }
 
+async fn p11_payments_beside_the_cancellation_end_one_way_or_the_other(system: &System) {
+    let sale = Offer { sections: &[("A", 100, 1000)], ..Offer::default() }.open(&system.client).await;
+    let sold = held_and_paid(system, &sale, 0, 20, 20).await;
+    let paying = held_and_paid(system, &sale, 20, 40, 0).await;
+    let payments = {
+        let asks: Vec<_> = paying.iter().map(|(user, reservation)| user.pay(reservation)).collect();
+        tokio::spawn(futures_util::future::join_all(asks.into_iter().map(crate::harness::Ask::decide)))
+    };
+    cancel_show(system, &sale).await;
+    let outcomes = payments.await.expect("the payments");
+    assert_eq!(successes(&outcomes) + refusals(&outcomes, "show_cancelled"), paying.len(), "{outcomes:?}");
+    let refunds = paid_back(system, &sale).await;
+    let through = successes(&outcomes) as u64;
+    assert!((20 + through..=60).contains(&refunds), "{refunds} were paid back, {through} payments went through");
+    for (user, _) in sold.iter().chain(&paying) {
+        assert_eq!(user.balance().await, 1000, "{} has the money back", user.name);
+    }
+    sale.shows(&system.client, "AVAILABLE", 100).await;
+}
+
 async fn p12_a_cancelled_date_of_many_reservations_goes_in_small_records(system: &System) {
     const RESERVATIONS: usize = 1200;
     let sale = Offer { sections: &[("A", 2000, 0)], ..Offer::default() }.open(&system.client).await;
@@ -132,8 +211,8 @@ async fn p12_a_cancelled_date_of_many_reservations_goes_in_small_records(system:
     let requests = appended(system, &holds).await;
     let last = system.client.user(format!("user{}", RESERVATIONS - 1));
     let reservation = text(&last.decided_later(&requests[RESERVATIONS - 1]).await.result(), "reservation_id");
-    let cancelled = appended(system, &[cancelling(&sale)]).await;
-    system.client.admin().decided_later(&cancelled[0]).await.result();
+    let cancelled = cancel_show(system, &sale).await;
+    assert_eq!(cancelled["refunds"]["due"], 0, "nothing was paid: {cancelled}");
     last.until_reservation(&reservation, "CANCELLED").await;
     sale.shows(&system.client, "AVAILABLE", 2000).await;
     for i in (0..RESERVATIONS).step_by(100) {

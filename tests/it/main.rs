@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod large_batches;
 mod login;
+mod organizer;
 mod payment;
 mod queue;
 mod queue_crash;

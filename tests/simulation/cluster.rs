@@ -208,7 +208,14 @@ impl Cluster {
         let created_at = LogTime(START_MS);
         for (number, id) in self.schedules.iter().enumerate() {
             let concert_id = ConcertId(uuid(&self.sim));
-            let concert = Concert { id: concert_id, title: "A concert".to_owned(), description: None, created_at };
+            let concert = Concert {
+                id: concert_id,
+                title: "A concert".to_owned(),
+                description: None,
+                currency: None,
+                time_zone: None,
+                created_at,
+            };
             self.store.insert_concert(&concert).await.map_err(error)?;
             let schedule = Schedule {
                 id: *id,
@@ -220,6 +227,7 @@ impl Cluster {
                 sales_open_at: None,
                 sales_close_at: None,
                 queue: number == 0,
+                plan: None,
                 created_at,
             };
             self.store.insert_schedule(&schedule).await.map_err(error)?;

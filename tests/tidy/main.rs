@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("log", &["domain", "runtime", "telemetry"]),
     ("store", &["domain", "log", "runtime", "telemetry"]),
     ("processor", &["domain", "wire", "log", "store", "runtime", "telemetry"]),
-    ("api", &["domain", "wire", "log", "store", "runtime", "telemetry"]),
+    ("api", &["domain", "plan", "wire", "log", "store", "runtime", "telemetry"]),
     ("audit", &["domain", "wire", "log", "store", "processor", "runtime", "telemetry"]),
     ("config", &["log", "telemetry"]),
     ("assembly", &["config", "domain", "log", "store", "runtime", "telemetry"]),

@@ -1,4 +1,4 @@
-//! What commands have to know of a date: whether it has a queue, and which block a section lies in. It never changes, so
+//! What commands have to know of a date: whether it has a queue, which block a section lies in, its plan. It never changes, so
 //! it is remembered and a hold costs no read.
 
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::snapshot_cache::{AGE_MAX, SnapshotCache};
 use crate::domain::{BlockName, LogTime, ScheduleId, SectionName};
+use crate::plan::PlanId;
 use crate::store::{Catalog, ScheduleView, StoreError};
 
 /// Dates remembered; beyond it the memory starts over.
@@ -19,6 +20,8 @@ const SECTIONS_MAX: usize = 1_000_000;
 pub struct Facts {
     /// Whether holds need the token of a waiting queue.
     pub queue: bool,
+    /// The seating plan it was made of.
+    pub plan: Option<PlanId>,
     blocks: Vec<BlockFacts>,
     /// Index into `blocks`.
     block_of: HashMap<SectionName, usize>,
@@ -40,11 +43,17 @@ impl Facts {
             .iter()
             .enumerate()
             .flat_map(|(index, block)| block.sections.iter().map(move |section| (section.name.clone(), index)));
-        Facts { queue: view.schedule.queue, blocks, block_of: sections.collect() }
+        let plan = view.schedule.plan.as_ref().and_then(|id| id.parse().ok());
+        Facts { queue: view.schedule.queue, plan, blocks, block_of: sections.collect() }
     }
 
     pub fn block_of(&self, section: &SectionName) -> Option<&BlockName> {
         self.block_of.get(section).map(|index| &self.blocks[*index].name)
+    }
+
+    /// In order of name.
+    pub fn blocks(&self) -> impl Iterator<Item = &BlockName> {
+        self.blocks.iter().map(|facts| &facts.name)
     }
 
     /// The block of a date that has no other.

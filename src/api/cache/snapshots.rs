@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::plans::Plans;
 use super::seat_map::SeatMap;
 use super::snapshot_cache::{AGE_MAX, SnapshotCache};
 use crate::domain::{ConcertId, ScheduleId};
@@ -16,6 +17,7 @@ const ROWS_MAX: usize = 1_000_000;
 /// Shared reads, at most 200 ms old.
 pub struct Snapshots {
     store: Arc<dyn FrontStore>,
+    plans: Arc<Plans>,
     concerts: SnapshotCache<(Option<ConcertId>, u32), Vec<Concert>>,
     concert: SnapshotCache<ConcertId, Option<Concert>>,
     dates: SnapshotCache<ConcertId, Vec<ScheduleView>>,
@@ -24,9 +26,10 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    pub fn new(store: Arc<dyn FrontStore>) -> Self {
+    pub fn new(store: Arc<dyn FrontStore>, plans: Arc<Plans>) -> Self {
         Snapshots {
             store,
+            plans,
             concerts: SnapshotCache::new(ENTRIES_MAX, ROWS_MAX),
             concert: SnapshotCache::new(ENTRIES_MAX, ROWS_MAX),
             dates: SnapshotCache::new(ENTRIES_MAX, ROWS_MAX),
@@ -70,10 +73,12 @@ impl Snapshots {
     /// The seats of a date, at most `age_max` old; `None` for a date that the catalog does not know.
     pub async fn seats(&self, id: ScheduleId, age_max: Duration) -> Result<Arc<Option<SeatMap>>, StoreError> {
         let read = || async {
-            if self.store.schedule(id).await?.is_none() {
-                return Ok((None, 1));
-            }
-            let map = SeatMap::new(id, &self.store.seats(id).await?);
+            let Some(view) = self.store.schedule(id).await? else { return Ok((None, 1)) };
+            let plan = match view.schedule.plan.as_ref().and_then(|id| id.parse().ok()) {
+                Some(plan) => self.plans.get(plan).await?,
+                None => None,
+            };
+            let map = SeatMap::new(id, &self.store.seats(id).await?).labelled(plan);
             let count = map.rows();
             Ok((Some(map), count))
         };

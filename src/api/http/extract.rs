@@ -155,7 +155,8 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Kind::UnsupportedMediaType, "Content-Type must be application/json"))
 }
 
-async fn read_body(request: Request, limits: BodyLimits) -> Result<Bytes, Problem> {
+/// The bytes of a body of whatever media type.
+pub async fn read_body(request: Request, limits: BodyLimits) -> Result<Bytes, Problem> {
     let BodyLimits { bytes_max, within } = limits;
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("the body may have at most {bytes_max} bytes"));
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

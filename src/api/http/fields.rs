@@ -1,6 +1,7 @@
 //! Reads a JSON body field by field and collects what is wrong, each with its RFC 6901 pointer.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -73,6 +74,39 @@ impl<'a> Fields<'a> {
     /// What several seats cost together: an integer, 0..=10^14.
     pub fn total(&mut self, name: &str) -> Option<i64> {
         self.money(name, |amount| Amount::new(amount).is_ok(), format_args!("from 0 to {}", 100 * AMOUNT_MAX))
+    }
+
+    /// An object: prices by name, such as `{"R": 1000}`.
+    pub fn prices<N: FromStr<Err: Display> + Ord>(
+        &mut self,
+        name: &str,
+        count_max: usize,
+    ) -> Option<BTreeMap<N, Amount>> {
+        let count = self.object.get(name).and_then(Value::as_object).map_or(0, Map::len);
+        if count > count_max {
+            return self.reject(name, format!("must have at most {count_max} members"));
+        }
+        self.object(name, |prices| {
+            let object = prices.object;
+            let mut read = BTreeMap::new();
+            for key in object.keys() {
+                let price = prices.price(key);
+                match nfc(key).parse() {
+                    Ok(category) => read.extend(price.map(|price| (category, price))),
+                    Err(error) => drop(prices.reject::<()>(key, N::Err::to_string(&error))),
+                }
+            }
+            (read.len() == object.len()).then_some(read)
+        })
+    }
+
+    /// An object: values by name.
+    pub fn texts<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<BTreeMap<&'a str, T>> {
+        self.object(name, |texts| {
+            let object = texts.object;
+            let values = object.keys().map(|key| Some((key.as_str(), texts.parsed(key)?)));
+            values.collect()
+        })
     }
 
     fn money(&mut self, name: &str, is_good: impl Fn(i64) -> bool, range: impl Display) -> Option<i64> {

@@ -60,13 +60,17 @@ impl From<Arrival> for AtPosition {
 pub struct Taken {
     #[schema(format = "date-time")]
     at: String,
+    /// The seat as printed in the hall, if the date has a seating plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Parkett, row C, seat 12")]
+    label: Option<String>,
     position: LogPosition,
     #[schema(example = "A-12")]
     seat: String,
 }
 
 impl Taken {
-    pub fn new(seat: &SeatId, by: Arrival) -> Self {
-        Taken { at: rfc3339(by.time), position: by.position.into(), seat: seat.to_string() }
+    pub fn new(seat: &SeatId, label: Option<String>, by: Arrival) -> Self {
+        Taken { at: rfc3339(by.time), label, position: by.position.into(), seat: seat.to_string() }
     }
 }

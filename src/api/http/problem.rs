@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 pub use super::codes::{Kind, ProblemCode, refusal_status};
 use super::positions::{AtPosition, Decided, Taken};
-use crate::domain::{Arrival, Code, More, Refusal, RequestId};
+use crate::domain::{Arrival, Code, More, Refusal, RequestId, SeatId};
 use crate::log::ReadError;
 use crate::store::StoreError;
 use crate::wire::time::rfc3339;
@@ -42,6 +42,8 @@ struct OfCommand {
     /// Of a refusal by the rules: the position that decided it.
     decided: Option<Arrival>,
     more: More,
+    /// What the seat that was taken is called in the hall.
+    label: Option<String>,
     /// Of one of several commands that a request sent: the part of the body it came from.
     pointer: Option<String>,
 }
@@ -92,6 +94,21 @@ impl Problem {
 
     pub fn at(mut self, pointer: String) -> Self {
         self.command().pointer = Some(pointer);
+        self
+    }
+
+    /// The seat that a refusal says is taken.
+    pub fn taken(&self) -> Option<&SeatId> {
+        match &self.command.as_ref()?.more {
+            More::Taken { seat, .. } => Some(seat),
+            _ => None,
+        }
+    }
+
+    /// What that seat is called in the hall.
+    pub fn labelled(mut self, label: String) -> Self {
+        self.detail = format!("{label} is taken");
+        self.command().label = Some(label);
         self
     }
 
@@ -159,11 +176,12 @@ pub struct ProblemObject {
 impl From<Problem> for ProblemObject {
     fn from(problem: Problem) -> Self {
         let Problem { code, detail, errors, command, .. } = problem;
-        let OfCommand { request_id, decided, more, pointer } = command.map(|command| *command).unwrap_or_default();
+        let OfCommand { request_id, decided, more, label, pointer } =
+            command.map(|command| *command).unwrap_or_default();
         let (mut again_at, mut taken, mut used) = (None, None, None);
         match more {
             More::Nothing => {}
-            More::Taken { seat, by } => taken = Some(Taken::new(&seat, by)),
+            More::Taken { seat, by } => taken = Some(Taken::new(&seat, label, by)),
             More::AgainAt(time) => again_at = Some(rfc3339(time)),
             More::Used(at) => used = Some(at.into()),
         }

@@ -48,6 +48,12 @@ pub struct ConcertRequest {
     title: String,
     #[schema(max_length = 5000)]
     description: Option<String>,
+    /// ISO 4217. For people: amounts are integers of its smallest unit, and nothing is converted.
+    #[schema(pattern = "^[A-Z]{3}$", example = "KRW")]
+    currency: Option<String>,
+    /// IANA. For people: all times are UTC.
+    #[schema(max_length = 64, example = "Asia/Seoul")]
+    time_zone: Option<String>,
 }
 
 /// A date to open.
@@ -58,9 +64,21 @@ pub struct ScheduleRequest {
     /// In seconds.
     #[schema(minimum = 1, maximum = 2_592_000)]
     duration: Option<i64>,
-    /// Best first: the order in which `best_available` looks for seats.
+    /// Best first: the order in which `best_available` looks for seats. Needed unless there is a `plan`.
     #[schema(min_items = 1, max_items = 500)]
-    sections: Vec<SectionRequest>,
+    sections: Option<Vec<SectionRequest>>,
+    /// Id of a seating plan, in place of `sections`.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    plan: Option<String>,
+    /// With `plan`: of one seat of each of its categories, `{"R": 110000, "S": 90000}`, smallest currency unit.
+    #[schema(value_type = Option<Object>)]
+    prices: Option<()>,
+    /// With `plan`: guids of seats that are not for sale.
+    #[schema(max_items = 100_000)]
+    blocked: Option<Vec<String>>,
+    /// With `plan`: the block of each section that is not in `main`, `{"North": "north"}`.
+    #[schema(value_type = Option<Object>)]
+    blocks: Option<()>,
     #[schema(default = 300, minimum = 1, maximum = 86_400)]
     hold_ttl_seconds: Option<i64>,
     /// How long after a user's hold ended unpaid the same seat is closed to them.
@@ -80,6 +98,56 @@ pub struct ScheduleRequest {
     companions_free_at: Option<String>,
     /// A waiting queue in front of the holds.
     queue: Option<QueueRequest>,
+}
+
+/// What to change about a date; what is absent stays.
+#[derive(ToSchema)]
+pub struct SchedulePatch {
+    /// It must lie ahead. Holds end when the show starts, whatever they were promised.
+    #[schema(format = "date-time")]
+    starts_at: Option<String>,
+    /// Null: sales are open.
+    #[schema(format = "date-time")]
+    sales_open_at: Option<String>,
+    /// Null: sales end when the show starts.
+    #[schema(format = "date-time")]
+    sales_close_at: Option<String>,
+    #[schema(min_items = 1, max_items = 500)]
+    sections: Option<Vec<SectionPatch>>,
+    /// Appended to their blocks, which the date must have.
+    #[schema(min_items = 1, max_items = 500)]
+    new_sections: Option<Vec<SectionRequest>>,
+}
+
+/// What to change about a section; what is absent stays.
+#[derive(ToSchema)]
+pub struct SectionPatch {
+    #[schema(max_length = 64, example = "A")]
+    name: String,
+    /// By category, for later holds: `{"R": 12000}`. Without categories of its own a section is one of its name.
+    #[schema(value_type = Option<Object>)]
+    prices: Option<()>,
+    /// `[first seat, count]` of the seats that are not for sale from now on, in place of those so far. What is held or
+    /// sold stays so.
+    not_for_sale: Option<Vec<Vec<u32>>>,
+    /// All of the section's seats: those so far as they are, further ones in new runs.
+    layout: Option<LayoutRequest>,
+}
+
+/// How the seats of a section lie. Without `categories` all seats cost `price`.
+#[derive(ToSchema)]
+pub struct LayoutRequest {
+    #[schema(minimum = 1, maximum = 100_000, example = 50)]
+    seats: u32,
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64, example = 1000)]
+    price: Option<i64>,
+    runs: Option<Vec<Vec<u32>>>,
+    #[schema(min_items = 1, max_items = 100)]
+    categories: Option<Vec<CategoryRequest>>,
+    category_runs: Option<Vec<Vec<u32>>>,
+    not_for_sale: Option<Vec<Vec<u32>>>,
+    wheelchair: Option<Vec<Vec<u32>>>,
+    companions: Option<Vec<Vec<u32>>>,
 }
 
 /// A section with seats 1 to `seats`. Without `categories` all seats cost `price`.

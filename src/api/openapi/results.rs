@@ -21,7 +21,7 @@ pub enum CommandResult {
 }
 
 /// The commands that clients send by HTTP, in the order of the documentation.
-pub const COMMANDS: [CommandKind; 10] = [
+pub const COMMANDS: [CommandKind; 11] = [
     CommandKind::HoldSeats,
     CommandKind::CancelReservation,
     CommandKind::PayReservation,
@@ -31,6 +31,7 @@ pub const COMMANDS: [CommandKind; 10] = [
     CommandKind::LeaveQueue,
     CommandKind::ConfigureQueue,
     CommandKind::OpenBlock,
+    CommandKind::AmendBlock,
     CommandKind::OpenQueue,
 ];
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use crate::api::AppState;
+use crate::api::cache::plans::Labels;
 use crate::api::cache::schedule_facts::{Facts, ScheduleFacts};
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{JsonBody, PathId};
@@ -16,6 +17,7 @@ use crate::api::http::problem::{Kind, Problem, ProblemCode};
 use crate::api::openapi::bodies::HoldRequest;
 use crate::api::queue::places::Places;
 use crate::api::queue::token::QueueToken;
+use crate::api::submission::answer::Answer;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::domain::block::{BestAvailable, Choice, Command, HoldSeats, SEATS_PER_HOLD_MAX, SECTION_SEATS_MAX};
@@ -25,13 +27,19 @@ use crate::domain::{BlockKey, BlockName, Body, Code, ScheduleId, SeatId, Section
 #[derive(Clone)]
 pub struct Holds {
     facts: Arc<ScheduleFacts>,
+    labels: Arc<Labels>,
     places: Arc<Places>,
     submission: Arc<Submission>,
 }
 
 impl FromRef<AppState> for Holds {
     fn from_ref(state: &AppState) -> Self {
-        Holds { facts: state.facts.clone(), places: state.places.clone(), submission: state.submission.clone() }
+        Holds {
+            facts: state.facts.clone(),
+            labels: state.labels.clone(),
+            places: state.places.clone(),
+            submission: state.submission.clone(),
+        }
     }
 }
 
@@ -75,7 +83,21 @@ pub async fn hold_seats(
         }
         Err(problem) => return Err(problem),
     };
-    Ok(holds.submission.submit(&caller.user, &options, body).await?.respond(options.wait))
+    let answer = holds.submission.submit(&caller.user, &options, body).await?;
+    let label = holds.label(&answer, schedule_id).await?;
+    Ok(answer.respond_with(options.wait, |problem| match label {
+        Some(label) => problem.labelled(label),
+        None => problem,
+    }))
+}
+
+impl Holds {
+    /// What the seat is called that somebody else took, in a date with a plan.
+    async fn label(&self, answer: &Answer, schedule: ScheduleId) -> Result<Option<String>, Problem> {
+        let Some(refusal) = answer.refusal() else { return Ok(None) };
+        let Some(seat) = refusal.taken() else { return Ok(None) };
+        Ok(self.labels.plan_of(schedule).await?.map(|plan| plan.label(seat)))
+    }
 }
 
 fn read_choice(body: &Value) -> Result<Choice, Problem> {

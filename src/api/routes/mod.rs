@@ -1,10 +1,17 @@
-//! The handlers, a file a resource. The body of a new date is read in [`schedule_plan`] and [`section_plan`].
+//! The handlers, a file a resource. The body of a new date is read in [`schedule_plan`] and [`section_plan`], that of
+//! its amendment in [`amendment`]; [`steps`] sends the commands of both.
 
+pub mod amending;
+pub mod amendment;
 pub mod concerts;
 pub mod health;
 pub mod holds;
+pub mod me;
 pub mod opening;
 pub mod payments;
+pub mod plan_object;
+pub mod planned;
+pub mod plans;
 pub mod queue;
 pub mod queue_position;
 pub mod queue_stats;
@@ -15,4 +22,5 @@ pub mod schedule_plan;
 pub mod schedules;
 pub mod seats;
 pub mod section_plan;
+pub mod steps;
 pub mod wallet;

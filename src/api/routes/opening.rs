@@ -8,40 +8,34 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
 use axum::response::Response;
-use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::concerts::{created, key_reused, new_id, no_concert};
+use super::planned::expanded;
 use super::schedule_plan::{Plan, read_plan};
 use super::schedules::ScheduleObject;
+use super::steps::{Step, Steps};
 use crate::api::AppState;
+use crate::api::cache::plans::Plans;
 use crate::api::cache::schedule_facts::ScheduleFacts;
 use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::auth::Admin;
 use crate::api::http::extract::{LargeJsonBody, PathId};
-use crate::api::http::prefer::Wait;
-use crate::api::http::problem::{Kind, Problem};
-use crate::api::http::rate_limit::RateLimiter;
+use crate::api::http::problem::Problem;
 use crate::api::openapi::bodies::ScheduleRequest;
-use crate::api::submission::answer::{Answer, refusal};
 use crate::api::submission::options::SubmitOptions;
-use crate::api::submission::submit::Submission;
 use crate::domain::{Body, ConcertId, ScheduleId, UserId, block, queue};
+use crate::plan::PlanId;
 use crate::runtime::clock::Clock;
 use crate::store::{FrontStore, Schedule, ScheduleView};
-
-/// Commands under way at once, for one date.
-const COMMANDS_AT_ONCE: usize = 16;
-/// Unless the client prefers otherwise; an owner that has just changed needs a few seconds.
-const WAIT_DEFAULT: Wait = Wait { seconds: 15 };
 
 /// What opening a date uses.
 #[derive(Clone)]
 pub struct Opening {
     store: Arc<dyn FrontStore>,
-    submission: Arc<Submission>,
-    limiter: Arc<RateLimiter>,
+    steps: Steps,
     snapshots: Arc<Snapshots>,
     facts: Arc<ScheduleFacts>,
+    plans: Arc<Plans>,
     clock: Clock,
 }
 
@@ -49,10 +43,10 @@ impl FromRef<AppState> for Opening {
     fn from_ref(state: &AppState) -> Self {
         Opening {
             store: state.store.clone(),
-            submission: state.submission.clone(),
-            limiter: state.limiter.clone(),
+            steps: Steps::from_ref(state),
             snapshots: state.snapshots.clone(),
             facts: state.facts.clone(),
+            plans: state.plans.clone(),
             clock: state.clock.clone(),
         }
     }
@@ -90,6 +84,7 @@ pub async fn create_schedule(
     PathId(concert): PathId,
     LargeJsonBody(body): LargeJsonBody,
 ) -> Result<Response, Problem> {
+    let (body, hall) = expanded(&opening.plans, body).await?;
     let plan = read_plan(&body)?;
     let concert_id = ConcertId(concert);
     opening.store.concert(concert_id).await?.ok_or_else(no_concert)?;
@@ -102,67 +97,30 @@ pub async fn create_schedule(
         return Err(Problem::field("/starts_at", "must be in the future"));
     }
     // Of a date that is known too: the commands say whether the body is the one that the key was used for.
-    opening.open_all(&admin, &options, id, &plan).await?;
+    // The queue first, which the blocks send notes to.
+    let queue = queue_step(id, &admin, &plan);
+    opening.steps.take(&admin, &options, queue, block_steps(id, &admin, &plan)).await?;
     let view = match known {
         Some(view) => view,
-        None => opening.add(id, concert_id, &plan).await?,
+        None => opening.add(id, concert_id, &plan, hall).await?,
     };
     let schedule = &view.schedule;
-    if schedule.concert_id != concert_id || schedule.duration_ms != plan.duration_ms {
+    let same = schedule.duration_ms == plan.duration_ms && schedule.plan == hall.map(|id| id.to_string());
+    if schedule.concert_id != concert_id || !same {
         return Err(key_reused());
     }
     Ok(created(format!("/v1/schedules/{id}"), ScheduleObject::from(&view)))
 }
 
-/// One command of an opening.
-struct Step {
-    /// The part of the body it comes from.
-    pointer: String,
-    /// Tells the steps of one key apart.
-    part: String,
-    body: Body,
-}
-
 impl Opening {
-    /// Publishes the commands and waits until all have succeeded: the queue's first, which the blocks send notes to.
-    async fn open_all(
-        &self,
-        admin: &UserId,
-        options: &SubmitOptions,
-        id: ScheduleId,
-        plan: &Plan,
-    ) -> Result<(), Problem> {
-        self.limiter.take(admin)?;
-        let wait = options.wait.unwrap_or(WAIT_DEFAULT);
-        let all = async {
-            if let Some(step) = queue_step(id, admin, plan) {
-                self.open(admin, options, wait, step).await?;
-            }
-            stream::iter(block_steps(id, admin, plan))
-                .map(|step| self.open(admin, options, wait, step))
-                .buffer_unordered(COMMANDS_AT_ONCE)
-                .try_collect::<()>()
-                .await
-        };
-        match tokio::time::timeout(wait.duration(), all).await {
-            Ok(opened) => opened,
-            Err(_) => Err(undecided()),
-        }
-    }
-
-    async fn open(&self, admin: &UserId, options: &SubmitOptions, wait: Wait, step: Step) -> Result<(), Problem> {
-        let options = options.part(&step.part, wait);
-        match self.submission.publish(admin, &options, step.body).await? {
-            Answer::Decided(decided) => match refusal(&decided) {
-                Some(problem) => Err(problem.at(step.pointer)),
-                None => Ok(()),
-            },
-            Answer::Pending { .. } => Err(undecided()),
-        }
-    }
-
     /// Adds the date to the catalog, now that all of it is open.
-    async fn add(&self, id: ScheduleId, concert_id: ConcertId, plan: &Plan) -> Result<ScheduleView, Problem> {
+    async fn add(
+        &self,
+        id: ScheduleId,
+        concert_id: ConcertId,
+        plan: &Plan,
+        hall: Option<PlanId>,
+    ) -> Result<ScheduleView, Problem> {
         let schedule = Schedule {
             id,
             concert_id,
@@ -173,6 +131,7 @@ impl Opening {
             sales_open_at: plan.terms.sales_open_at,
             sales_close_at: plan.terms.sales_close_at,
             queue: plan.queue.is_some(),
+            plan: hall.map(|id| id.to_string()),
             created_at: self.clock.now(),
         };
         self.store.insert_schedule(&schedule).await?;
@@ -195,9 +154,4 @@ fn block_steps(id: ScheduleId, admin: &UserId, plan: &Plan) -> Vec<Step> {
         Step { pointer: format!("/sections/{first}"), part: format!("block {name}"), body }
     };
     plan.blocks().into_iter().map(step).collect()
-}
-
-fn undecided() -> Problem {
-    let detail = "not all of it is open yet; repeat the request with the same Idempotency-Key to go on with it";
-    Problem::new(Kind::OutcomeUnknown, detail)
 }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::cache::schedule_facts::ScheduleFacts;
+use crate::api::cache::plans::Labels;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId, next_of};
 use crate::api::http::problem::Problem;
@@ -29,6 +29,9 @@ pub struct ReservationObject {
     pub block: String,
     /// Like `A-12`, ascending.
     pub seats: Vec<String>,
+    /// The same as printed in the hall, if the date has a seating plan: `Parkett, row C, seat 12`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
     /// For all seats, smallest currency unit.
     pub amount: i64,
     /// HELD, PAYING, CONFIRMED, EXPIRED, CANCELLED or REFUNDED.
@@ -54,19 +57,21 @@ pub struct ReservationList {
 
 impl ReservationObject {
     /// A hold ends when the show starts, and an amendment of that rewrites no reservation.
-    async fn of(row: Reservation, facts: &ScheduleFacts) -> Result<Self, Problem> {
+    pub(super) async fn of(row: Reservation, labels: &Labels) -> Result<Self, Problem> {
         let mut expires_at = row.expires_at;
         if row.state == ReservationState::Held
-            && let Some(facts) = facts.latest(row.key.schedule_id).await?
+            && let Some(facts) = labels.facts.latest(row.key.schedule_id).await?
             && let Some(starts_at) = facts.starts_at(&row.key.block)
         {
             expires_at = expires_at.min(starts_at);
         }
+        let plan = labels.plan_of(row.key.schedule_id).await?;
         Ok(ReservationObject {
             reservation_id: row.id.to_string(),
             schedule_id: row.key.schedule_id.to_string(),
             block: row.key.block.to_string(),
             seats: row.seats.iter().map(ToString::to_string).collect(),
+            labels: plan.map(|plan| row.seats.iter().map(|seat| plan.label(seat)).collect()),
             amount: row.amount.get(),
             status: row.state.status().as_str(),
             expires_at: rfc3339(expires_at),
@@ -89,7 +94,7 @@ impl ReservationObject {
 )]
 pub async fn list_reservations(
     State(store): State<Arc<dyn FrontStore>>,
-    State(facts): State<Arc<ScheduleFacts>>,
+    State(labels): State<Arc<Labels>>,
     caller: Caller,
     params: Params,
 ) -> Result<Json<ReservationList>, Problem> {
@@ -101,7 +106,7 @@ pub async fn list_reservations(
     let next = next_of(&rows, limit, |row| row.id.to_string());
     let mut reservations = Vec::with_capacity(rows.len());
     for row in rows {
-        reservations.push(ReservationObject::of(row, &facts).await?);
+        reservations.push(ReservationObject::of(row, &labels).await?);
     }
     Ok(Json(ReservationList { reservations, next }))
 }
@@ -117,12 +122,12 @@ pub async fn list_reservations(
 )]
 pub async fn get_reservation(
     State(store): State<Arc<dyn FrontStore>>,
-    State(facts): State<Arc<ScheduleFacts>>,
+    State(labels): State<Arc<Labels>>,
     caller: Caller,
     PathId(id): PathId,
 ) -> Result<Json<ReservationObject>, Problem> {
     let row = own(&*store, &caller.user, ReservationId(id)).await?;
-    Ok(Json(ReservationObject::of(row, &facts).await?))
+    Ok(Json(ReservationObject::of(row, &labels).await?))
 }
 
 /// Gives seats back; what was paid is refunded.

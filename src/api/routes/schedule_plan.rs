@@ -117,7 +117,7 @@ fn read_terms(fields: &mut Fields<'_>) -> Option<Terms> {
     })
 }
 
-fn check_close(fields: &mut Fields<'_>, starts: Option<LogTime>, open: Option<LogTime>, close: Option<LogTime>) {
+pub fn check_close(fields: &mut Fields<'_>, starts: Option<LogTime>, open: Option<LogTime>, close: Option<LogTime>) {
     let Some(close) = close else { return };
     let wrong = if starts.is_some_and(|starts| close > starts) {
         Some("must not be after starts_at")

@@ -11,7 +11,7 @@ use super::concerts::no_concert;
 use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::extract::{Params, PathId};
 use crate::api::http::problem::{Kind, Problem};
-use crate::domain::block::{Category, Counts, SectionRow};
+use crate::domain::block::{BlockRow, Category, Counts, SectionRow};
 use crate::domain::{ConcertId, LogTime, ScheduleId};
 use crate::runtime::clock::Clock;
 use crate::store::{BlockView, ScheduleView};
@@ -46,13 +46,55 @@ pub struct ScheduleObject {
     pub companions_free_at: Option<String>,
     /// Whether holds need the token of a waiting queue.
     pub queue: bool,
+    /// Id of the seating plan that it was made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// By block in order of name, within a block best first.
     pub sections: Vec<SectionObject>,
     pub total_seats: u64,
     /// Free and for sale.
     pub available_seats: u64,
+    /// The show is canceled, since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub cancelled_at: Option<String>,
+    /// Of a canceled show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refunds: Option<Refunds>,
+    /// In order of name. Their times differ only while an amendment is half done.
+    pub blocks: Vec<BlockObject>,
     #[schema(format = "date-time")]
     pub created_at: String,
+}
+
+/// A block of a date, as amended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BlockObject {
+    pub name: String,
+    #[schema(format = "date-time")]
+    pub starts_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub sales_open_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub sales_close_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub cancelled_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refunds: Option<Refunds>,
+}
+
+/// How far paying back has come.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+pub struct Refunds {
+    /// Reservations to pay back, as far as they have been gone through; it grows until all have.
+    pub due: u64,
+    /// Of these, with the money back in the wallet.
+    pub done: u64,
+    /// Nothing is left to do.
+    pub complete: bool,
 }
 
 /// A section of a date.
@@ -90,10 +132,11 @@ impl From<&ScheduleView> for ScheduleObject {
         // As amended. The blocks of a date have the same terms.
         let terms = view.blocks.first().map(|block| &block.row.terms);
         let sections: Vec<SectionObject> = view.blocks.iter().flat_map(section_objects).collect();
+        let cancelled = view.blocks.iter().filter_map(|block| block.row.cancelled).map(|arrival| arrival.time).min();
         ScheduleObject {
             id: schedule.id.to_string(),
             concert_id: schedule.concert_id.to_string(),
-            starts_at: rfc3339(terms.map_or(schedule.starts_at, |terms| terms.starts_at)),
+            starts_at: rfc3339(starts_at(view)),
             duration: schedule.duration_ms.map(|ms| ms / 1000),
             hold_ttl_seconds: schedule.hold_ttl_ms / 1000,
             rehold_after_seconds: terms.map_or(0, |terms| terms.rehold_after_ms / 1000),
@@ -102,11 +145,40 @@ impl From<&ScheduleView> for ScheduleObject {
             sales_close_at: terms.map_or(schedule.sales_close_at, |terms| terms.sales_close_at).map(rfc3339),
             companions_free_at: terms.and_then(|terms| terms.companions_free_at).map(rfc3339),
             queue: schedule.queue,
+            plan: schedule.plan.clone(),
             total_seats: sections.iter().map(|section| u64::from(section.seats)).sum(),
             available_seats: sections.iter().map(|section| u64::from(section.available_seats)).sum(),
             sections,
+            cancelled_at: cancelled.map(rfc3339),
+            refunds: cancelled.map(|_| Refunds::of(view.blocks.iter().map(|block| &block.row))),
+            blocks: view.blocks.iter().map(|block| BlockObject::of(&block.row)).collect(),
             created_at: rfc3339(schedule.created_at),
         }
+    }
+}
+
+impl BlockObject {
+    fn of(row: &BlockRow) -> Self {
+        let cancelled = row.cancelled.map(|arrival| arrival.time);
+        BlockObject {
+            name: row.key.block.to_string(),
+            starts_at: rfc3339(row.terms.starts_at),
+            sales_open_at: row.terms.sales_open_at.map(rfc3339),
+            sales_close_at: row.terms.sales_close_at.map(rfc3339),
+            cancelled_at: cancelled.map(rfc3339),
+            refunds: cancelled.map(|_| Refunds::of([row].into_iter())),
+        }
+    }
+}
+
+impl Refunds {
+    fn of<'a>(rows: impl Iterator<Item = &'a BlockRow>) -> Self {
+        rows.fold(Refunds { complete: true, ..Refunds::default() }, |sum, row| Refunds {
+            due: sum.due + u64::from(row.refunds_due),
+            done: sum.done + u64::from(row.refunds_done),
+            // A payment under way is paid back when its answer comes.
+            complete: sum.complete && row.sweep_done && row.pending == 0 && row.refunds_done == row.refunds_due,
+        })
     }
 }
 
@@ -164,8 +236,14 @@ pub async fn list_schedules(
         return Err(no_concert());
     }
     let now = clock.now();
-    let schedules = views.iter().filter(|view| !available || is_on_sale(view, now));
-    Ok(Json(ScheduleList { schedules: schedules.map(Into::into).collect() }))
+    let mut views: Vec<&ScheduleView> = views.iter().filter(|view| !available || is_on_sale(view, now)).collect();
+    // As amended.
+    views.sort_by_key(|view| (starts_at(view), view.schedule.id));
+    Ok(Json(ScheduleList { schedules: views.into_iter().map(Into::into).collect() }))
+}
+
+fn starts_at(view: &ScheduleView) -> LogTime {
+    view.blocks.first().map_or(view.schedule.starts_at, |block| block.row.terms.starts_at)
 }
 
 fn is_on_sale(view: &ScheduleView, now: LogTime) -> bool {
@@ -196,6 +274,9 @@ pub async fn get_schedule(
     PathId(id): PathId,
 ) -> Result<Json<ScheduleObject>, Problem> {
     let view = snapshots.schedule(ScheduleId(id)).await?;
-    let missing = || Problem::new(Kind::ScheduleNotFound, "there is no schedule with this id");
-    Ok(Json(view.as_ref().as_ref().ok_or_else(missing)?.into()))
+    Ok(Json(view.as_ref().as_ref().ok_or_else(no_schedule)?.into()))
+}
+
+pub fn no_schedule() -> Problem {
+    Problem::new(Kind::ScheduleNotFound, "there is no schedule with this id")
 }

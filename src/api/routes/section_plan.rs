@@ -21,7 +21,7 @@ pub fn read_section(fields: &mut Fields<'_>) -> Option<SectionPlan> {
     Some(SectionPlan { block: block?.unwrap_or_else(BlockName::main), section })
 }
 
-fn read_layout(fields: &mut Fields<'_>, name: Option<&SectionName>) -> Option<Layout> {
+pub fn read_layout(fields: &mut Fields<'_>, name: Option<&SectionName>) -> Option<Layout> {
     let seats = fields.integer("seats", 1..=i64::from(SECTION_SEATS_MAX)).and_then(|seats| u32::try_from(seats).ok());
     let categories = read_categories(fields, name);
     let runs = fields.optional("runs", |f, field| spans(f, field));
@@ -62,7 +62,7 @@ fn read_categories(fields: &mut Fields<'_>, name: Option<&SectionName>) -> Optio
 }
 
 /// `[first seat, count]` each.
-fn spans(fields: &mut Fields<'_>, name: &str) -> Option<Vec<Span>> {
+pub fn spans(fields: &mut Fields<'_>, name: &str) -> Option<Vec<Span>> {
     let pairs = fields.tuples::<2>(name, SPANS_MAX)?;
     collect(fields, name, pairs.iter().map(|[first, count]| span(*first, *count)))
 }

@@ -25,12 +25,25 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The problem of a request that was refused.
+    pub fn refusal(&self) -> Option<Problem> {
+        match self {
+            Answer::Decided(decided) => refusal(decided),
+            Answer::Pending { .. } => None,
+        }
+    }
+
     /// `wait`: the preference that was followed.
     pub fn respond(self, wait: Option<Wait>) -> Response {
+        self.respond_with(wait, |problem| problem)
+    }
+
+    /// `complete`: adds to a refusal what the owner does not know.
+    pub fn respond_with(self, wait: Option<Wait>, complete: impl FnOnce(Problem) -> Problem) -> Response {
         let mut response = match self {
             Answer::Decided(decided) => match refusal(&decided) {
                 None => Json(RequestObject::from(&*decided)).into_response(),
-                Some(problem) => problem.into_response(),
+                Some(problem) => complete(problem).into_response(),
             },
             Answer::Pending { request_id, position } => accepted(request_id, position),
         };

@@ -1,13 +1,17 @@
 //! The API over HTTP, on a log and a store in memory, with a worker that decides what a test wants.
 
+mod amending;
 mod auth;
 mod bodies;
+mod catalog;
 mod commands;
 mod edges;
 mod login;
 mod login_keys;
+mod me;
 mod openapi;
 mod opening;
+mod plans;
 mod queue;
 mod records;
 mod repeats;

@@ -8,37 +8,9 @@ use crate::api::submission::keys::IdempotencyKey;
 use crate::domain::block::{self, Layout, NewSection, OpenBlock};
 use crate::domain::{Amount, BlockKey, Body, Command, Lane, RequestId, ScheduleId};
 use crate::log::NewRecord;
-use crate::processor;
 use crate::store::Reads;
 use crate::wire::command::encode;
 use crate::wire::routing::partition_for;
-
-impl Door {
-    /// An owner of all partitions that decides by the rules.
-    fn start_owner(&self) {
-        let deps = processor::Deps {
-            log: Arc::new(self.log.clone()),
-            store: Arc::new(self.store.clone()),
-            clock: Clock::System,
-            health: Health::default(),
-        };
-        tokio::spawn(processor::run(deps, processor::Settings::default(), self.shutdown.clone()));
-    }
-
-    fn admin(&self, path: &str, body: Value) -> RequestBuilder {
-        self.bare(Method::POST, path).header("x-user-id", "admin").json(&body)
-    }
-
-    async fn concert(&self) -> String {
-        let answer = send(self.admin("/v1/concerts", json!({"title": "Concert"}))).await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.json()["id"].as_str().unwrap().to_owned()
-    }
-
-    fn date(&self, concert: &str, body: Value) -> RequestBuilder {
-        self.admin(&format!("/v1/concerts/{concert}/schedules"), body)
-    }
-}
 
 fn two_sections() -> Value {
     json!({

@@ -123,6 +123,7 @@ impl Door {
             sales_open_at: None,
             sales_close_at: None,
             queue,
+            plan: None,
             created_at: LogTime(0),
         };
         self.store.insert_schedule(&schedule).await.unwrap();

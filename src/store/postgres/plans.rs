@@ -222,6 +222,7 @@ async fn load_everything(store: &Explained) {
     store.load_entries(&[(EntryKind::Charge, some)]).await.unwrap();
     store.load_requests(partition, &[RequestKey { id: RequestId(some), internal: false }]).await.unwrap();
     store.request(RequestId(some)).await.unwrap();
+    store.unfinished_of(&"alice".parse().unwrap(), schedule, &[key().block]).await.unwrap();
     store.due_blocks(0).await.unwrap();
     store.due_queues(0).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Concerts and dates, with what the blocks of a date say now.
+//! Seating plans, concerts and dates, with what the blocks of a date say now.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use super::dialect::{Dialect, Query, Side, all, answers, first, query};
 use super::mapping::{catalog, seats};
 use super::names::Names;
 use super::tables::{self, Table};
-use super::value::{Value, signed, uuid};
+use super::value::{Value, signed, text, uuid};
 use crate::domain::block::SectionRow;
 use crate::domain::{BlockKey, ConcertId, ScheduleId};
-use crate::store::{BlockView, Catalog, Concert, Page, Schedule, ScheduleView, StoreError};
+use crate::store::{BlockView, Catalog, Concert, Page, PlanRow, PlanSummary, Schedule, ScheduleView, StoreError};
 
 /// A catalog row, unless its id is there already.
 fn insert<'a>(table: &Table, row: Vec<Value<'a>>) -> Query<'a> {
@@ -91,5 +91,31 @@ impl<D: Dialect> Catalog for D {
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
         Ok(schedule_views(self, "schedule.id = $1", uuid(id.0)).await?.pop())
+    }
+
+    async fn insert_plan(&self, plan: &PlanRow) -> Result<(), StoreError> {
+        self.write(insert(&tables::PLAN, catalog::plan_values(plan))).await.map(drop)
+    }
+
+    async fn plan(&self, id: &str) -> Result<Option<PlanRow>, StoreError> {
+        let sql = tables::PLAN.select("where id = $1");
+        first(&self.read(Side::FrontDoor, query(sql, vec![text(id)])).await?, catalog::plan)
+    }
+
+    async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>, StoreError> {
+        // Without the content, which may be megabytes.
+        let columns = "select id, name, sections, seats, created_at from plan";
+        let limit = signed(page.limit);
+        let query = match &page.after {
+            None => query(format!("{columns} order by created_at desc, id desc limit $1"), vec![limit]),
+            Some(after) => {
+                let sql = format!(
+                    "{columns} where (created_at, id) < (select created_at, id from plan where id = $2) \
+                     order by created_at desc, id desc limit $1"
+                );
+                query(sql, vec![limit, text(after)])
+            }
+        };
+        all(&self.read(Side::FrontDoor, query).await?, catalog::plan_summary)
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::{BlockKey, LanePartition, PaymentId, ReservationId, ScheduleI
 use crate::store::{AggregateLoads, RequestKey, RequestRow, StoreError};
 
 /// As `ReservationState::is_unfinished` says it; word for word the condition of the index.
-const UNFINISHED: &str =
+pub(super) const UNFINISHED: &str =
     "(status in ('HELD', 'PAYING', 'CONFIRMED') or status = 'CANCELLED' and payment_id is not null)";
 /// As `PaymentState::is_unfinished` says it; word for word the condition of the index.
 const UNFINISHED_PAYMENT: &str = "status in ('PENDING', 'COMPLETED')";

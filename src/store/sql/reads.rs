@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Query, Side, all, answers, first, query};
-use super::loads::LIVE;
+use super::loads::{LIVE, UNFINISHED};
 use super::mapping::{queues, records, reservations, seats, wallets};
 use super::names::Names;
 use super::tables::{self, Table};
@@ -99,6 +99,23 @@ impl<D: Dialect> Reads for D {
         let query = newest_of_user(&tables::RESERVATION, "id", user, page.after.map(|id| uuid(id.0)), page.limit);
         let mut names = Names::default();
         all(&self.read(Side::FrontDoor, query).await?, |row| reservations::reservation(row, &mut names))
+    }
+
+    async fn unfinished_of(
+        &self,
+        user: &UserId,
+        schedule: ScheduleId,
+        blocks: &[BlockName],
+    ) -> Result<Vec<Reservation>, StoreError> {
+        // By the index of unfinished ones: a user may have thousands that have ended.
+        let rest = format!("where block {} and schedule_id = $2 and user_id = $3 and {UNFINISHED}", D::IN_TEXTS);
+        let blocks = Value::Texts(blocks.iter().map(BlockName::as_str).collect());
+        let parameters = vec![blocks, uuid(schedule.0), text(user.as_str())];
+        let rows = self.read(Side::FrontDoor, query(tables::RESERVATION.select(&rest), parameters)).await?;
+        let mut names = Names::default();
+        let mut rows = all(&rows, |row| reservations::reservation(row, &mut names))?;
+        rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+        Ok(rows)
     }
 
     async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {

@@ -74,12 +74,16 @@ macro_rules! tables {
 // The catalog.
 tables! {
     CONCERT = "concert" (id) Keep {
-        id: Uuid, title: Text, description: Text, created_at: Int,
+        id: Uuid, title: Text, description: Text, currency: Text, time_zone: Text, created_at: Int,
     }
 
     SCHEDULE = "schedule" (id) Keep {
         id: Uuid, concert_id: Uuid, starts_at: Int, duration_ms: Int, hold_ttl_ms: Int, max_seats_per_user: Int,
-        sales_open_at: Int, sales_close_at: Int, queue: Flag, created_at: Int,
+        sales_open_at: Int, sales_close_at: Int, queue: Flag, plan: Text, created_at: Int,
+    }
+
+    PLAN = "plan" (id) Keep {
+        id: Text, name: Text, sections: Int, seats: Int, created_at: Int, content: Bytes,
     }
 }
 

@@ -87,10 +87,14 @@ async fn read_everything(store: &Explained) -> Result<(), StoreError> {
     store.concerts(Page { after: None, limit: 10 }).await?;
     store.concerts(Page { after: Some(ConcertId(id)), limit: 10 }).await?;
     store.concert(ConcertId(id)).await?;
+    store.plans(Page { after: None, limit: 10 }).await?;
+    store.plans(Page { after: Some("x".to_owned()), limit: 10 }).await?;
+    store.plan("x").await?;
     store.schedules(ConcertId(id)).await?;
     store.schedule(schedule).await?;
     store.seats(schedule).await?;
     store.reservation(ReservationId(id)).await?;
+    store.unfinished_of(&user, schedule, &[crate::domain::BlockName::main()]).await?;
     store.wallet(&user).await?;
     store.queue(schedule).await?;
     store.tokens_of(schedule, &user).await?;
@@ -119,6 +123,7 @@ async fn every_read_uses_an_index() {
         let small = ["json_each", "p", "partition_progress", "log_identity"];
         small.contains(&line.split(' ').nth(1).unwrap_or_default())
             || line == "SCAN concert USING INDEX sqlite_autoindex_concert_1"
+            || line == "SCAN plan USING INDEX plan_created"
             || line == "SCAN dead_letter USING INDEX dead_letter_at"
     };
     for plan in &plans {
@@ -140,6 +145,7 @@ async fn every_read_uses_an_index() {
     uses("from queue where changed_partition", "queue_due (changed_partition=?)");
     uses("where (cause, kind)", "wallet_entry_cause (cause=? AND kind=?)");
     uses("from reservation where user_id", "reservation_user (user_id=?");
+    uses("and user_id = $3", "reservation_unfinished (schedule_id=? AND block=? AND user_id=?)");
     uses("from payment where user_id", "payment_user (user_id=?");
     uses("delete from request", "request_decided (at<?)");
 }

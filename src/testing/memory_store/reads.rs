@@ -8,11 +8,12 @@ use crate::domain::block::{Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, Wallet};
 use crate::domain::{
-    BlockKey, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId, UserId,
+    BlockKey, BlockName, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, ScheduleId,
+    UserId,
 };
 use crate::store::{
-    BlockSeats, BlockView, Catalog, Concert, DeadLetterView, DeadLetters, Page, ProgressView, Reads, RequestRow,
-    Schedule, ScheduleView, StoreError,
+    BlockSeats, BlockView, Catalog, Concert, DeadLetterView, DeadLetters, Page, PlanRow, PlanSummary, ProgressView,
+    Reads, RequestRow, Schedule, ScheduleView, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -80,6 +81,30 @@ impl Catalog for MemoryStore {
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>> {
         self.read(|state| Some(schedule_view(state, state.schedules.get(&id)?)))
     }
+
+    async fn insert_plan(&self, plan: &PlanRow) -> Result<()> {
+        self.write(|state| {
+            state.plans.entry(plan.summary.id.clone()).or_insert_with(|| plan.clone());
+        })
+    }
+
+    async fn plan(&self, id: &str) -> Result<Option<PlanRow>> {
+        self.read(|state| state.plans.get(id).cloned())
+    }
+
+    async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>> {
+        self.read(|state| {
+            let key = |summary: &PlanSummary| (summary.created_at, summary.id.clone());
+            let after = match page.after {
+                None => None,
+                Some(id) => match state.plans.get(&id) {
+                    Some(plan) => Some(key(&plan.summary)),
+                    None => return Vec::new(),
+                },
+            };
+            newest_first(state.plans.values().map(|plan| &plan.summary), key, Page { after, limit: page.limit })
+        })
+    }
 }
 
 #[async_trait]
@@ -129,6 +154,22 @@ impl Reads for MemoryStore {
 
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>> {
         self.read(|state| newest_first(state.reservations.values().filter(|r| r.user_id == *user), |r| r.id, page))
+    }
+
+    async fn unfinished_of(
+        &self,
+        user: &UserId,
+        schedule: ScheduleId,
+        blocks: &[BlockName],
+    ) -> Result<Vec<Reservation>> {
+        self.read(|state| {
+            let wanted = |row: &&Reservation| {
+                let of_block = row.key.schedule_id == schedule && blocks.contains(&row.key.block);
+                row.user_id == *user && of_block && row.state.is_unfinished()
+            };
+            let all = Page { after: None, limit: u32::MAX };
+            newest_first(state.reservations.values().filter(wanted), |row| row.id, all)
+        })
     }
 
     async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>> {

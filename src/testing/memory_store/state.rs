@@ -13,7 +13,7 @@ use crate::domain::{
     SectionName, UserId,
 };
 use crate::store::{
-    CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, Progress, RecordedLog, RequestKey, RequestRow,
+    CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, PlanRow, Progress, RecordedLog, RequestKey, RequestRow,
     RequestState, Schedule, StateTable, StoreError,
 };
 
@@ -23,6 +23,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub(super) struct State {
     pub concerts: BTreeMap<ConcertId, Concert>,
     pub schedules: BTreeMap<ScheduleId, Schedule>,
+    pub plans: BTreeMap<String, PlanRow>,
     pub blocks: BTreeMap<BlockKey, BlockRow>,
     pub sections: BTreeMap<(BlockKey, SectionName), SectionRow>,
     pub seats: BTreeMap<(BlockKey, SeatId), Seat>,

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use turnstile::domain::block::{self, PaymentState, ReservationState};
 use turnstile::domain::queue::{self, Ending, TokenState, Turn};
-use turnstile::domain::{ConcertId, LanePartition, LogTime, RequestId, wallet};
-use turnstile::store::{BlockSeats, BlockView, DeadLetterView, Page, RequestRow, ScheduleView, Store};
+use turnstile::domain::{BlockKey, ConcertId, LanePartition, LogTime, PaymentId, RequestId, wallet};
+use turnstile::store::{
+    BlockSeats, BlockView, DeadLetterView, Page, PlanRow, PlanSummary, RequestRow, ScheduleView, Store,
+};
 
 use super::rows::*;
 
@@ -79,6 +81,31 @@ pub async fn concerts_are_listed_newest_first(store: Arc<dyn Store>) {
     assert_eq!(store.concert(ConcertId(id(9))).await, Ok(None));
 }
 
+pub async fn plans_are_kept_as_they_came_and_listed_newest_first(store: Arc<dyn Store>) {
+    let plan = |number: u32, at| PlanRow {
+        summary: PlanSummary {
+            id: format!("{number:064x}"),
+            name: format!("Hall {number}"),
+            sections: number,
+            seats: 10 * number,
+            created_at: LogTime(at),
+        },
+        content: vec![0, 255, number as u8],
+    };
+    let plans = [plan(3, 10), plan(1, 20), plan(2, 20), plan(4, 5)];
+    for plan in &plans {
+        store.insert_plan(plan).await.unwrap();
+    }
+    let mut again = plan(3, 99);
+    again.content = Vec::new();
+    store.insert_plan(&again).await.unwrap();
+    assert_eq!(store.plan(&plans[0].summary.id).await, Ok(Some(plans[0].clone())));
+    assert_eq!(store.plan("nothing").await, Ok(None));
+    let all: Vec<_> = [2, 1, 0, 3].map(|at: usize| plans[at].summary.clone()).into();
+    paged!(all, |page| store.plans(page), |row| row.id.clone());
+    assert_eq!(store.plans(Page { after: Some("nothing".into()), limit: 9 }).await, Ok(vec![]));
+}
+
 pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store>) {
     store.insert_concert(&concert(1)).await.unwrap();
     store.insert_concert(&concert(2)).await.unwrap();
@@ -89,6 +116,7 @@ pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store
     repeated.queue = false;
     store.insert_schedule(&repeated).await.unwrap();
     let mut closing = schedule(15, 2, 60);
+    closing.plan = Some("a".repeat(64));
     (closing.sales_open_at, closing.sales_close_at) = (None, Some(LogTime(59)));
     store.insert_schedule(&closing).await.unwrap();
     let rows = [opened(&key(12), &["b", "B", "C-1"], 2), opened(&key_of(12, "North"), &["a"], 1)].concat();
@@ -142,6 +170,33 @@ pub async fn reservations_of_a_user_are_paged_newest_first(store: Arc<dyn Store>
     commit_seats(store, all.iter().chain([&others]).cloned().map(block::Row::Reservation).collect()).await;
     all.sort_by_key(|row| std::cmp::Reverse(row.id));
     paged!(all, |page| async move { store.reservations(&user("alice"), page).await }, |row| row.id);
+}
+
+pub async fn unfinished_reservations_of_a_user_are_those_of_the_blocks_asked_for(store: Arc<dyn Store>) {
+    let north = key_of(1, "north");
+    let held = |number, key: &_| reservation(number, key, ReservationState::Held);
+    let refund = |refund| ReservationState::Cancelled { refund };
+    let own = [
+        held(11, &key(1)),
+        reservation(12, &key(1), ReservationState::Confirmed { payment: None, serial: 7 }),
+        reservation(13, &key(1), refund(Some(PaymentId(id(99))))),
+        held(14, &north),
+    ];
+    let others = [
+        reservation(21, &key(1), ReservationState::Expired),
+        reservation(22, &key(1), refund(None)),
+        held(23, &key(2)),
+        block::Reservation { user_id: user("bob"), ..held(24, &key(1)) },
+    ];
+    commit_seats(&*store, own.iter().chain(&others).cloned().map(block::Row::Reservation).collect()).await;
+    let of = async |blocks: &[&BlockKey]| {
+        let blocks: Vec<_> = blocks.iter().map(|key| key.block.clone()).collect();
+        store.unfinished_of(&user("alice"), schedule_id(1), &blocks).await.unwrap()
+    };
+    let newest_first = |numbers: &[usize]| numbers.iter().map(|n| own[*n].clone()).collect::<Vec<_>>();
+    assert_eq!(of(&[&key(1), &north]).await, newest_first(&[3, 2, 1, 0]));
+    assert_eq!(of(&[&key(1)]).await, newest_first(&[2, 1, 0]));
+    assert_eq!(of(&[]).await, []);
 }
 
 pub async fn payments_of_a_user_are_paged_newest_first(store: Arc<dyn Store>) {

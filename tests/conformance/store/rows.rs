@@ -357,6 +357,8 @@ pub fn concert(number: u128) -> Concert {
         id: ConcertId(id(number)),
         title: format!("Concert {number}"),
         description: None,
+        currency: Some("EUR".into()),
+        time_zone: None,
         created_at: LogTime(1_700_000_000_000),
     }
 }
@@ -372,6 +374,7 @@ pub fn schedule(number: u128, concert: u128, starts_at: i64) -> Schedule {
         sales_open_at: Some(LogTime(1_690_000_000_000)),
         sales_close_at: None,
         queue: true,
+        plan: None,
         created_at: LogTime(1_700_000_000_000),
     }
 }

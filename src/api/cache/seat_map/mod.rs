@@ -8,12 +8,13 @@ pub(in crate::api) mod tests;
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
 use self::section::{Section, Touched};
 pub use self::shown::Shown;
+use super::plans::Known;
 use super::seat_offsets::Offsets;
 use crate::domain::{ScheduleId, SectionName};
 use crate::store::BlockSeats;
@@ -59,6 +60,14 @@ impl SeatMap {
             own.iter_mut().for_each(|section| section.touched.sort_unstable_by_key(|seat| seat.number));
         }
         SeatMap { schedule_id, sections, offsets, bodies: Mutex::default(), snapshot: OnceLock::new() }
+    }
+
+    /// With what the seats are called in the hall.
+    pub fn labelled(mut self, plan: Option<Arc<Known>>) -> Self {
+        if let Some(plan) = plan {
+            self.sections.iter_mut().for_each(|section| section.labelled(&plan));
+        }
+        self
     }
 
     pub fn offsets(&self) -> &Offsets {

@@ -1,8 +1,10 @@
 //! One section of a seat map: its layout, and the seats that somebody touched.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::shown::Shown;
+use crate::api::cache::plans::Known;
 use crate::domain::SectionName;
 use crate::domain::block::{Layout, SectionRow, Span};
 
@@ -11,6 +13,8 @@ pub(super) struct Section {
     /// The name between the quotes of a JSON string.
     json: String,
     layout: Layout,
+    /// The plan, and the index of its section of this name.
+    plan: Option<(Arc<Known>, usize)>,
     /// Of its block.
     pub(super) partition: u32,
     /// When it was opened or last amended.
@@ -33,10 +37,21 @@ impl Section {
             name: row.name.clone(),
             json: quoted[1..quoted.len() - 1].to_owned(),
             layout: row.layout.clone(),
+            plan: None,
             partition: position.partition.partition,
             offset: position.offset,
             touched: Vec::new(),
         }
+    }
+
+    pub(super) fn labelled(&mut self, plan: &Arc<Known>) {
+        let index = plan.plan.sections().iter().position(|section| section.name == self.name.as_str());
+        self.plan = index.map(|index| (plan.clone(), index));
+    }
+
+    fn label(&self, number: u32) -> Option<String> {
+        let (plan, index) = self.plan.as_ref()?;
+        plan.plan.sections()[*index].label_of(number)
     }
 
     /// Each seat in order of number, with its price and status.
@@ -59,15 +74,17 @@ impl Section {
     pub(super) fn write_seat(&self, out: &mut String, number: u32, price: i64, status: Shown) {
         let (name, status) = (&self.json, status.as_str());
         // Writing to a string cannot fail.
-        let _ = write!(
-            out,
-            r#"{{"seat":"{name}-{number}","section":"{name}","number":{number},"price":{price},"status":"{status}"}}"#
-        );
+        let _ = write!(out, r#"{{"seat":"{name}-{number}","section":"{name}","number":{number},"#);
+        if let Some(label) = self.label(number) {
+            let _ = write!(out, r#""label":{},"#, serde_json::Value::from(label));
+        }
+        let _ = write!(out, r#""price":{price},"status":"{status}"}}"#);
     }
 
     /// Bytes of all its seats, rendered; a bound.
     pub(super) fn rendered(&self) -> usize {
-        self.layout.seats() as usize * (95 + 2 * self.json.len())
+        let label = self.label(self.layout.seats()).map_or(0, |label| label.len() + 16);
+        self.layout.seats() as usize * (95 + 2 * self.json.len() + label)
     }
 }
 
