@@ -39,10 +39,17 @@ use tokio_util::sync::CancellationToken;
 pub use context::{Deps, RelayMode, Settings};
 pub use replay::Replay;
 
+use crate::domain::Lane;
+use crate::log::Topic;
+use crate::telemetry::metrics::PARTITIONS;
+
 /// Runs a worker until `shutdown`, then lets its partitions go and leaves the group.
 ///
 /// # Errors
 /// When the group cannot be joined or the membership ends for good.
 pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    for lane in Lane::ALL {
+        PARTITIONS.with_label_values(&[lane.as_str()]).set(deps.log.partitions().of(Topic::Lane(lane)).into());
+    }
     assignment::run(Arc::new(context::Context { deps, settings }), shutdown).await
 }

@@ -49,6 +49,12 @@ pub static BATCH_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {
 pub static PARTITION_STATE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_partition_state", "0 not here, 1 owned, 2 parked, 3 waiting", &["lane", "partition"])
 });
+/// Partitions of a lane; with `turnstile_partition_state` it tells how many have no owner.
+pub static PARTITIONS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_partitions", "Partitions of a lane", &["lane"]));
+/// 1, labeled with the version that runs.
+pub static BUILD_INFO: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_build_info", "1, with the version that runs", &["version"]));
 /// Everything before this offset is committed.
 pub static NEXT_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_next_offset", "Everything before this offset is committed", &["lane", "partition"])

@@ -17,6 +17,7 @@ use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
 use turnstile::runtime::shutdown::{self, Hangups};
 use turnstile::runtime::supervise::Supervisor;
+use turnstile::telemetry::metrics::BUILD_INFO;
 use turnstile::{api, processor};
 
 use crate::demo::{self, Target};
@@ -71,6 +72,7 @@ pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Fa
     let address = listener.local_addr().context("the bound address is unknown")?;
     let (log, store) = backends::kinds(&config);
     info!(%address, roles = roles.name(), log, store, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
+    BUILD_INFO.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     warn_of_open_login(roles, &config);
 
     let first_start = backends::is_first_start(&config);
