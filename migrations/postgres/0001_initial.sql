@@ -290,6 +290,7 @@ create table outbox (
     primary key (lane, partition, seq)
 );
 
+-- published_seq: the log has the outbox rows before it, which are deleted soon.
 create table partition_progress (
     lane text collate "C" not null,
     partition bigint not null,
@@ -299,6 +300,7 @@ create table partition_progress (
     last_time bigint not null,
     next_outbox_seq bigint not null,
     state_hash bigint not null,
+    published_seq bigint not null,
     primary key (lane, partition)
 );
 

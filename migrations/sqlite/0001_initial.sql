@@ -290,6 +290,7 @@ create table outbox (
     primary key (lane, partition, seq)
 ) strict;
 
+-- published_seq: the log has the outbox rows before it, which are deleted soon.
 create table partition_progress (
     lane text not null,
     partition integer not null,
@@ -299,6 +300,7 @@ create table partition_progress (
     last_time integer not null,
     next_outbox_seq integer not null,
     state_hash integer not null,
+    published_seq integer not null,
     primary key (lane, partition)
 ) strict, without rowid;
 

@@ -105,7 +105,7 @@ impl CapturedOutbox {
         for partition in lane_partitions(&self.partitions) {
             let Some(progress) = self.store.progress(partition).await? else { continue };
             if let Some(before) = ends.insert(partition, progress.next_outbox_seq) {
-                self.store.delete_outbox(partition, 0..before).await?;
+                self.store.delete_outbox(partition, before).await?;
             }
         }
         Ok(())

@@ -134,7 +134,7 @@ async fn keep_owning(
                 let then = portion.not_taken(&batch);
                 (batch.reason, then)
             }
-            Ok(Ended::Fenced) => ("fenced by another owner".to_owned(), Then::Park),
+            Ok(Ended::Fenced { epoch }) => (format!("fenced by another owner: epoch {epoch} is over"), Then::Park),
             Ok(Ended::Failed(reason)) => (reason, Then::Park),
             Err(_) => ("panicked; see the log".to_owned(), Then::Park),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::committer::Committer;
 use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
@@ -66,4 +67,5 @@ pub(super) const DRAIN: Duration = Duration::from_secs(5);
 pub(super) struct Context {
     pub deps: Deps,
     pub settings: Settings,
+    pub committer: Committer,
 }

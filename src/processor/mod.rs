@@ -1,9 +1,9 @@
 //! The owner's side: takes a partition's commands one after another, decides them, commits, publishes.
 //!
 //! ```text
-//! assignment ── who owns what ──> partition (the loop) ── decode, prefetch, decide ──> commit ──> relay
-//!                                     ▲                   decider: aggregates,         (fence)
-//!                                     │                   requests, batch
+//! assignment ── who owns what ──> partition (the loop) ── decode, prefetch, decide ──> committer ──> relay
+//!                                     ▲                   decider: aggregates,         of all        │
+//!                                     │                   requests, batch              partitions <──┘ published
 //!                                     └── timers: append what is due, never decide
 //! ```
 //!
@@ -15,6 +15,7 @@ mod aggregates;
 mod assignment;
 mod batch;
 mod commit;
+mod committer;
 mod context;
 mod decider;
 mod decode;
@@ -22,6 +23,7 @@ mod lanes;
 mod outbox;
 mod partition;
 mod portion;
+mod published;
 mod relay;
 mod replay;
 mod requests;
@@ -51,5 +53,10 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) ->
     for lane in Lane::ALL {
         PARTITIONS.with_label_values(&[lane.as_str()]).set(deps.log.partitions().of(Topic::Lane(lane)).into());
     }
-    assignment::run(Arc::new(context::Context { deps, settings }), shutdown).await
+    let (committer, task) = committer::Committer::start(deps.store.clone());
+    tokio::select! {
+        biased;
+        ended = assignment::run(Arc::new(context::Context { deps, settings, committer }), shutdown) => ended,
+        ended = task => anyhow::bail!("the committer ended: {ended:?}"),
+    }
 }

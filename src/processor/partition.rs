@@ -1,15 +1,16 @@
 //! The owner of one partition: acquires it, then takes, decides, commits and publishes until told to stop.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use super::acquire::{Acquired, acquire};
 use super::batch::TimeBounds;
-use super::commit::{self, Backoff, Stopped};
+use super::commit::{Backoff, Stopped};
 use super::context::{Context, DRAIN, RelayMode, Settings};
 use super::decider::{DecidedBatch, Decider, Limits};
 use super::decode::Decoded;
@@ -23,7 +24,7 @@ use crate::domain::queue::QueueState;
 use crate::domain::wallet::WalletState;
 use crate::domain::{Lane, LanePartition};
 use crate::log::{Membership, PartitionReader, ReadError};
-use crate::store::{CommitBatch, OutboxRow, StoreError};
+use crate::store::{CommitBatch, OutboxRow, Progress, StoreError};
 use crate::telemetry::metrics::NEXT_OFFSET;
 
 /// Batches of outbox rows between the loop and the relay; a relay that falls further behind stops the loop.
@@ -32,12 +33,18 @@ const RELAY_BATCHES: usize = 8;
 /// while it commits.
 const CHANGED_ROWS_MAX: usize = 5_000;
 
+/// Batches of one partition under way to the store: while one is in a statement, the next is there for the next one.
+const COMMITS_MAX: usize = 2;
+
 /// Why an owner stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// It was told to; the last batch is committed.
     Finished,
-    Fenced,
+    /// Its epoch is over.
+    Fenced {
+        epoch: u64,
+    },
     /// What it decided last is to be decided again, less at once.
     NotTaken(NotTaken),
     Failed(String),
@@ -75,9 +82,9 @@ async fn own<A: LaneAggregate>(
     };
     let mut owner = Owner::new(context, membership, partition, acquired, portion);
     let ended = match owner.own(&finish).await {
-        Ok(()) => owner.finish_commit().await.err().unwrap_or(Ended::Finished),
-        // If a read was too much, the batch before may still be under way.
-        Err(ended @ Ended::NotTaken(_)) => owner.finish_commit().await.err().unwrap_or(ended),
+        Ok(()) => owner.finish_commits().await.err().unwrap_or(Ended::Finished),
+        // If a read was too much, the batches before may still be under way.
+        Err(ended @ Ended::NotTaken(_)) => owner.finish_commits().await.err().unwrap_or(ended),
         Err(ended) => ended,
     };
     owner.let_go(matches!(ended, Ended::Finished | Ended::NotTaken(_))).await;
@@ -93,8 +100,8 @@ struct Owner<'a, A: LaneAggregate> {
     decider: Decider<A>,
     timers: Timers<A>,
     portion: &'a mut Portion,
-    /// The batch under way to the store. The next one is decided meanwhile; a failure discards both.
-    committing: Option<Committing>,
+    /// Batches under way to the store, in order; the failure of one discards those behind it.
+    committing: VecDeque<Committing>,
     /// To the relay; `None` where something else publishes the outbox.
     publish: Option<mpsc::Sender<Vec<OutboxRow>>>,
     relay: Option<AbortOnDropHandle<()>>,
@@ -104,7 +111,8 @@ struct Committing {
     number: u64,
     records: usize,
     from: u64,
-    result: AbortOnDropHandle<Result<CommitBatch, Stopped>>,
+    epoch: u64,
+    result: oneshot::Receiver<Result<CommitBatch, Stopped>>,
 }
 
 impl<A: LaneAggregate> Owner<'_, A> {
@@ -119,33 +127,35 @@ impl<A: LaneAggregate> Owner<'_, A> {
                     continue;
                 }
                 never = self.timers.run() => match never {},
-                decoded = take(&mut self.decider, &mut *self.reader, &self.context.settings, self.portion) => decoded?,
+                decoded = take(&mut self.decider, &mut *self.reader, &self.context.settings, self.portion),
+                    if self.committing.len() < COMMITS_MAX => decoded?,
             };
             self.prefetch(&decoded, finish).await?;
             let decided = self.decider.decide(decoded, self.time_bounds());
             self.timers.set(&decided.touched);
-            self.finish_commit().await?;
-            self.commit(decided);
+            self.commit(decided).await;
         }
     }
 }
 
-/// The end of the commit under way, if there is one. Cancel-safe: the slot is emptied when the result is there.
-async fn committed(slot: &mut Option<Committing>) -> Result<(u64, CommitBatch), Ended> {
-    let Some(committing) = slot else { return std::future::pending().await };
-    let Committing { number, records, from, .. } = *committing;
-    let result = (&mut committing.result).await;
-    *slot = None;
-    match result {
-        Ok(Ok(batch)) => Ok((number, batch)),
-        Ok(Err(Stopped::Fenced)) => Err(Ended::Fenced),
-        Ok(Err(Stopped::Failed(reason))) => Err(Ended::Failed(reason)),
+/// The end of the first commit under way. Cancel-safe: it is forgotten when the result is there.
+async fn committed(under_way: &mut VecDeque<Committing>) -> Result<(u64, CommitBatch), Ended> {
+    let Some(first) = under_way.front_mut() else { return std::future::pending().await };
+    let Committing { number, records, from, epoch, .. } = *first;
+    let result = (&mut first.result).await;
+    under_way.pop_front();
+    let ended = match result {
+        Ok(Ok(batch)) => return Ok((number, batch)),
+        Ok(Err(Stopped::Fenced)) => Ended::Fenced { epoch },
         Ok(Err(Stopped::NotTaken { timed_out, reason })) => {
             let reason = format!("{records} records from offset {from}: {reason}");
-            Err(Ended::NotTaken(NotTaken { records, from, timed_out, reason }))
+            Ended::NotTaken(NotTaken { records, from, timed_out, reason })
         }
-        Err(error) => Err(Ended::Failed(format!("the commit's task ended: {error}"))),
-    }
+        Err(_) => Ended::Failed("the committer has stopped".to_owned()),
+    };
+    // What was decided on top of it is void.
+    under_way.clear();
+    Err(ended)
 }
 
 /// What the last batch was too full for; or else waits for the first record, then takes what else has arrived.
@@ -185,13 +195,14 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
             RelayMode::External => (None, None),
             RelayMode::Worker => {
                 let (sender, receiver) = mpsc::channel(RELAY_BATCHES);
-                let relay = relay::run(Arc::clone(&context), partition, progress.next_outbox_seq, receiver);
+                let relay = relay::run(Arc::clone(&context), partition, progress, receiver);
                 (Some(sender), Some(AbortOnDropHandle::new(tokio::spawn(relay))))
             }
         };
         let limits = Limits { cache_rows_max: context.settings.cache_rows_max, changed_rows_max: CHANGED_ROWS_MAX };
         let decider = Decider::new(partition, context.deps.log.partitions(), limits, progress);
-        Owner { context, membership, partition, reader, decider, timers, portion, committing: None, publish, relay }
+        let committing = VecDeque::new();
+        Owner { context, membership, partition, reader, decider, timers, portion, committing, publish, relay }
     }
 
     async fn prefetch(&mut self, decoded: &Decoded<A>, finish: &CancellationToken) -> Result<(), Ended> {
@@ -222,17 +233,16 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         TimeBounds { now: self.context.deps.clock.now(), tolerance_ms: self.context.settings.timestamp_tolerance_ms }
     }
 
-    fn commit(&mut self, decided: DecidedBatch<A::Key>) {
+    async fn commit(&mut self, decided: DecidedBatch<A::Key>) {
         let DecidedBatch { commit, records, number, .. } = decided;
-        let from = commit.before.next_offset;
-        let commit = commit::commit(self.context.deps.store.clone(), commit);
-        let result = AbortOnDropHandle::new(tokio::spawn(commit));
-        self.committing = Some(Committing { number, records, from, result });
+        let Progress { epoch, next_offset: from, .. } = commit.before;
+        let result = self.context.committer.commit(commit).await;
+        self.committing.push_back(Committing { number, records, from, epoch, result });
     }
 
-    /// Waits for the commit under way, if any, and publishes what it committed.
-    async fn finish_commit(&mut self) -> Result<(), Ended> {
-        if self.committing.is_some() {
+    /// Waits for the commits under way, if any, and publishes what they committed.
+    async fn finish_commits(&mut self) -> Result<(), Ended> {
+        while !self.committing.is_empty() {
             let committed = committed(&mut self.committing).await?;
             self.publish(committed).await;
         }
@@ -243,7 +253,8 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
     async fn publish(&mut self, (number, batch): (u64, CommitBatch)) {
         let next_offset = batch.after.next_offset;
         self.decider.committed(number, next_offset);
-        if self.portion.committed(self.context.settings.batch_records_max) {
+        let records = usize::try_from(next_offset - batch.before.next_offset).unwrap_or(usize::MAX);
+        if self.portion.committed(records, self.context.settings.batch_records_max) {
             Standing::of(self.partition, &self.context).owned();
         }
         self.membership.report(self.partition, next_offset);

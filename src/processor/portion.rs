@@ -1,8 +1,9 @@
 //! How many records of a partition go into one batch, after one that the store did not take.
 //!
 //! Such a batch is decided again from the store in halves, down to one record. Then the number grows by a thirtieth with
-//! each commit: a batch that is too large again costs its time limit and loads its aggregates anew. With a database that
-//! took 30 holds of 100 seats in time, 1,800 holds met the limit 6 times; growing by a quarter, it would be some 30.
+//! each commit of so many: a batch that is too large again costs its time limit and loads its aggregates anew. With a
+//! database that took 30 holds of 100 seats in time, 1,800 holds met the limit 6 times; growing by a quarter, it would be
+//! some 30.
 
 use std::time::Duration;
 
@@ -56,11 +57,13 @@ impl Portion {
         self.records.map_or(most, |records| records.min(most))
     }
 
-    /// A batch was committed; `most` are allowed. Says whether this ended a wait.
-    pub fn committed(&mut self, most: usize) -> bool {
+    /// A batch of so many records was committed; `most` are allowed. Says whether this ended a wait. The bound grows by
+    /// batches that met it: not by those that were on their way when it grew last.
+    pub fn committed(&mut self, records: usize, most: usize) -> bool {
         self.backoff = Backoff::new();
         self.refused_at = None;
-        self.records = self.records.map(|records| records + records / 32 + 1).filter(|records| *records < most);
+        let grown = |bound: usize| if records < bound { bound } else { bound + bound / 32 + 1 };
+        self.records = self.records.map(grown).filter(|bound| *bound < most);
         std::mem::take(&mut self.waiting)
     }
 
@@ -95,7 +98,7 @@ mod tests {
         }
         let mut commits = 0;
         while portion.of(2_000) < 2_000 {
-            portion.committed(2_000);
+            portion.committed(portion.of(2_000), 2_000);
             commits += 1;
         }
         assert!((100..200).contains(&commits), "{commits} commits");
@@ -109,8 +112,10 @@ mod tests {
         assert_eq!(waits[0], Then::Wait(Duration::from_millis(50)));
         assert_eq!(waits[49], Then::Wait(Duration::from_secs(1)));
         assert!(portion.is_waiting());
-        assert!(portion.committed(2_000), "the wait is over");
-        assert!(!portion.committed(2_000));
+        assert!(portion.committed(1, 2_000), "the wait is over");
+        assert_eq!(portion.of(2_000), 2);
+        assert!(!portion.committed(1, 2_000));
+        assert_eq!(portion.of(2_000), 2, "one record is less than what is allowed now");
         assert_eq!(portion.not_taken(&batch(1, true)), Then::Wait(Duration::from_millis(50)));
     }
 

@@ -1,4 +1,4 @@
-//! Publishes one partition's outbox in order of seq, pipelined, and deletes what the log has acknowledged.
+//! Publishes one partition's outbox in order of seq, pipelined; what the log has acknowledged goes with a later commit.
 //!
 //! At least once: a row is deleted after its acknowledgement, never before. Nothing is appended behind a row that is
 //! known to have failed: everything from that row on is appended again, so that rows appear in order and repeats never
@@ -6,50 +6,41 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tracing::warn;
 
 use super::commit::Backoff;
 use super::context::Context;
 use crate::domain::LanePartition;
 use crate::log::{AppendError, Appended, NewRecord, Topic};
-use crate::store::OutboxRow;
+use crate::store::{CommitGroup, OutboxRow, Progress};
 use crate::telemetry::metrics::OUTBOX_PENDING;
 use crate::wire;
 
 /// Rows of the backlog read at once at takeover.
 const BACKLOG_ROWS: u32 = 1_000;
-/// Acknowledged rows are deleted when there are so many,
-const DELETE_ROWS: u64 = 1_000;
-/// or so long after the first of them: a deletion is a transaction of its own, so not one a row.
-const DELETE_AFTER: Duration = Duration::from_millis(50);
-const DELETE_RETRY: Duration = Duration::from_secs(1);
 
-/// Publishes rows left by earlier owners (`seq < taken_at`), then those that come through `rows`, until that closes
+/// Publishes rows left by earlier owners (before the next one at `taken`), then those that come through `rows`, until that closes
 /// and all is acknowledged.
 pub(super) async fn run(
     context: Arc<Context>,
     partition: LanePartition,
-    taken_at: u64,
+    taken: Progress,
     mut rows: mpsc::Receiver<Vec<OutboxRow>>,
 ) {
-    let mut relay = Relay::new(context, partition, taken_at);
+    let (mut relay, taken_at) = (Relay::new(context, partition, taken.epoch), taken.next_outbox_seq);
     let mut from = 0;
     while from < taken_at {
         let backlog = relay.read_backlog(from).await;
-        let (Some(first), Some(last)) = (backlog.first(), backlog.last()) else { break };
-        relay.deleted = relay.deleted.min(first.seq);
+        let Some(last) = backlog.last() else { break };
         from = last.seq + 1;
         relay.publish(backlog.into_iter().filter(|row| row.seq < taken_at)).await;
     }
     loop {
-        let due = relay.delete_at;
         tokio::select! {
             biased;
             Some(ack) = relay.acks.next() => relay.acknowledged(ack).await,
@@ -57,7 +48,6 @@ pub(super) async fn run(
                 Some(more) => relay.publish(more.into_iter()).await,
                 None => break,
             },
-            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => relay.delete().await,
         }
     }
     relay.finish().await;
@@ -74,6 +64,7 @@ type Ack = (u64, Result<Appended, AppendError>);
 struct Relay {
     context: Arc<Context>,
     partition: LanePartition,
+    epoch: u64,
     /// Appended, in order of seq, from the first on that is not acknowledged.
     sent: VecDeque<Sent>,
     /// Acknowledgements by seq, as they come: a failure must not wait for the row before it, since rows of other
@@ -81,23 +72,18 @@ struct Relay {
     acks: FuturesUnordered<BoxFuture<'static, Ack>>,
     /// Everything before is acknowledged.
     acknowledged: u64,
-    /// Everything before is deleted.
-    deleted: u64,
-    /// When the next deletion is due, if something is to be deleted.
-    delete_at: Option<Instant>,
     backoff: Backoff,
 }
 
 impl Relay {
-    fn new(context: Arc<Context>, partition: LanePartition, taken_at: u64) -> Self {
+    fn new(context: Arc<Context>, partition: LanePartition, epoch: u64) -> Self {
         Relay {
             context,
             partition,
+            epoch,
             sent: VecDeque::new(),
             acks: FuturesUnordered::new(),
             acknowledged: 0,
-            deleted: taken_at,
-            delete_at: None,
             backoff: Backoff::new(),
         }
     }
@@ -167,9 +153,6 @@ impl Relay {
             Ok(()) => self.done_with_first(),
             Err(error) => self.append_again(&error).await,
         }
-        if self.acknowledged.saturating_sub(self.deleted) >= DELETE_ROWS {
-            self.delete().await;
-        }
     }
 
     /// Notes what became of a row.
@@ -191,8 +174,11 @@ impl Relay {
     fn done_with_first(&mut self) {
         while let Some(Sent { row, .. }) = self.sent.pop_front_if(|sent| sent.acknowledged) {
             self.acknowledged = row.seq + 1;
-            self.delete_at.get_or_insert_with(|| Instant::now() + DELETE_AFTER);
             self.backoff = Backoff::new();
+        }
+        self.context.committer.published(self.partition, self.epoch, self.acknowledged);
+        if self.sent.is_empty() {
+            self.show_pending();
         }
     }
 
@@ -214,20 +200,6 @@ impl Relay {
         self.sent = again;
     }
 
-    async fn delete(&mut self) {
-        self.delete_at = None;
-        if self.deleted < self.acknowledged {
-            match self.context.deps.store.delete_outbox(self.partition, self.deleted..self.acknowledged).await {
-                Ok(()) => self.deleted = self.acknowledged,
-                Err(error) => {
-                    warn!(partition = %self.partition, %error, "acknowledged outbox rows are deleted later");
-                    self.delete_at = Some(Instant::now() + DELETE_RETRY);
-                }
-            }
-        }
-        self.show_pending();
-    }
-
     /// Takes what is still under way. What the log does not acknowledge is the next owner's to publish.
     async fn finish(mut self) {
         while let Some((seq, ack)) = self.acks.next().await {
@@ -235,7 +207,11 @@ impl Relay {
             let _ = self.judge(seq, ack);
         }
         self.done_with_first();
-        self.delete().await;
+        let Some(published) = self.context.committer.waiting(self.partition, self.epoch) else { return };
+        let group = CommitGroup { batches: Vec::new(), published: vec![published] };
+        if let Err(error) = self.context.deps.store.commit_group(&group).await {
+            warn!(partition = %self.partition, %error, "the next owner publishes again what was published last");
+        }
     }
 
     fn show_pending(&self) {

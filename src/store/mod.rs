@@ -14,9 +14,9 @@ pub use ports::{
     Retention, Store, StoreError, Timers,
 };
 pub use rows::{
-    BlockSeats, BlockView, CommitBatch, Committed, Concert, DeadLetter, DeadLetterView, Decided, OutboxRow, Page,
-    PlanRow, PlanSummary, Progress, ProgressView, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState,
-    RequestStatus, Schedule, ScheduleView, StateTable,
+    BlockSeats, BlockView, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Decided,
+    OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion,
+    RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, StateTable,
 };
 
 use crate::domain::{Lane, LanePartition};

@@ -1,12 +1,10 @@
 //! The store by capability: who takes one of these traits says in its type what it touches.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 
 use super::rows::{
-    BlockSeats, CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, Page, PlanRow, PlanSummary, Progress,
-    ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
+    BlockSeats, CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, OutboxRow, Page, PlanRow, PlanSummary,
+    Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
 };
 use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
@@ -40,10 +38,24 @@ pub trait Ownership: Send + Sync {
     /// Makes `owner` the partition's owner: epoch + 1. Older owners' commits are fenced from now on.
     async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress>;
 
-    /// The progress as committed; `None` if nobody ever acquired the partition.
-    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>>;
+    /// The progress of these partitions as committed, after every commit of them that is under way; one that nobody
+    /// ever acquired is absent.
+    async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>>;
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed>;
+    /// Commits all batches but those that are fenced, whose owner learns it from the result: one a batch, in their
+    /// order. After an error nothing of the group was changed, unless it is [`StoreError::Unknown`].
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>>;
+
+    /// [`Ownership::progress_of`] one partition.
+    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>> {
+        Ok(self.progress_of(&[partition]).await?.pop().map(|(_, progress)| progress))
+    }
+
+    /// [`Ownership::commit_group`] of one batch.
+    async fn commit(&self, batch: &CommitBatch) -> Result<Committed> {
+        let committed = self.commit_group(&batch.clone().into()).await?.pop();
+        committed.ok_or_else(|| StoreError::Failed("a commit without a result".into()))
+    }
 }
 
 /// What a batch needs before it is decided, each as one round trip for the whole batch.
@@ -84,12 +96,13 @@ pub trait Timers: Send + Sync {
 /// Records on their way to the log.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// The next rows to publish of a partition's outbox, `seq >= from`, in order of seq.
+    /// The next rows to publish of a partition's outbox, `seq >= from` and not [`Published`], in order of seq.
+    ///
+    /// [`Published`]: super::Published
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>>;
 
-    /// Deletes a partition's outbox rows with these sequence numbers: the log has them. Where the first one left is
-    /// known, to begin there saves a walk over all that were deleted before and not yet vacuumed.
-    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()>;
+    /// Where something else than the owner publishes: deletes the partition's rows before this one.
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()>;
 }
 
 /// Descriptions of concerts and dates.
@@ -132,8 +145,7 @@ pub trait Reads: Send + Sync {
     /// The first undecided offset of every partition that was ever acquired.
     async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>>;
 
-    /// The progress of every partition that was ever acquired. Counting what is left in the outboxes may take long
-    /// while something keeps deleted rows from being vacuumed, a `pg_dump` for instance.
+    /// The progress of every partition that was ever acquired.
     async fn progress_views(&self) -> Result<Vec<ProgressView>>;
 
     /// All sections and touched seats of a date, by block in order of name.

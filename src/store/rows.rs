@@ -1,5 +1,7 @@
 //! What the store holds besides the aggregates: progress, requests, outbox, dead letters, catalog.
 
+use std::ops::Range;
+
 use uuid::Uuid;
 
 use crate::domain::block::{BlockRow, Seat, SectionRow};
@@ -43,16 +45,57 @@ pub struct CommitBatch {
     pub changes: Changes,
     /// New requests, none of which is in the store for this lane and partition.
     pub requests: Vec<RequestRow>,
-    /// Outcomes of requests stored PENDING by earlier batches; a missing row is no error.
+    /// Outcomes of requests stored PENDING by earlier batches. One that is not there refuses the commit.
     pub completions: Vec<RequestCompletion>,
     pub outbox: Vec<OutboxRow>,
     pub dead_letters: Vec<DeadLetter>,
 }
 
+impl CommitBatch {
+    /// Rows written, and about how many bytes they are.
+    pub fn size(&self) -> (usize, usize) {
+        const ROW_BYTES: usize = 100;
+        let (requests, completions) = (self.requests.iter(), self.completions.iter());
+        let outcomes =
+            requests.filter_map(|row| row.state.outcome()).chain(completions.map(|row| &*row.decided.outcome));
+        let payloads = self.outbox.iter().map(|row| row.payload.len());
+        let letters = self.dead_letters.iter().map(|letter| letter.value.as_ref().map_or(0, Vec::len));
+        let rows = self.changes.len() + self.requests.len() + self.completions.len();
+        let rows = rows + self.outbox.len() + self.dead_letters.len();
+        (rows, rows * ROW_BYTES + outcomes.map(str::len).chain(payloads).chain(letters).sum::<usize>())
+    }
+}
+
+/// How far a partition's outbox is published, as its owner knows it from the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    pub partition: LanePartition,
+    /// Must be the store's; one batch of the same group more or less makes no difference.
+    pub epoch: u64,
+    /// The log has acknowledged everything before the end. Rows from the start on, of commits that are known to be done,
+    /// are deleted; where the first one left is known, to begin there saves a walk over those deleted before.
+    pub seqs: Range<u64>,
+}
+
+/// What commits together, whatever the number of partitions. Each batch is fenced by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitGroup {
+    /// At most one a partition.
+    pub batches: Vec<CommitBatch>,
+    /// At most one a partition, with or without a batch.
+    pub published: Vec<Published>,
+}
+
+impl From<CommitBatch> for CommitGroup {
+    fn from(batch: CommitBatch) -> Self {
+        CommitGroup { batches: vec![batch], published: Vec::new() }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
     Done,
-    /// Epoch or next_offset did not match: another owner is at work. Nothing was changed.
+    /// Epoch or next_offset did not match: another owner is at work. Nothing of the batch was written.
     Fenced,
 }
 

@@ -36,9 +36,14 @@ pub static DEAD_LETTERS: LazyLock<IntCounterVec> =
 /// Commits refused because the partition has a newer owner.
 pub static COMMITS_FENCED: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_commits_fenced_total", "Commits refused by the fence", &["lane"]));
-/// Duration of one commit.
+/// Duration of a commit that holds a batch of this lane.
 pub static COMMIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("turnstile_commit_seconds", "Duration of one batch's commit", &["lane"], seconds_buckets())
+});
+/// Batches in one commit.
+pub static COMMIT_BATCHES: LazyLock<HistogramVec> = LazyLock::new(|| {
+    let buckets = (0..7).map(|i| f64::from(1 << i)).collect();
+    histogram("turnstile_commit_batches", "Batches, one a partition, in one commit", &[], buckets)
 });
 /// Records in one batch.
 pub static BATCH_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {

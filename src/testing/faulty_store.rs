@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::MemoryStore;
 use super::layered_store::{Call, Layer, Layered};
-use crate::store::{CommitBatch, Committed, Store, StoreError};
+use crate::store::{CommitBatch, CommitGroup, Committed, Store, StoreError};
 
 /// What the hook wants to happen to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum Fault {
 /// Called before each call; may take its time.
 pub type Hook = Arc<dyn Fn(Call) -> BoxFuture<'static, Fault> + Send + Sync>;
 
-/// Called before each commit that the other hook lets pass.
+/// Called for each batch of a commit that the other hook lets pass.
 pub type BatchHook = Arc<dyn Fn(&CommitBatch) -> Fault + Send + Sync>;
 
 /// See the module. Clones share the store underneath and the hook.
@@ -80,11 +80,14 @@ impl Faults {
         }
     }
 
-    async fn fault_of(&self, batch: &CommitBatch) -> Fault {
-        let fault = self.fault(Call::Commit(batch.partition)).await;
+    /// What happens to one batch of a group happens to the group.
+    async fn fault_of(&self, group: &CommitGroup) -> Fault {
+        let fault = self.fault(Call::of(group)).await;
         let hook = self.batches.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match (fault, hook) {
-            (Fault::None, Some(hook)) => hook(batch),
+            (Fault::None, Some(hook)) => {
+                group.batches.iter().map(|batch| hook(batch)).find(|fault| *fault != Fault::None).unwrap_or(fault)
+            }
             (fault, _) => fault,
         }
     }
@@ -123,17 +126,17 @@ impl Layer for Faults {
         suffer(self.fault(call).await, answer).await
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        match self.fault_of(batch).await {
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        match self.fault_of(group).await {
             Fault::Late(by) => {
-                let (store, batch) = (Arc::clone(&self.store), batch.clone());
+                let (store, group) = (Arc::clone(&self.store), group.clone());
                 tokio::spawn(async move {
                     tokio::time::sleep(by).await;
-                    store.commit(&batch).await
+                    store.commit_group(&group).await
                 });
                 unknown()
             }
-            fault => suffer(fault, self.store.commit(batch)).await,
+            fault => suffer(fault, self.store.commit_group(group)).await,
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A store around another one, for tests that make it fail or lie.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -14,7 +12,7 @@ use crate::domain::{
     ScheduleId, UserId,
 };
 use crate::store::{
-    AggregateLoads, AuditReads, BlockSeats, Catalog, CommitBatch, Committed, Concert, DeadLetterView, DeadLetters,
+    AggregateLoads, AuditReads, BlockSeats, Catalog, CommitGroup, Committed, Concert, DeadLetterView, DeadLetters,
     LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow, PlanSummary, Progress, ProgressView, Reads, RecordedLog,
     RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable, Store, StoreError, Timers,
 };
@@ -25,10 +23,17 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     Acquire(LanePartition),
+    /// Of a group; the partition of its first batch.
     Commit(LanePartition),
-    /// Any other change: outbox rows deleted, catalog, retention, log identity.
+    /// Any other change: outboxes published, catalog, retention, log identity.
     Write,
     Read,
+}
+
+impl Call {
+    pub fn of(group: &CommitGroup) -> Call {
+        group.batches.first().map_or(Call::Write, |batch| Call::Commit(batch.partition))
+    }
 }
 
 /// What a layer does with the calls that go through it: passes them on, unless a method says otherwise.
@@ -43,8 +48,8 @@ pub trait Layer: Send + Sync + 'static {
         answer.await
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed> {
-        self.pass(Call::Commit(batch.partition), self.below().commit(batch)).await
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>> {
+        self.pass(Call::of(group), self.below().commit_group(group)).await
     }
 
     async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>> {
@@ -66,10 +71,6 @@ pub trait Layer: Send + Sync + 'static {
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>> {
         self.pass(Call::Read, self.below().outbox(partition, from, limit)).await
     }
-
-    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()> {
-        self.pass(Call::Write, self.below().delete_outbox(partition, seqs)).await
-    }
 }
 
 /// A [`Layer`] as a store.
@@ -82,12 +83,12 @@ impl<L: Layer> Ownership for Layered<L> {
         self.0.pass(Call::Acquire(partition), self.0.below().acquire(partition, owner)).await
     }
 
-    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>> {
-        self.0.pass(Call::Read, self.0.below().progress(partition)).await
+    async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>> {
+        self.0.pass(Call::Read, self.0.below().progress_of(partitions)).await
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed> {
-        self.0.commit(batch).await
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>> {
+        self.0.commit_group(group).await
     }
 }
 
@@ -143,8 +144,8 @@ impl<L: Layer> Outbox for Layered<L> {
         self.0.outbox(partition, from, limit).await
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()> {
-        self.0.delete_outbox(partition, seqs).await
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().delete_outbox(partition, before)).await
     }
 }
 

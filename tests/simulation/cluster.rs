@@ -25,6 +25,8 @@ use crate::store::{self, faulty};
 
 /// Reasons for which a partition may be parked: another owner, or a reader that could not be opened.
 const HARMLESS: [&str; 2] = ["fenced by another owner", "cannot be read now"];
+/// Before the epoch.
+const FENCED: &str = "parked: fenced by another owner: epoch ";
 
 pub struct Worker {
     name: String,
@@ -188,6 +190,25 @@ impl Cluster {
                 if !HARMLESS.iter().any(|reason| failure.reason.contains(reason)) {
                     self.sim.broke(|| format!("{} of {}: {}", name, worker.name, failure.reason));
                 }
+            }
+        }
+    }
+
+    /// Reports partitions that were fenced though the store knows no newer owner: a lost answer, say, taken for a fence.
+    pub async fn check_fences(&self) {
+        let epoch = |reason: &str| reason.strip_prefix(FENCED)?.split_once(' ')?.0.parse::<u64>().ok();
+        let fenced: Vec<(String, u64)> = {
+            let workers = lock(&self.workers);
+            let checks = workers.iter().flat_map(|worker| worker.health.snapshot());
+            checks.filter_map(|(name, failure)| Some((name, epoch(&failure?.reason)?))).collect()
+        };
+        if fenced.is_empty() {
+            return;
+        }
+        for view in self.store.progress_views().await.unwrap_or_default() {
+            let name = format!("partition {}", view.partition);
+            if fenced.contains(&(name, view.epoch)) {
+                self.sim.broke(|| format!("{} was fenced in epoch {}, which is not over", view.partition, view.epoch));
             }
         }
     }

@@ -59,5 +59,6 @@ pub async fn watch(cluster: Arc<Cluster>) {
     loop {
         sleep(Duration::from_millis(500)).await;
         cluster.check_health();
+        cluster.check_fences().await;
     }
 }

@@ -1,143 +1,148 @@
-//! One batch as one statement.
+//! A group of batches as one statement.
 //!
-//! The fence is a data-modifying CTE, and every other one selects from it: no row fenced, nothing written. So a commit
-//! costs one round trip whatever it holds, no transaction ever stands open between two of them, and a process that is
-//! stopped in the middle leaves no lock behind for its successor to wait for.
+//! Its first parts are the fence: what is claimed of which partition, the rows of `partition_progress` that still match,
+//! locked in one order, and their update. That gives a flag for each claim; all other parts keep the rows whose claim has
+//! passed. So a commit costs one round trip whatever it holds, no transaction ever stands open between two of them, and a
+//! process that is stopped in the middle leaves no lock behind for its successor to wait for.
+//!
+//! The flags are an array, looked up by place, and no join: there is nothing to plan, however many rows there are.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
-use sqlx::Arguments;
 use sqlx::postgres::PgArguments;
-use uuid::Uuid;
 
-use super::query::add;
+use super::columns::Rows;
 use crate::store::sql::batch::{Sink, fill_from};
 use crate::store::sql::mapping::records::completion_values;
-use crate::store::sql::ownership::fence;
-use crate::store::sql::tables::{COMPLETION_COLUMNS, Kind, Table};
+use crate::store::sql::ownership::{CLAIM_COLUMNS, claims};
+use crate::store::sql::tables::{COMPLETION_COLUMNS, Table};
 use crate::store::sql::value::Value;
-use crate::store::{CommitBatch, StoreError};
+use crate::store::{CommitGroup, StoreError};
 
-/// The statement and its parameters. It gives one row, `fenced`: 1 if the batch is committed, 0 if nothing was done.
-pub(super) fn statement(batch: &CommitBatch) -> Result<(String, PgArguments), StoreError> {
-    let fence = fence(batch)?;
-    let sql = format!("with fence as ({} returning 1)", fence.sql);
-    let mut statement = Statement { sql, arguments: PgArguments::default(), group: None, error: None };
-    fence.parameters.into_iter().try_for_each(|value| add(&mut statement.arguments, value))?;
-    fill_from(batch, &mut statement)?;
-    statement.end_group();
-    if !batch.completions.is_empty() {
-        let mut columns = columns(COMPLETION_COLUMNS, batch.completions.len());
-        batch.completions.iter().for_each(|row| push(&mut columns, completion_values(row)));
-        statement.complete(columns);
+/// An update alone would lock rows in the order in which its plan finds them, and two commits could wait for each other.
+/// The lock is the one that it takes. A row that was waited for is judged, and changed, as it is after the wait.
+const FENCE: &str = "\
+locked as materialized (\
+select p.lane, p.partition, claim.place, claim.end_seq, claim.next_offset, claim.last_time, \
+claim.next_outbox_seq, claim.state_hash \
+from claim join partition_progress as p on p.lane = claim.lane and p.partition = claim.partition \
+and p.epoch = claim.epoch and (claim.before_offset is null or p.next_offset = claim.before_offset) \
+order by p.lane, p.partition for no key update of p), \
+fence as (\
+update partition_progress as p set next_offset = coalesce(locked.next_offset, p.next_offset), \
+last_time = coalesce(locked.last_time, p.last_time), \
+next_outbox_seq = coalesce(locked.next_outbox_seq, p.next_outbox_seq), \
+state_hash = coalesce(locked.state_hash, p.state_hash), \
+published_seq = greatest(p.published_seq, locked.end_seq) \
+from locked where p.lane = locked.lane and p.partition = locked.partition returning locked.place), \
+passed as materialized (\
+select array_agg(claim.place in (select place from fence) order by claim.place) as flags from claim)";
+
+/// Outbox rows that the log has. Those of this very commit are not among them: it does not see them.
+const PUBLISHED: &str = "\
+delete from outbox using claim where (select flags from passed)[claim.place] \
+and outbox.lane = claim.lane and outbox.partition = claim.partition \
+and outbox.seq >= claim.first_seq and outbox.seq < claim.end_seq";
+
+/// The statement and its parameters. It gives one row, `flags`: whether each claim passed, in the order of
+/// [`claims`], which begins with the batches.
+pub(super) fn statement(group: &CommitGroup) -> Result<(String, PgArguments), StoreError> {
+    let mut claim = Rows::of(CLAIM_COLUMNS);
+    for (place, of) in (1..).zip(claims(group)?) {
+        claim.push(place, of.values()?);
     }
-    match statement.error {
-        Some(error) => Err(error),
-        None => Ok((statement.sql + " select count(*) as fenced from fence", statement.arguments)),
+    let mut statement = Statement { sql: String::new(), arguments: PgArguments::default() };
+    let list = claim.list("claim");
+    let unnest = claim.unnest("claim", &mut statement.arguments)?;
+    // Writing to a String cannot fail.
+    let _ = write!(statement.sql, "with claim as materialized (select claim.place, {list} from {unnest}), {FENCE}");
+    for (table, rows) in tables(group)? {
+        statement.insert(table, rows)?;
     }
-}
-
-/// One column of all rows of a table: what `unnest` takes.
-enum Column<'a> {
-    Uuid(Vec<Option<Uuid>>),
-    Text(Vec<Option<Cow<'a, str>>>),
-    Int(Vec<Option<i64>>),
-    Flag(Vec<bool>),
-    Bytes(Vec<Option<&'a [u8]>>),
-}
-
-fn columns<'a>(of: &[(&str, Kind)], rows: usize) -> Vec<Column<'a>> {
-    let column = |kind| match kind {
-        Kind::Uuid => Column::Uuid(Vec::with_capacity(rows)),
-        Kind::Text => Column::Text(Vec::with_capacity(rows)),
-        Kind::Int => Column::Int(Vec::with_capacity(rows)),
-        Kind::Flag => Column::Flag(Vec::with_capacity(rows)),
-        Kind::Bytes => Column::Bytes(Vec::with_capacity(rows)),
-    };
-    of.iter().map(|(_, kind)| column(*kind)).collect()
-}
-
-fn push<'a>(columns: &mut [Column<'a>], values: impl IntoIterator<Item = Value<'a>>) {
-    for (column, value) in columns.iter_mut().zip(values) {
-        match (column, value) {
-            (Column::Uuid(column), Value::Uuid(value)) => column.push(value),
-            (Column::Text(column), Value::Text(value)) => column.push(value),
-            (Column::Int(column), Value::Int(value)) => column.push(value),
-            (Column::Flag(column), Value::Flag(value)) => column.push(value),
-            (Column::Bytes(column), Value::Bytes(value)) => column.push(value),
-            // The column stays short, and PostgreSQL refuses the null.
-            (_, value) => debug_assert!(false, "{value:?} is of another kind than its column"),
-        }
+    if !group.published.is_empty() {
+        let _ = write!(statement.sql, ", published as ({PUBLISHED})");
     }
+    statement.complete(group)?;
+    Ok((statement.sql, statement.arguments))
 }
 
-/// Collects rows by table, and appends a CTE for each.
-struct Statement<'a> {
-    sql: String,
-    arguments: PgArguments,
-    group: Option<(&'static Table, Vec<Column<'a>>)>,
-    error: Option<StoreError>,
+/// The group's rows, table by table.
+fn tables(group: &CommitGroup) -> Result<Vec<(&'static Table, Rows<'_>)>, StoreError> {
+    let mut tables = Tables { tables: Vec::new(), at: 0, place: 0 };
+    for (place, batch) in (1..).zip(&group.batches) {
+        tables.place = place;
+        fill_from(batch, &mut tables)?;
+    }
+    Ok(tables.tables)
 }
 
-impl<'a> Sink<'a> for Statement<'a> {
-    fn table(&mut self, table: &'static Table, rows: usize) {
-        self.end_group();
-        self.group = Some((table, columns(table.columns, rows)));
+struct Tables<'a> {
+    tables: Vec<(&'static Table, Rows<'a>)>,
+    /// The table that rows are for now.
+    at: usize,
+    /// The claim that they are of.
+    place: i64,
+}
+
+impl<'a> Sink<'a> for Tables<'a> {
+    fn table(&mut self, table: &'static Table, _: usize) {
+        let known = self.tables.iter().position(|(known, _)| known.name == table.name);
+        self.at = known.unwrap_or_else(|| {
+            self.tables.push((table, Rows::of(table.columns)));
+            self.tables.len() - 1
+        });
     }
 
     fn row(&mut self, values: impl IntoIterator<Item = Value<'a>>) {
-        if let Some((_, columns)) = &mut self.group {
-            push(columns, values);
+        if let Some((_, rows)) = self.tables.get_mut(self.at) {
+            rows.push(self.place, values);
         }
     }
 }
 
-impl<'a> Statement<'a> {
-    fn end_group(&mut self) {
-        let Some((table, columns)) = self.group.take() else { return };
-        let (name, list) = (table.name, table.list());
-        let unnest = self.unnest(columns);
-        let end = table.on_conflict();
-        let insert = format!("insert into {name} ({list}) select new.* from fence, {unnest} as new {end}");
-        self.cte(name, &insert);
-    }
+struct Statement {
+    sql: String,
+    arguments: PgArguments,
+}
 
-    /// Decides requests that were stored PENDING. `$5` and `$6` are the fence's lane and partition.
-    fn complete(&mut self, columns: Vec<Column<'a>>) {
-        let unnest = self.unnest(columns);
-        let update = format!(
-            "update request set status = done.status, outcome = done.outcome \
-             from fence, {unnest} as done (request_id, status, outcome) \
-             where request.request_id = done.request_id and request.internal = false \
-             and request.lane = $5 and request.partition = $6 and request.status = 'PENDING'"
+impl Statement {
+    fn insert(&mut self, table: &Table, rows: Rows<'_>) -> Result<(), StoreError> {
+        let (name, list, end) = (table.name, table.list(), table.on_conflict());
+        let values = rows.list("new");
+        let unnest = rows.unnest("new", &mut self.arguments)?;
+        let _ = write!(
+            self.sql,
+            ", write_{name} as (insert into {name} ({list}) select {values} from {unnest} \
+             where (select flags from passed)[new.place] {end})"
         );
-        self.cte("completion", &update);
+        Ok(())
     }
 
-    fn cte(&mut self, name: &str, statement: &str) {
-        // Writing to a String cannot fail.
-        let _ = write!(self.sql, ", write_{name} as ({statement})");
-    }
-
-    /// Binds the columns; gives `unnest($9::uuid[], …)`.
-    fn unnest(&mut self, columns: Vec<Column<'a>>) -> String {
-        let places: Vec<String> = columns.into_iter().map(|column| self.bind(column)).collect();
-        format!("unnest({})", places.join(", "))
-    }
-
-    fn bind(&mut self, column: Column<'a>) -> String {
-        let arguments = &mut self.arguments;
-        let (added, kind) = match column {
-            Column::Uuid(values) => (arguments.add(values), "uuid"),
-            Column::Text(values) => (arguments.add(values), "text"),
-            Column::Int(values) => (arguments.add(values), "bigint"),
-            Column::Flag(values) => (arguments.add(values), "boolean"),
-            Column::Bytes(values) => (arguments.add(values), "bytea"),
-        };
-        if let Err(error) = added {
-            self.error = Some(StoreError::Failed(format!("a column cannot be bound: {error}")));
+    /// Decides requests that were stored PENDING, and ends the statement. A completion that finds none makes an error of
+    /// it: a text that is no number.
+    fn complete(&mut self, group: &CommitGroup) -> Result<(), StoreError> {
+        let mut rows = Rows::of(COMPLETION_COLUMNS);
+        for (place, batch) in (1..).zip(&group.batches) {
+            batch.completions.iter().for_each(|row| rows.push(place, completion_values(batch.partition, row)));
         }
-        format!("${}::{kind}[]", self.arguments.len())
+        if rows.is_empty() {
+            self.sql.push_str(" select flags from passed");
+            return Ok(());
+        }
+        let list = rows.list("done");
+        let unnest = rows.unnest("done", &mut self.arguments)?;
+        let _ = write!(
+            self.sql,
+            ", done as materialized (select {list} from {unnest} where (select flags from passed)[done.place]), \
+             completed as (update request set status = done.status, outcome = done.outcome from done \
+             where request.request_id = done.request_id and request.internal = false \
+             and request.lane = done.lane and request.partition = done.partition and request.status = 'PENDING' \
+             returning 1), \
+             missed as (select (select count(*) from done) - (select count(*) from completed) as completions) \
+             select flags from passed, missed \
+             where case completions when 0 then true \
+             else (completions || ' completions found no pending request')::boolean end"
+        );
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The store beyond one machine: PostgreSQL, one statement a commit.
 
+mod columns;
 mod commit;
 mod connection;
 mod error;
@@ -28,15 +29,24 @@ pub use self::settings::PostgresSettings;
 use super::sql::cells::Cells;
 use super::sql::dialect::{Dialect, Query, Side};
 use super::sql::migrations;
-use super::{CommitBatch, Committed, StoreError};
+use super::{CommitGroup, Committed, StoreError};
 
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 /// Owners load a block or a queue whole. That cannot be split as a commit can: with the time limit of a commit, a slow
 /// database would keep a partition of 150,000 sold seats from ever starting.
 const LOAD: &str = "begin isolation level repeatable read read only; set local statement_timeout = '60s'";
 
+/// One for most commits, one for those that are large by themselves.
+const COMMIT_CONNECTIONS: u32 = 2;
+/// A commit's parts find their rows by key, one by one; any other plan would be one of old statistics. It is planned once
+/// a connection: its parameters are too large for a plan of their own to pay.
+const COMMIT_SESSION: &str =
+    "set enable_hashjoin = off; set enable_mergejoin = off; set plan_cache_mode = force_generic_plan; ";
+
 /// See the module.
 pub struct PostgresStore {
+    /// Commits have connections of their own, so that each of their statements is planned once on each.
+    commits: PgPool,
     owners: PgPool,
     door: PgPool,
     servers: Arc<Servers>,
@@ -57,13 +67,19 @@ impl PostgresStore {
         connection.close().await.map_err(read_error)?;
         let for_door = (settings.connections_max / 3).max(1);
         let for_owners = settings.connections_max.saturating_sub(for_door).max(1);
+        let for_commits = COMMIT_CONNECTIONS.min(for_owners / 2);
         let servers = Arc::new(Servers::new());
-        let pool = |check, connections_max| {
-            watched(&servers, &session, check, connections_max, settings.acquire_timeout)
+        let pool = |session: &str, check, connections_max| {
+            watched(&servers, session, check, connections_max, settings.acquire_timeout)
                 .connect_lazy_with(options.clone())
         };
-        let (owners, door) = (pool(Check::EachSecond, for_owners), pool(Check::EachUse, for_door));
-        Ok(PostgresStore { owners, door, servers })
+        let owners = pool(&session, Check::EachSecond, for_owners - for_commits);
+        let commits = match for_commits {
+            0 => owners.clone(),
+            some => pool(&(COMMIT_SESSION.to_owned() + &session), Check::EachSecond, some),
+        };
+        let door = pool(&session, Check::EachUse, for_door);
+        Ok(PostgresStore { commits, owners, door, servers })
     }
 
     /// Creates the schema and brings its tables up to date. Safe to run from several places at once.
@@ -82,14 +98,17 @@ impl PostgresStore {
 
     /// Waits until all connections are closed.
     pub async fn close(&self) {
-        tokio::join!(self.owners.close(), self.door.close());
+        tokio::join!(self.commits.close(), self.owners.close(), self.door.close());
     }
 
     async fn connection(&self, side: Side) -> Result<PoolConnection<Postgres>, StoreError> {
-        let pool = match side {
-            Side::Owner => &self.owners,
-            Side::FrontDoor => &self.door,
-        };
+        match side {
+            Side::Owner => self.connection_of(&self.owners).await,
+            Side::FrontDoor => self.connection_of(&self.door).await,
+        }
+    }
+
+    async fn connection_of(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
         pool.acquire().await.map_err(|error| match error {
             Error::PoolTimedOut if self.servers.is_read_only() => StoreError::Unavailable(error::READ_ONLY.into()),
             error => read_error(error),
@@ -111,10 +130,16 @@ impl PostgresStore {
 async fn check(connection: &mut PgConnection) -> Result<(), StoreError> {
     let advice = "run `turnstile migrate`";
     let sql = "select coalesce(to_regclass('_sqlx_migrations')::text, '') as migrations, \
-               current_setting('synchronous_commit') as durability";
+               current_setting('synchronous_commit') as durability, \
+               current_setting('transaction_isolation') as isolation";
     let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(read_error)?;
     if row.text("durability")? == "off" {
         let reason = "synchronous_commit is off: a crash would lose what was answered; set it to on for this role";
+        return Err(StoreError::Failed(reason.into()));
+    }
+    if row.text("isolation")? != "read committed" {
+        let reason = "default_transaction_isolation is not read committed: a commit that waited for another owner's would \
+                      fail instead of being fenced; set it for this role";
         return Err(StoreError::Failed(reason.into()));
     }
     if row.text("migrations")?.is_empty() {
@@ -149,6 +174,7 @@ impl Dialect for PostgresStore {
     const IN_UUIDS: &'static str = "= any($1::uuid[])";
     const IN_TEXTS: &'static str = "= any($1::text[])";
     const IN_PAIRS: &'static str = "in (select * from unnest($1::uuid[], $2::text[]))";
+    const IN_PARTITIONS: &'static str = "in (select * from unnest($1::text[], $2::bigint[]))";
     const ROW: (&'static str, &'static str, &'static str) = ("ctid", "= any(array", ")");
     // A commit whose connection broke may still be running in the server. Without this lock its owner would read the old
     // offset, commit again, and be fenced by its own first attempt.
@@ -185,16 +211,20 @@ impl Dialect for PostgresStore {
         rows.map_err(|error| self.failed_write(error))
     }
 
-    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        let (sql, arguments) = commit::statement(batch)?;
-        let mut connection = self.connection(Side::Owner).await?;
+    async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        if group.batches.is_empty() && group.published.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (sql, arguments) = commit::statement(group)?;
+        let mut connection = self.connection_of(&self.commits).await?;
         // To the end of the answer, not only to its row: the server commits after that.
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *connection).await;
         let rows = rows.map_err(|error| self.failed_write(error))?;
-        match rows.first().map(|row| row.signed("fenced")).transpose()? {
-            Some(1) => Ok(Committed::Done),
-            Some(0) => Ok(Committed::Fenced),
-            other => Err(StoreError::Failed(format!("the fence hit {other:?} rows"))),
-        }
+        let flags: Vec<bool> = match rows.first() {
+            Some(row) => row.try_get("flags").map_err(read_error)?,
+            None => return Err(StoreError::Failed("the fence gave no flags".into())),
+        };
+        let committed = |passed: bool| if passed { Committed::Done } else { Committed::Fenced };
+        Ok(flags.into_iter().take(group.batches.len()).map(committed).collect())
     }
 }

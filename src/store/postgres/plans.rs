@@ -15,7 +15,9 @@ use crate::domain::{
     LogTime, PaymentId, RequestId, ReservationId, ScheduleId, SeatId,
 };
 use crate::store::sql::dialect::query;
-use crate::store::{AggregateLoads, Decided, Ownership, Progress, Reads, RequestKey, RequestRow, RequestState, Timers};
+use crate::store::{
+    AggregateLoads, CommitBatch, Decided, Ownership, Progress, Reads, RequestKey, RequestRow, RequestState, Timers,
+};
 
 /// Rows of each kind that have ended. Below a few hundred pages PostgreSQL might rather read a table from end to end.
 const HISTORY: u128 = 5_000;
@@ -59,6 +61,7 @@ impl Dialect for Explained {
     const IN_UUIDS: &'static str = PostgresStore::IN_UUIDS;
     const IN_TEXTS: &'static str = PostgresStore::IN_TEXTS;
     const IN_PAIRS: &'static str = PostgresStore::IN_PAIRS;
+    const IN_PARTITIONS: &'static str = PostgresStore::IN_PARTITIONS;
     const ROW: (&'static str, &'static str, &'static str) = PostgresStore::ROW;
     const AFTER_COMMITS: &'static str = PostgresStore::AFTER_COMMITS;
 
@@ -78,8 +81,8 @@ impl Dialect for Explained {
         self.store.write(query).await
     }
 
-    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        self.store.commit_batch(batch).await
+    async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        self.store.commit_together(group).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::store::sql::cells::Cells;
 use crate::store::sql::dialect::Query;
 use crate::store::sql::value::Value;
 
-/// Binds one value. Lists become arrays, a list of pairs two of them.
+/// Binds one value. Lists become arrays, a list of pairs or partitions two of them.
 pub(super) fn add(arguments: &mut PgArguments, value: Value<'_>) -> Result<(), StoreError> {
     let added = match value {
         Value::Uuid(id) => arguments.add(id),
@@ -23,6 +23,11 @@ pub(super) fn add(arguments: &mut PgArguments, value: Value<'_>) -> Result<(), S
         Value::Pairs(pairs) => {
             let (ids, texts): (Vec<Uuid>, Vec<&str>) = pairs.into_iter().unzip();
             arguments.add(ids).and_then(|()| arguments.add(texts))
+        }
+        Value::Partitions(partitions) => {
+            let lanes: Vec<&str> = partitions.iter().map(|of| of.lane.as_str()).collect();
+            let numbers: Vec<i64> = partitions.iter().map(|of| of.partition.into()).collect();
+            arguments.add(lanes).and_then(|()| arguments.add(numbers))
         }
     };
     added.map_err(|error| StoreError::Failed(format!("a parameter cannot be bound: {error}")))

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::cells::Cells;
 use super::value::Value;
-use crate::store::{CommitBatch, Committed, StoreError};
+use crate::store::{CommitGroup, Committed, StoreError};
 
 /// SQL text with its parameters.
 pub(in crate::store) struct Query<'a> {
@@ -34,6 +34,8 @@ pub(in crate::store) trait Dialect: Send + Sync + 'static {
     const IN_TEXTS: &'static str;
     /// What follows a pair of columns that must be in `$1` (and `$2`), a [`Value::Pairs`].
     const IN_PAIRS: &'static str;
+    /// What follows lane and partition that must be in `$1` (and `$2`), a [`Value::Partitions`].
+    const IN_PARTITIONS: &'static str;
     /// A row's address, and how to compare it with those a query gives: `{ROW.0} {ROW.1} (query) {ROW.2}`.
     const ROW: (&'static str, &'static str, &'static str);
     /// What makes a read of the progress wait for a commit that is under way, whoever sent it.
@@ -47,7 +49,8 @@ pub(in crate::store) trait Dialect: Send + Sync + 'static {
     /// One changing statement in a transaction of its own; gives what it returns.
     async fn write(&self, query: Query<'_>) -> Result<Vec<Self::Row>, StoreError>;
 
-    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError>;
+    /// As `Ownership::commit_group` says.
+    async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError>;
 }
 
 pub(super) fn all<Row, T>(rows: &[Row], map: impl FnMut(&Row) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {

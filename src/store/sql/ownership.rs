@@ -1,41 +1,96 @@
 //! Who owns a partition, how far it has come, and what it has to publish.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 
-use super::dialect::{Dialect, Query, Side, all, first, query};
+use super::cells::Cells;
+use super::dialect::{Dialect, Side, all, first, query};
 use super::mapping::{queues, records, seats};
-use super::tables;
-use super::value::{bits, int, lane_partition, signed, text, time};
+use super::tables::{self, Kind};
+use super::value::{Value, bits, int, lane_partition, signed, text, time};
 use crate::domain::{BlockKey, LanePartition, LogTime, ScheduleId};
-use crate::store::{CommitBatch, Committed, Outbox, OutboxRow, Ownership, Progress, StoreError, Timers};
+use crate::store::{
+    CommitBatch, CommitGroup, Committed, Outbox, OutboxRow, Ownership, Progress, Published, StoreError, Timers,
+};
 
 const PROGRESS: &str = "epoch, next_offset, last_time, next_outbox_seq, state_hash";
 
-/// The first statement of a commit: locks the partition's row and moves it on. Not exactly one row means fenced.
-/// Lane and partition are `$5` and `$6`.
-const FENCE: &str = "update partition_progress \
-     set next_offset = $1, last_time = $2, next_outbox_seq = $3, state_hash = $4 \
-     where lane = $5 and partition = $6 and epoch = $7 and next_offset = $8";
+/// Columns of [`Claim::values`].
+pub(in crate::store) const CLAIM_COLUMNS: &[(&str, Kind)] = &[
+    ("lane", Kind::Text),
+    ("partition", Kind::Int),
+    ("epoch", Kind::Int),
+    ("before_offset", Kind::Int),
+    ("next_offset", Kind::Int),
+    ("last_time", Kind::Int),
+    ("next_outbox_seq", Kind::Int),
+    ("state_hash", Kind::Int),
+    ("first_seq", Kind::Int),
+    ("end_seq", Kind::Int),
+];
 
-pub(in crate::store) fn fence(batch: &CommitBatch) -> Result<Query<'static>, StoreError> {
-    let (before, after) = (&batch.before, &batch.after);
-    if before.epoch != after.epoch {
-        return Err(StoreError::Failed(format!("a batch of epochs {} and {}", before.epoch, after.epoch)));
+/// What a group wants of one partition's progress.
+pub(in crate::store) struct Claim<'a> {
+    partition: LanePartition,
+    epoch: u64,
+    pub batch: Option<&'a CommitBatch>,
+    pub published: Option<&'a Published>,
+}
+
+/// A claim for each partition of the group: those of its batches in their order, then the others.
+pub(in crate::store) fn claims(group: &CommitGroup) -> Result<Vec<Claim<'_>>, StoreError> {
+    let published = |of: LanePartition, epoch: u64| {
+        group.published.iter().find(|published| published.partition == of && published.epoch == epoch)
+    };
+    let mut claims = Vec::with_capacity(group.batches.len() + group.published.len());
+    for batch in &group.batches {
+        let (partition, epoch) = (batch.partition, batch.before.epoch);
+        if epoch != batch.after.epoch {
+            return Err(StoreError::Failed(format!("a batch of epochs {epoch} and {}", batch.after.epoch)));
+        }
+        claims.push(Claim { partition, epoch, batch: Some(batch), published: published(partition, epoch) });
     }
-    let [lane, partition] = lane_partition(batch.partition);
-    let parameters = vec![
-        int(after.next_offset)?,
-        time(after.last_time),
-        int(after.next_outbox_seq)?,
-        bits(after.state_hash),
-        lane,
-        partition,
-        int(before.epoch)?,
-        int(before.next_offset)?,
-    ];
-    Ok(query(FENCE, parameters))
+    for published in &group.published {
+        if group.batches.iter().all(|batch| batch.partition != published.partition) {
+            let Published { partition, epoch, .. } = *published;
+            claims.push(Claim { partition, epoch, batch: None, published: Some(published) });
+        }
+    }
+    Ok(claims)
+}
+
+impl Claim<'_> {
+    /// Columns that do not change are null.
+    pub fn values(&self) -> Result<[Value<'static>; 10], StoreError> {
+        const NULL: Value = Value::Int(None);
+        let [lane, partition] = lane_partition(self.partition);
+        let [before_offset, next_offset, last_time, next_outbox_seq, state_hash] = match self.batch {
+            None => [const { NULL }; 5],
+            Some(CommitBatch { before, after, .. }) => [
+                int(before.next_offset)?,
+                int(after.next_offset)?,
+                time(after.last_time),
+                int(after.next_outbox_seq)?,
+                bits(after.state_hash),
+            ],
+        };
+        let [first_seq, end_seq] = match self.published {
+            None => [const { NULL }; 2],
+            Some(Published { seqs, .. }) => [int(seqs.start)?, int(seqs.end)?],
+        };
+        let epoch = int(self.epoch)?;
+        Ok([
+            lane,
+            partition,
+            epoch,
+            before_offset,
+            next_offset,
+            last_time,
+            next_outbox_seq,
+            state_hash,
+            first_seq,
+            end_seq,
+        ])
+    }
 }
 
 #[async_trait]
@@ -43,8 +98,8 @@ impl<D: Dialect> Ownership for D {
     async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError> {
         let sql = format!(
             "insert into partition_progress as p \
-             (lane, partition, epoch, owner, next_offset, last_time, next_outbox_seq, state_hash) \
-             values ($1, $2, 1, $3, 0, 0, 0, 0) \
+             (lane, partition, epoch, owner, next_offset, last_time, next_outbox_seq, state_hash, published_seq) \
+             values ($1, $2, 1, $3, 0, 0, 0, 0, 0) \
              on conflict (lane, partition) do update set epoch = p.epoch + 1, owner = excluded.owner \
              returning {PROGRESS}"
         );
@@ -53,15 +108,20 @@ impl<D: Dialect> Ownership for D {
         first(&rows, records::progress)?.ok_or_else(|| StoreError::Failed("acquire gave no row".into()))
     }
 
-    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>, StoreError> {
-        let wait = D::AFTER_COMMITS;
-        let sql = format!("select {PROGRESS} from partition_progress where lane = $1 and partition = $2 {wait}");
-        let rows = self.read(Side::Owner, query(sql, lane_partition(partition).into())).await?;
-        first(&rows, records::progress)
+    async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>, StoreError> {
+        // In the order in which commits lock them.
+        let sql = format!(
+            "select lane, partition, {PROGRESS} from partition_progress where (lane, partition) {} \
+             order by lane, partition {}",
+            D::IN_PARTITIONS,
+            D::AFTER_COMMITS
+        );
+        let rows = self.read(Side::Owner, query(sql, vec![Value::Partitions(partitions.to_vec())])).await?;
+        all(&rows, |row| Ok((row.lane_partition()?, records::progress(row)?)))
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        self.commit_batch(batch).await
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        self.commit_together(group).await
     }
 }
 
@@ -81,15 +141,23 @@ impl<D: Dialect> Timers for D {
 #[async_trait]
 impl<D: Dialect> Outbox for D {
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
-        let sql = tables::OUTBOX.select("where lane = $1 and partition = $2 and seq >= $3 order by seq limit $4");
+        let sql = tables::OUTBOX.select(
+            "where lane = $1 and partition = $2 and seq >= $3 and seq >= \
+             (select published_seq from partition_progress where lane = $1 and partition = $2) order by seq limit $4",
+        );
         let [lane, partition] = lane_partition(partition);
         let parameters = vec![lane, partition, int(from)?, signed(limit)];
         all(&self.read(Side::Owner, query(sql, parameters)).await?, records::outbox)
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<(), StoreError> {
-        let sql = "delete from outbox where lane = $1 and partition = $2 and seq >= $3 and seq < $4";
-        let [lane, partition] = lane_partition(partition);
-        self.write(query(sql, vec![lane, partition, int(seqs.start)?, int(seqs.end)?])).await.map(drop)
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<(), StoreError> {
+        let published = "update partition_progress set published_seq = $3 \
+                         where lane = $1 and partition = $2 and published_seq < $3";
+        let delete = "delete from outbox where lane = $1 and partition = $2 and seq < $3";
+        for sql in [published, delete] {
+            let [lane, partition] = lane_partition(partition);
+            self.write(query(sql, vec![lane, partition, int(before)?])).await?;
+        }
+        Ok(())
     }
 }

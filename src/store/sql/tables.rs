@@ -187,5 +187,10 @@ tables! {
 }
 
 /// What updates a request that was stored PENDING.
-pub(in crate::store) const COMPLETION_COLUMNS: &[(&str, Kind)] =
-    &[("request_id", Kind::Uuid), ("status", Kind::Text), ("outcome", Kind::Text)];
+pub(in crate::store) const COMPLETION_COLUMNS: &[(&str, Kind)] = &[
+    ("request_id", Kind::Uuid),
+    ("lane", Kind::Text),
+    ("partition", Kind::Int),
+    ("status", Kind::Text),
+    ("outcome", Kind::Text),
+];

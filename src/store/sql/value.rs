@@ -21,6 +21,8 @@ pub(in crate::store) enum Value<'a> {
     Texts(Vec<&'a str>),
     /// A list for `Dialect::IN_PAIRS`; takes two parameters.
     Pairs(Vec<(Uuid, &'a str)>),
+    /// A list for `Dialect::IN_PARTITIONS`; takes two parameters.
+    Partitions(Vec<LanePartition>),
 }
 
 pub(super) fn uuid(id: Uuid) -> Value<'static> {
@@ -43,7 +45,7 @@ pub(super) fn owned(text: String) -> Value<'static> {
 }
 
 /// A number that both databases hold as a signed 64-bit one.
-pub(super) fn int(number: u64) -> Result<Value<'static>, StoreError> {
+pub(in crate::store) fn int(number: u64) -> Result<Value<'static>, StoreError> {
     let number = i64::try_from(number).map_err(|_| StoreError::Failed(format!("{number} does not fit a column")))?;
     Ok(Value::Int(Some(number)))
 }
@@ -75,7 +77,7 @@ pub(super) fn optional_arrival(at: Option<&Arrival>) -> Result<[Value<'static>; 
 }
 
 /// Lane and partition.
-pub(super) fn lane_partition(of: LanePartition) -> [Value<'static>; 2] {
+pub(in crate::store) fn lane_partition(of: LanePartition) -> [Value<'static>; 2] {
     [text(of.lane.as_str()), signed(of.partition)]
 }
 

@@ -10,11 +10,11 @@ use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;
 
 use crate::store::sql::batch::{Sink, fill_from};
-use crate::store::sql::dialect::Query;
+use crate::store::sql::dialect::{Query, query};
 use crate::store::sql::mapping::records::completion_values;
-use crate::store::sql::ownership::fence;
+use crate::store::sql::ownership::Claim;
 use crate::store::sql::tables::{self, Table};
-use crate::store::sql::value::Value;
+use crate::store::sql::value::{Value, int, lane_partition};
 use crate::store::{CommitBatch, StoreError};
 
 /// Rows of one statement, greatest first. 128 rows of the widest table are far below SQLite's 32766 parameters.
@@ -34,29 +34,41 @@ impl Statement {
     }
 }
 
-/// One batch as statements: the fence first, which must hit exactly one row.
+/// Columns of a claim as parameters. What is null stays as it is.
+const FENCE: &str = "update partition_progress set next_offset = coalesce($5, next_offset), \
+     last_time = coalesce($6, last_time), next_outbox_seq = coalesce($7, next_outbox_seq), \
+     state_hash = coalesce($8, state_hash), published_seq = max(published_seq, coalesce($10, 0)) \
+     where lane = $1 and partition = $2 and epoch = $3 and ($4 is null or next_offset = $4)";
+const PUBLISHED: &str = "delete from outbox where lane = $1 and partition = $2 and seq >= $3 and seq < $4";
+
+/// What a group wants of one partition, as statements.
 pub(super) struct Statements {
+    /// First; must hit exactly one row.
     pub fence: Statement,
+    /// Must hit so many rows together. Before the rest, which may hold a request that they would find: it is none that
+    /// was stored PENDING by an earlier batch.
+    pub completions: (Vec<Statement>, u64),
     pub rest: Vec<Statement>,
 }
 
 impl Statements {
-    pub fn of(batch: &CommitBatch) -> Result<Self, StoreError> {
-        let mut rows = Rows {
-            table: None,
-            left: 0,
-            size: 0,
-            arguments: SqliteArguments::default(),
-            done: Vec::new(),
-            error: None,
-        };
-        fill_from(batch, &mut rows)?;
+    pub fn of(claim: &Claim<'_>) -> Result<Self, StoreError> {
+        let fence = Statement::of(query(FENCE, claim.values()?.into()))?;
+        let mut rows = Rows::default();
+        let mut completions = (Vec::new(), 0);
+        if let Some(batch) = claim.batch {
+            fill_from(batch, &mut rows)?;
+            completions = (complete(batch)?, batch.completions.len() as u64);
+        }
         if let Some(error) = rows.error {
             return Err(error);
         }
-        let mut rest = rows.done;
-        complete(batch, &mut rest)?;
-        Ok(Statements { fence: Statement::of(fence(batch)?)?, rest })
+        if let Some(published) = claim.published {
+            let [lane, partition] = lane_partition(published.partition);
+            let (first, end) = (int(published.seqs.start)?, int(published.seqs.end)?);
+            rows.done.push(Statement::of(query(PUBLISHED, vec![lane, partition, first, end]))?);
+        }
+        Ok(Statements { fence, completions, rest: rows.done })
     }
 }
 
@@ -78,9 +90,9 @@ impl Texts {
         Texts(SIZES.map(|size| {
             let rows = vec![row.as_str(); size].join(",");
             format!(
-                "update request set status = done.column2, outcome = done.column3 from (values {rows}) as done \
+                "update request set status = done.column4, outcome = done.column5 from (values {rows}) as done \
                  where request.request_id = done.column1 and request.internal = false \
-                 and request.lane = ? and request.partition = ? and request.status = 'PENDING'"
+                 and request.lane = done.column2 and request.partition = done.column3 and request.status = 'PENDING'"
             )
             .into()
         }))
@@ -126,6 +138,7 @@ insert_texts!(
 static COMPLETE: LazyLock<Texts> = LazyLock::new(Texts::complete);
 
 /// Collects rows into statements.
+#[derive(Default)]
 struct Rows {
     table: Option<&'static Texts>,
     /// Rows of this table still to come.
@@ -167,21 +180,19 @@ impl<'a> Sink<'a> for Rows {
     }
 }
 
-fn complete(batch: &CommitBatch, statements: &mut Vec<Statement>) -> Result<(), StoreError> {
-    let mut rest = batch.completions.as_slice();
+fn complete(batch: &CommitBatch) -> Result<Vec<Statement>, StoreError> {
+    let (mut statements, mut rest) = (Vec::new(), batch.completions.as_slice());
     while !rest.is_empty() {
         let (sql, size) = COMPLETE.for_rows(rest.len());
         let (now, later) = rest.split_at(size);
         let mut arguments = SqliteArguments::default();
-        for value in now.iter().flat_map(completion_values) {
+        for value in now.iter().flat_map(|row| completion_values(batch.partition, row)) {
             add(&mut arguments, value)?;
         }
-        add(&mut arguments, Value::Text(Some(batch.partition.lane.as_str().into())))?;
-        add(&mut arguments, Value::Int(Some(batch.partition.partition.into())))?;
         statements.push(Statement { sql, arguments });
         rest = later;
     }
-    Ok(())
+    Ok(statements)
 }
 
 /// Binds one value. Lists become JSON, for `json_each`.
@@ -197,6 +208,10 @@ fn add(arguments: &mut SqliteArguments, value: Value<'_>) -> Result<(), StoreErr
         Value::Texts(texts) => arguments.add(serde_json::json!(texts).to_string()),
         Value::Pairs(pairs) => {
             let pairs: Vec<(String, &str)> = pairs.iter().map(|(id, text)| (hex(id), *text)).collect();
+            arguments.add(serde_json::json!(pairs).to_string())
+        }
+        Value::Partitions(partitions) => {
+            let pairs: Vec<(&str, u32)> = partitions.iter().map(|of| (of.lane.as_str(), of.partition)).collect();
             arguments.add(serde_json::json!(pairs).to_string())
         }
     };

@@ -27,7 +27,8 @@ use self::writer::Writer;
 use super::sql::cells::Cells;
 use super::sql::dialect::{Dialect, Query, Side};
 use super::sql::migrations;
-use super::{CommitBatch, Committed, StoreError};
+use super::sql::ownership::claims;
+use super::{CommitGroup, Committed, StoreError};
 
 /// Connections that read for owners: prefetches of a few partitions at once, each well below a millisecond.
 const OWNER_READERS: u32 = 2;
@@ -127,6 +128,7 @@ impl Dialect for SqliteStore {
     const IN_UUIDS: &'static str = "in (select unhex(value) from json_each($1))";
     const IN_TEXTS: &'static str = "in (select value from json_each($1))";
     const IN_PAIRS: &'static str = "in (select unhex(value ->> 0), value ->> 1 from json_each($1))";
+    const IN_PARTITIONS: &'static str = "in (select value ->> 0, value ->> 1 from json_each($1))";
     const ROW: (&'static str, &'static str, &'static str) = ("rowid", "in ", "");
     // Nobody is answered before the writer's connection is done with the commit, or closed.
     const AFTER_COMMITS: &'static str = "";
@@ -153,8 +155,11 @@ impl Dialect for SqliteStore {
         self.writer.write(Statement::of(query)?).await
     }
 
-    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        self.writer.commit(Statements::of(batch)?).await
+    async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        let claims: Vec<Statements> = claims(group)?.iter().map(Statements::of).collect::<Result<_, _>>()?;
+        let mut committed = self.writer.commit(claims).await?;
+        committed.truncate(group.batches.len());
+        Ok(committed)
     }
 }
 

@@ -36,6 +36,7 @@ impl Dialect for Explained {
     const IN_UUIDS: &'static str = SqliteStore::IN_UUIDS;
     const IN_TEXTS: &'static str = SqliteStore::IN_TEXTS;
     const IN_PAIRS: &'static str = SqliteStore::IN_PAIRS;
+    const IN_PARTITIONS: &'static str = SqliteStore::IN_PARTITIONS;
     const ROW: (&'static str, &'static str, &'static str) = SqliteStore::ROW;
     const AFTER_COMMITS: &'static str = SqliteStore::AFTER_COMMITS;
 
@@ -56,8 +57,8 @@ impl Dialect for Explained {
         self.store.write(query).await
     }
 
-    async fn commit_batch(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        self.store.commit_batch(batch).await
+    async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        self.store.commit_together(group).await
     }
 }
 
@@ -79,7 +80,7 @@ async fn read_everything(store: &Explained) -> Result<(), StoreError> {
     store.due_queues(0).await?;
     store.recorded_log().await?;
     store.outbox(partition, 0, 10).await?;
-    store.delete_outbox(partition, 0..1).await?;
+    store.delete_outbox(partition, 1).await?;
     store.forget_before(LogTime(0), 10).await?;
     store.request(RequestId(id)).await?;
     store.next_offsets().await?;

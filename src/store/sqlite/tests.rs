@@ -5,7 +5,7 @@ use super::*;
 use crate::domain::wallet::{self, Wallet};
 use crate::domain::{Arrival, Balance, Changes, CommandKind, Fingerprint, Lane, LanePartition, LogTime, RequestId};
 use crate::store::sql::dialect::query;
-use crate::store::{AggregateLoads, Decided, Ownership, Progress, RequestKey, RequestRow, RequestState};
+use crate::store::{AggregateLoads, CommitBatch, Decided, Ownership, Progress, RequestKey, RequestRow, RequestState};
 
 async fn open() -> (SqliteStore, TempDir) {
     let directory = TempDir::new().unwrap();

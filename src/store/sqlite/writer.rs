@@ -1,7 +1,7 @@
 //! The one connection that writes.
 //!
 //! SQLite has one writer at a time whatever we do, so a task owns the connection and partitions queue for it: in order,
-//! and without ever meeting SQLITE_BUSY among themselves. What waits together commits together: each batch in a
+//! and without ever meeting SQLITE_BUSY among themselves. What waits together commits together: each group in a
 //! savepoint of its own, one COMMIT and one fsync for all. Ten partitions with batches of one command on two busy cores:
 //! 1000 to 1800 commits a second so, 300 to 470 one by one.
 
@@ -19,12 +19,13 @@ const QUEUE_MAX: usize = 64;
 const GROUP_MAX: usize = 32;
 
 enum Work {
-    Commit(Statements),
+    /// A group's claims.
+    Commit(Vec<Statements>),
     Write(Statement),
 }
 
 enum Answer {
-    Committed(Committed),
+    Committed(Vec<Committed>),
     Rows(Vec<SqliteRow>),
 }
 
@@ -46,8 +47,8 @@ impl Writer {
         Writer { jobs }
     }
 
-    pub async fn commit(&self, statements: Statements) -> Result<Committed, StoreError> {
-        match self.ask(Work::Commit(statements)).await? {
+    pub async fn commit(&self, claims: Vec<Statements>) -> Result<Vec<Committed>, StoreError> {
+        match self.ask(Work::Commit(claims)).await? {
             Answer::Committed(committed) => Ok(committed),
             Answer::Rows(_) => Err(StoreError::Failed("the writer mixed up its answers".into())),
         }
@@ -117,7 +118,7 @@ async fn transaction(
     let mut results = Vec::with_capacity(group.len());
     for work in group {
         let result = match work {
-            Work::Commit(statements) => commit(connection, statements).await.map(Answer::Committed),
+            Work::Commit(claims) => commit(connection, claims).await.map(Answer::Committed),
             Work::Write(statement) => fetch(connection, statement).await.map(Answer::Rows),
         };
         match result {
@@ -130,22 +131,30 @@ async fn transaction(
     Ok(results)
 }
 
-async fn commit(connection: &mut SqliteConnection, statements: Statements) -> Result<Committed, StoreError> {
-    connection.execute("savepoint batch").await.map_err(store_error)?;
-    let result = fenced(connection, statements).await;
+async fn commit(connection: &mut SqliteConnection, claims: Vec<Statements>) -> Result<Vec<Committed>, StoreError> {
+    connection.execute("savepoint claims").await.map_err(store_error)?;
+    let result = all_fenced(connection, claims).await;
     match &result {
-        Ok(Committed::Done) => {}
+        Ok(_) => {}
         // The transaction as a whole is lost; the caller sees to that.
         Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => return result,
-        Ok(Committed::Fenced) | Err(StoreError::Failed(_) | StoreError::TimedOut(_)) => {
-            connection.execute("rollback to batch").await.map_err(undone)?;
+        Err(StoreError::Failed(_) | StoreError::TimedOut(_)) => {
+            connection.execute("rollback to claims").await.map_err(undone)?;
         }
     }
-    connection.execute("release batch").await.map_err(undone)?;
+    connection.execute("release claims").await.map_err(undone)?;
     result
 }
 
-/// A batch that could be neither kept nor undone takes its group with it; COMMIT was not sent, so nothing stays.
+async fn all_fenced(connection: &mut SqliteConnection, claims: Vec<Statements>) -> Result<Vec<Committed>, StoreError> {
+    let mut committed = Vec::with_capacity(claims.len());
+    for claim in claims {
+        committed.push(fenced(connection, claim).await?);
+    }
+    Ok(committed)
+}
+
+/// What could be neither kept nor undone takes everything beside it along; COMMIT was not sent, so nothing stays.
 fn undone(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
@@ -153,6 +162,15 @@ fn undone(error: sqlx::Error) -> StoreError {
 async fn fenced(connection: &mut SqliteConnection, statements: Statements) -> Result<Committed, StoreError> {
     if execute(connection, statements.fence).await? != 1 {
         return Ok(Committed::Fenced);
+    }
+    let (completions, expected) = statements.completions;
+    let mut completed = 0;
+    for statement in completions {
+        completed += execute(connection, statement).await?;
+    }
+    if completed != expected {
+        let reason = format!("{} completions found no pending request", expected.saturating_sub(completed));
+        return Err(StoreError::Failed(reason));
     }
     for statement in statements.rest {
         execute(connection, statement).await?;

@@ -1,7 +1,5 @@
 //! What owners, the audit and the program itself ask of the maps.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -12,7 +10,7 @@ use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{BlockKey, LanePartition, LogTime, PaymentId, ReservationId, Row, ScheduleId, UserId};
 use crate::store::{
-    AggregateLoads, AuditReads, CommitBatch, Committed, LogBinding, Outbox, OutboxRow, Ownership, Progress,
+    AggregateLoads, AuditReads, CommitGroup, Committed, LogBinding, Outbox, OutboxRow, Ownership, Progress,
     RecordedLog, RequestKey, RequestRow, Retention, StateTable, StoreError, Timers,
 };
 
@@ -24,12 +22,15 @@ impl Ownership for MemoryStore {
         self.write(|state| state.acquire(partition, owner))
     }
 
-    async fn progress(&self, partition: LanePartition) -> Result<Option<Progress>> {
-        self.read(|state| state.progress.get(&partition).map(|(progress, _)| *progress))
+    async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>> {
+        self.read(|state| {
+            let of = |partition: &LanePartition| Some((*partition, state.progress.get(partition)?.progress));
+            partitions.iter().filter_map(of).collect()
+        })
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed> {
-        self.state().commit(batch)
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>> {
+        self.state().commit_group(group)
     }
 }
 
@@ -104,13 +105,14 @@ impl Timers for MemoryStore {
 impl Outbox for MemoryStore {
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>> {
         self.read(|state| {
+            let from = from.max(state.progress.get(&partition).map_or(0, |row| row.published_seq));
             let rows = state.outbox.range((partition, from)..=(partition, u64::MAX));
             rows.take(limit as usize).map(|(_, row)| row.clone()).collect()
         })
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, seqs: Range<u64>) -> Result<()> {
-        self.write(|state| state.outbox.retain(|(of, seq), _| *of != partition || !seqs.contains(seq)))
+    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
+        self.write(|state| state.published(partition, 0..before))
     }
 }
 

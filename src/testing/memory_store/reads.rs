@@ -121,18 +121,18 @@ impl Reads for MemoryStore {
     }
 
     async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>> {
-        self.read(|state| state.progress.iter().map(|(of, (progress, _))| (*of, progress.next_offset)).collect())
+        self.read(|state| state.progress.iter().map(|(of, row)| (*of, row.progress.next_offset)).collect())
     }
 
     async fn progress_views(&self) -> Result<Vec<ProgressView>> {
         self.read(|state| {
-            let views = state.progress.iter().map(|(partition, (progress, owner))| ProgressView {
+            let views = state.progress.iter().map(|(partition, row)| ProgressView {
                 partition: *partition,
-                epoch: progress.epoch,
-                owner: owner.clone(),
-                next_offset: progress.next_offset,
-                last_time: progress.last_time,
-                outbox_pending: state.outbox.range((*partition, 0)..=(*partition, u64::MAX)).count() as u64,
+                epoch: row.progress.epoch,
+                owner: row.owner.clone(),
+                next_offset: row.progress.next_offset,
+                last_time: row.progress.last_time,
+                outbox_pending: row.progress.next_outbox_seq - row.published_seq,
             });
             views.collect()
         })

@@ -1,7 +1,7 @@
 //! The tables as ordered maps.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use uuid::Uuid;
 
@@ -13,8 +13,8 @@ use crate::domain::{
     SectionName, UserId,
 };
 use crate::store::{
-    CommitBatch, Committed, Concert, DeadLetterView, OutboxRow, PlanRow, Progress, RecordedLog, RequestKey, RequestRow,
-    RequestState, Schedule, StateTable, StoreError,
+    CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, OutboxRow, PlanRow, Progress, Published, RecordedLog,
+    RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -41,49 +41,85 @@ pub(super) struct State {
     pub requests: BTreeMap<(RequestKey, LanePartition), RequestRow>,
     /// By (owner's partition, seq).
     pub outbox: BTreeMap<(LanePartition, u64), OutboxRow>,
-    /// With the owner's name.
-    pub progress: BTreeMap<LanePartition, (Progress, String)>,
+    pub progress: BTreeMap<LanePartition, ProgressRow>,
     pub dead_letters: BTreeMap<Position, DeadLetterView>,
     pub log: Option<RecordedLog>,
 }
 
+pub(super) struct ProgressRow {
+    pub progress: Progress,
+    pub owner: String,
+    pub published_seq: u64,
+}
+
 impl State {
     pub fn acquire(&mut self, partition: LanePartition, owner: &str) -> Progress {
-        let (progress, name) = self.progress.entry(partition).or_insert((Progress::NONE, String::new()));
-        progress.epoch += 1;
-        *name = owner.to_owned();
-        *progress
+        let new = || ProgressRow { progress: Progress::NONE, owner: String::new(), published_seq: 0 };
+        let row = self.progress.entry(partition).or_insert_with(new);
+        row.progress.epoch += 1;
+        row.owner = owner.to_owned();
+        row.progress
     }
 
-    pub fn commit(&mut self, batch: &CommitBatch) -> Result<Committed> {
+    /// As one statement of an SQL store: every part sees the rows from before.
+    pub fn commit_group(&mut self, group: &CommitGroup) -> Result<Vec<Committed>> {
+        let judged: Vec<Committed> = group.batches.iter().map(|batch| self.judge(batch)).collect::<Result<_>>()?;
+        let fenced = |of: LanePartition| {
+            let mut batches = group.batches.iter().zip(&judged);
+            batches.any(|(batch, committed)| batch.partition == of && *committed == Committed::Fenced)
+        };
+        for Published { partition, epoch, seqs } in &group.published {
+            let is_owner = self.progress.get(partition).is_some_and(|row| row.progress.epoch == *epoch);
+            if is_owner && !fenced(*partition) {
+                self.published(*partition, seqs.clone());
+            }
+        }
+        for (batch, committed) in group.batches.iter().zip(&judged) {
+            if *committed == Committed::Done {
+                self.write(batch);
+            }
+        }
+        Ok(judged)
+    }
+
+    /// The log has these outbox rows and all before.
+    pub fn published(&mut self, partition: LanePartition, seqs: Range<u64>) {
+        if let Some(row) = self.progress.get_mut(&partition) {
+            row.published_seq = row.published_seq.max(seqs.end);
+        }
+        self.outbox.retain(|(of, seq), _| *of != partition || !seqs.contains(seq));
+    }
+
+    fn judge(&self, batch: &CommitBatch) -> Result<Committed> {
         let (before, after) = (batch.before, batch.after);
         if before.epoch != after.epoch {
             return Err(StoreError::Failed(format!("a batch of epochs {} and {}", before.epoch, after.epoch)));
         }
-        let partition = batch.partition;
-        let now = self.progress.get(&partition).map(|(progress, _)| (progress.epoch, progress.next_offset));
+        let now = self.progress.get(&batch.partition).map(|row| (row.progress.epoch, row.progress.next_offset));
         if now != Some((before.epoch, before.next_offset)) {
             return Ok(Committed::Fenced);
         }
         self.check(batch)?;
-        if let Some((progress, _)) = self.progress.get_mut(&partition) {
-            *progress = after;
+        Ok(Committed::Done)
+    }
+
+    fn write(&mut self, batch: &CommitBatch) {
+        let partition = batch.partition;
+        if let Some(row) = self.progress.get_mut(&partition) {
+            row.progress = batch.after;
         }
         match batch.changes.clone() {
             Changes::Seats(rows) => rows.into_iter().for_each(|row| self.write_seats(row)),
             Changes::Wallets(rows) => rows.into_iter().for_each(|row| self.write_wallets(row)),
             Changes::Queues(rows) => rows.into_iter().for_each(|row| self.write_queues(row)),
         }
-        for request in &batch.requests {
-            self.requests.insert((request.key, partition), request.clone());
-        }
         for completion in &batch.completions {
-            let key = RequestKey { id: completion.request_id, internal: false };
-            if let Some(row) = self.requests.get_mut(&(key, partition))
-                && row.state == RequestState::Pending
-            {
+            if let Some(row) = self.requests.get_mut(&(completed(completion), partition)) {
                 row.state = RequestState::Decided(completion.decided.clone());
             }
+        }
+        for request in &batch.requests {
+            self.requests.insert((request.key, partition), request.clone());
         }
         for row in &batch.outbox {
             self.outbox.insert((partition, row.seq), row.clone());
@@ -92,10 +128,9 @@ impl State {
             let view = DeadLetterView { letter: letter.clone(), replayed_at: None };
             self.dead_letters.entry(letter.position).or_insert(view);
         }
-        Ok(Committed::Done)
     }
 
-    /// What the SQL stores' unique indexes refuse.
+    /// What the SQL stores' unique indexes refuse, and completions that find no request.
     fn check(&self, batch: &CommitBatch) -> Result<()> {
         let mut requests = BTreeSet::new();
         for request in &batch.requests {
@@ -106,6 +141,12 @@ impl State {
         }
         if let Some(row) = batch.outbox.iter().find(|row| self.outbox.contains_key(&(batch.partition, row.seq))) {
             return Err(StoreError::Failed(format!("outbox row {} is stored already", row.seq)));
+        }
+        let waits = |row: &RequestRow| row.state == RequestState::Pending;
+        for completion in &batch.completions {
+            if !self.requests.get(&(completed(completion), batch.partition)).is_some_and(waits) {
+                return Err(StoreError::Failed("1 completions found no pending request".to_owned()));
+            }
         }
         let Changes::Wallets(rows) = &batch.changes else { return Ok(()) };
         let mut causes = BTreeMap::new();
@@ -218,6 +259,10 @@ impl State {
         letters.iter().for_each(|key| drop(self.dead_letters.remove(key)));
         (requests.len() + letters.len()) as u64
     }
+}
+
+fn completed(completion: &RequestCompletion) -> RequestKey {
+    RequestKey { id: completion.request_id, internal: false }
 }
 
 /// The rows of one block, in order of the rest of their keys.

@@ -2,6 +2,7 @@
 
 mod commits;
 mod faulty;
+mod groups;
 mod loads;
 mod memory;
 mod postgres;
@@ -49,6 +50,11 @@ macro_rules! conforms {
             commits::many_partitions_commit_at_once,
             commits::two_owners_at_once_never_both_commit,
             commits::the_log_is_remembered_once,
+            groups::each_batch_of_a_group_is_fenced_by_itself,
+            groups::a_batch_that_is_refused_takes_its_group_along,
+            groups::a_completion_needs_the_request_of_an_earlier_commit,
+            groups::what_is_published_goes_by_the_epoch_alone,
+            groups::groups_of_the_same_partitions_never_wait_for_each_other,
             commits::retention_goes_in_batches_and_leaves_what_is_pending,
             states::every_field_of_a_block_comes_back,
             states::every_state_of_a_reservation_comes_back,

@@ -57,6 +57,16 @@ mutants! {
         UnknownIsRepeated,
         /// The consumed offset is committed before the rest.
         OffsetFirst,
+        /// A fenced batch takes the results of its group along.
+        FencedTakesOthers,
+        /// A group's results are told in the wrong order.
+        ResultOfAnother,
+        /// A commit with an unknown result counts as fenced.
+        UnknownIsFenced,
+        /// A batch is fenced, but its outbox rows and requests are written with the others'.
+        FenceNotJoined,
+        /// Outbox rows count as published with the next commit, acknowledged or not.
+        PublishedEarly,
         /// Repeats are recognized only while the first is in memory.
         DedupInMemoryOnly,
         /// A partition's memory survives a fenced commit.

@@ -8,7 +8,8 @@ use turnstile::domain::wallet::{self, PaymentAnswer, Wallet};
 use turnstile::domain::{Changes, Lane, LanePartition, PaymentId, ScheduleId, UserId};
 use turnstile::log::{Log, NewRecord};
 use turnstile::store::{
-    CommitBatch, Committed, OutboxRow, OwnerStore, Progress, RequestKey, RequestRow, Store, StoreError,
+    CommitBatch, CommitGroup, Committed, OutboxRow, OwnerStore, Progress, Published, RequestKey, RequestRow, Store,
+    StoreError,
 };
 use turnstile::testing::{Layer, Layered};
 use turnstile::wire;
@@ -40,11 +41,14 @@ impl Layer for Unfenced {
         &*self.0
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        let Some(now) = self.0.progress(batch.partition).await? else { return Ok(Committed::Fenced) };
-        let before = Progress { epoch: now.epoch, next_offset: now.next_offset, ..batch.before };
-        let after = Progress { epoch: now.epoch, ..batch.after };
-        self.0.commit(&CommitBatch { before, after, ..batch.clone() }).await
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        let mut group = group.clone();
+        for batch in &mut group.batches {
+            let now = self.0.progress(batch.partition).await?.unwrap_or(batch.before);
+            batch.before = Progress { epoch: now.epoch, next_offset: now.next_offset, ..batch.before };
+            batch.after.epoch = now.epoch;
+        }
+        self.0.commit_group(&group).await
     }
 }
 
@@ -77,9 +81,33 @@ impl Owners {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The batch as this owner commits it.
-    async fn prepared(&self, batch: &CommitBatch) -> Result<CommitBatch, StoreError> {
-        let mut batch = batch.clone();
+    /// The group as these owners commit it.
+    async fn prepared(&self, group: &CommitGroup) -> Result<CommitGroup, StoreError> {
+        let mut group = group.clone();
+        for batch in &mut group.batches {
+            self.prepare(batch).await?;
+        }
+        if self.mutant == Mutant::PublishedEarly {
+            let published = |batch: &CommitBatch| Published {
+                partition: batch.partition,
+                epoch: batch.before.epoch,
+                seqs: 0..batch.before.next_outbox_seq,
+            };
+            group.published = group.batches.iter().map(published).collect();
+        }
+        Ok(group)
+    }
+
+    /// Everything but the progress.
+    async fn write_all_the_same(&self, mut batch: CommitBatch) {
+        if let Ok(Some(now)) = self.below.progress(batch.partition).await {
+            (batch.before, batch.after) = (now, now);
+            // It may be refused as a repeat.
+            drop(self.below.commit(&batch).await);
+        }
+    }
+
+    async fn prepare(&self, batch: &mut CommitBatch) -> Result<(), StoreError> {
         match self.mutant {
             Mutant::CompletionForgotten => batch.completions.clear(),
             Mutant::DeadLetterDropped => batch.dead_letters.clear(),
@@ -99,7 +127,7 @@ impl Owners {
             }
             _ => {}
         }
-        Ok(batch)
+        Ok(())
     }
 
     fn publish(&self, rows: &[OutboxRow]) {
@@ -111,11 +139,15 @@ impl Owners {
     }
 
     /// Commits the same again on top of the current progress.
-    async fn commit_again(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        let Some(progress) = self.below.progress(batch.partition).await? else { return Ok(Committed::Fenced) };
-        let before = Progress { next_offset: progress.next_offset, ..batch.before };
-        let again = CommitBatch { before, requests: Vec::new(), ..batch.clone() };
-        self.below.commit(&again).await
+    async fn commit_again(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        let mut again = group.clone();
+        for batch in &mut again.batches {
+            let progress = self.below.progress(batch.partition).await?.unwrap_or(batch.before);
+            batch.before.next_offset = progress.next_offset;
+            batch.requests.clear();
+            batch.completions.clear();
+        }
+        self.below.commit_group(&again).await
     }
 }
 
@@ -125,22 +157,32 @@ impl Layer for Owners {
         &*self.below
     }
 
-    async fn commit(&self, batch: &CommitBatch) -> Result<Committed, StoreError> {
-        let batch = self.prepared(batch).await?;
-        let answer = self.below.commit(&batch).await;
-        match (self.mutant, &answer) {
-            (Mutant::FencedIsDone, Ok(Committed::Fenced)) | (Mutant::UnknownIsDone, Err(StoreError::Unknown(_))) => {
-                return Ok(Committed::Done);
-            }
-            (Mutant::UnknownIsRepeated, Err(StoreError::Unknown(_))) => return self.commit_again(&batch).await,
-            (Mutant::MemoryKept, Ok(Committed::Fenced)) => self.kept().push(batch),
-            // If it fails, the relay deletes them later.
-            (Mutant::DeletedEarly, Ok(Committed::Done)) => {
-                drop(self.below.delete_outbox(batch.partition, 0..batch.after.next_outbox_seq).await);
-            }
+    async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
+        let group = self.prepared(group).await?;
+        let mut committed = match (self.mutant, self.below.commit_group(&group).await) {
+            (Mutant::UnknownIsDone, Err(StoreError::Unknown(_))) => vec![Committed::Done; group.batches.len()],
+            (Mutant::UnknownIsFenced, Err(StoreError::Unknown(_))) => vec![Committed::Fenced; group.batches.len()],
+            (Mutant::UnknownIsRepeated, Err(StoreError::Unknown(_))) => return self.commit_again(&group).await,
+            (_, answer) => answer?,
+        };
+        match self.mutant {
+            Mutant::ResultOfAnother => committed.reverse(),
+            Mutant::FencedTakesOthers if committed.contains(&Committed::Fenced) => committed.fill(Committed::Fenced),
             _ => {}
         }
-        answer
+        for (batch, committed) in group.batches.into_iter().zip(&mut committed) {
+            match (self.mutant, &committed) {
+                (Mutant::FencedIsDone, Committed::Fenced) => *committed = Committed::Done,
+                (Mutant::MemoryKept, Committed::Fenced) => self.kept().push(batch),
+                (Mutant::FenceNotJoined, Committed::Fenced) => self.write_all_the_same(batch).await,
+                // If it fails, the relay deletes them later.
+                (Mutant::DeletedEarly, Committed::Done) => {
+                    drop(self.below.delete_outbox(batch.partition, batch.after.next_outbox_seq).await);
+                }
+                _ => {}
+            }
+        }
+        Ok(committed)
     }
 
     async fn load_requests(

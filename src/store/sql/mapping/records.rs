@@ -52,10 +52,11 @@ pub fn request(row: &impl Cells) -> Result<RequestRow> {
     })
 }
 
-pub fn completion_values(row: &RequestCompletion) -> [Value<'_>; 3] {
+pub fn completion_values(of: LanePartition, row: &RequestCompletion) -> [Value<'_>; 5] {
     let RequestCompletion { request_id, decided: Decided { succeeded, outcome } } = row;
     let status = if *succeeded { RequestStatus::Succeeded } else { RequestStatus::Rejected };
-    [uuid(request_id.0), text(status.as_str()), text(outcome)]
+    let [lane, partition] = lane_partition(of);
+    [uuid(request_id.0), lane, partition, text(status.as_str()), text(outcome)]
 }
 
 pub fn outbox_values(of: LanePartition, row: &OutboxRow) -> Result<[Value<'_>; 9]> {
