@@ -21,6 +21,7 @@
 //! * [`domain`]: the rules. State, command and time in, decision out.
 //! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL.
 //! * [`plan`]: seating plans: read, checked, written, drawn. Knows nobody.
+//! * [`web`]: the pages for people, inside the binary. Knows nobody.
 //! * [`audit`]: decides the log again and compares.
 //! * [`telemetry`]: metrics and log lines.
 //! * [`runtime`]: clock, health, shutdown, supervision.
@@ -41,4 +42,5 @@ pub mod store;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod web;
 pub mod wire;

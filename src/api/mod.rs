@@ -22,5 +22,5 @@ mod tests;
 
 pub use router::{documentation, router};
 pub use serve::serve;
-pub use settings::{AuthSettings, JwtKeySource, JwtSettings, QueueTokenSecret, SelfCharge, Settings};
+pub use settings::{AuthSettings, JwtKeySource, JwtSettings, PageSettings, QueueTokenSecret, SelfCharge, Settings};
 pub use state::AppState;

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use super::http::problem::ProblemObject;
 use super::openapi::handlers::{self, Documentation};
 use super::routes::{
-    amending, concerts, health, holds, me, opening, payments, plans, queue, queue_position, queue_stats, queue_streams,
-    requests, reservations, schedules, seats, wallet,
+    amending, concerts, health, holds, me, opening, pages, payments, plans, queue, queue_position, queue_stats,
+    queue_streams, requests, reservations, schedules, seats, wallet,
 };
 use super::submission::request_object::Accepted;
 use super::{AppState, middleware};
@@ -49,8 +49,10 @@ pub fn documentation() -> &'static Documentation {
 
 /// All routes over one state.
 pub fn router(state: AppState) -> Router {
-    let routes = if state.settings.front_door { probes().merge(front_door()) } else { probes() };
+    let door = state.settings.front_door;
+    let routes = if door { probes().merge(front_door()) } else { probes() };
     let (routes, _) = routes.split_for_parts();
+    let routes = if door { routes.merge(pages::pages()) } else { routes };
     routes
         .fallback(middleware::no_such_path)
         .method_not_allowed_fallback(middleware::no_such_method)

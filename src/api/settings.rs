@@ -1,5 +1,6 @@
 //! What can be set about the API. The configuration maps onto it; the defaults are the program's.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::http::auth::{AuthSettings, JwtKeySource, JwtSettings, SelfCharge};
@@ -11,6 +12,7 @@ pub struct Settings {
     pub front_door: bool,
     pub auth: AuthSettings,
     pub self_charge: SelfCharge,
+    pub pages: PageSettings,
     /// Most connections open at once; further ones wait in the kernel's queue.
     pub connections_max: usize,
     /// Most requests being answered at once; further ones get 503. Streams count only until their head is sent.
@@ -57,6 +59,7 @@ impl Default for Settings {
             front_door: true,
             auth: AuthSettings::Dev,
             self_charge: SelfCharge(true),
+            pages: PageSettings::default(),
             connections_max: 20_000,
             requests_in_flight_max: 20_000,
             header_timeout: Duration::from_secs(75),
@@ -76,6 +79,25 @@ impl Default for Settings {
             queue_streams_max: 10_000,
             drain_timeout: Duration::from_secs(5),
         }
+    }
+}
+
+/// The pages for people.
+#[derive(Debug, Clone)]
+pub struct PageSettings {
+    /// Its files replace the built-in ones.
+    pub dir: Option<PathBuf>,
+    /// Where users without a token are sent.
+    pub login_url: Option<String>,
+    /// ISO 4217.
+    pub currency: Option<String>,
+    /// Who may show the pages inside others, in the words of the directive.
+    pub frame_ancestors: String,
+}
+
+impl Default for PageSettings {
+    fn default() -> Self {
+        PageSettings { dir: None, login_url: None, currency: None, frame_ancestors: "'none'".to_owned() }
     }
 }
 

@@ -14,6 +14,7 @@ use super::cache::seat_watch::{self, SeatWatches};
 use super::cache::snapshots::Snapshots;
 use super::http::auth::{AuthError, AuthSettings, Authenticator};
 use super::http::extract::BodyLimits;
+use super::http::pages::{PageFacts, Pages};
 use super::http::prefer::WaitLimit;
 use super::http::rate_limit::RateLimiter;
 use super::queue::places::{self, Places};
@@ -30,6 +31,7 @@ use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::store::FrontStore;
+use crate::web::Web;
 
 /// The services; a clone shares them. Handlers and extractors take the ones they need by `FromRef`.
 #[derive(Clone)]
@@ -59,6 +61,7 @@ pub struct Services {
     /// Permits for open streams of positions.
     pub queue_streams: Arc<Semaphore>,
     pub probes: Arc<Probes>,
+    pub pages: Arc<Pages>,
     /// Permits for requests being answered.
     pub requests: Arc<Semaphore>,
 }
@@ -186,6 +189,7 @@ impl Services {
             queue_streams: Arc::new(Semaphore::new(settings.queue_streams_max)),
             requests: Arc::new(Semaphore::new(settings.requests_in_flight_max)),
             probes: Arc::new(probes),
+            pages: Arc::new(pages(&settings)),
             settings,
             store: ports.store,
             clock: ports.clock,
@@ -202,6 +206,20 @@ impl Services {
             signer,
         }
     }
+}
+
+fn pages(settings: &Settings) -> Pages {
+    let own = &settings.pages;
+    let facts = PageFacts {
+        auth: match settings.auth {
+            AuthSettings::Dev => "dev",
+            AuthSettings::Jwt(_) => "jwt",
+        },
+        login_url: own.login_url.clone(),
+        currency: own.currency.clone(),
+        self_charge: settings.self_charge.0,
+    };
+    Pages::new(Web::new(own.dir.clone()), &own.frame_ancestors, facts)
 }
 
 fn signer(settings: &Settings) -> Signer {
@@ -250,6 +268,7 @@ parts! {
     Arc<Places>: places;
     Arc<Signer>: signer;
     Arc<Probes>: probes;
+    Arc<Pages>: pages;
     SeatWatches: seat_watches;
     Clock: clock;
     CancellationToken: shutdown;

@@ -8,6 +8,7 @@ mod layers;
 mod log;
 mod read;
 mod show;
+mod web;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use http::Http;
 pub use layers::{ConfigError, Layers, Source};
 pub use log::{Database, LogConfig};
 pub use read::Secret;
+pub use web::Web;
 pub use worker::{Retention, WorkerConfig};
 
 use crate::telemetry::logging::{LogFormat, Logging};
@@ -30,6 +32,7 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Config {
     pub data_dir: PathBuf,
     pub http: Http,
+    pub web: Web,
     pub auth: Auth,
     pub wallet: Wallet,
     pub log: LogConfig,
@@ -78,6 +81,7 @@ impl Config {
         let config = Self {
             data_dir: data_dir.into(),
             http: Http::read(layers)?,
+            web: Web::read(layers)?,
             wallet: Wallet::read(layers, &auth.mode)?,
             auth,
             log: LogConfig::read(layers)?,

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod codes;
 pub mod extract;
 pub mod fields;
+pub mod pages;
 pub mod positions;
 pub mod prefer;
 pub mod problem;

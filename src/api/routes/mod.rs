@@ -8,6 +8,7 @@ pub mod health;
 pub mod holds;
 pub mod me;
 pub mod opening;
+pub mod pages;
 pub mod payments;
 pub mod plan_object;
 pub mod planned;

@@ -15,7 +15,10 @@ use uuid::Uuid;
 async fn f33_unknown_paths_and_methods_are_problems() {
     let door = Door::open().await;
     for (method, path, status, code) in [
-        (Method::GET, "/", 404, "not_found"),
+        (Method::GET, "/nothing", 404, "not_found"),
+        (Method::GET, "/web/nothing.js", 404, "not_found"),
+        (Method::GET, "/web/../Cargo.toml", 404, "not_found"),
+        (Method::POST, "/", 405, "method_not_allowed"),
         (Method::GET, "/v1/nothing", 404, "not_found"),
         (Method::POST, "/v1/../etc", 404, "not_found"),
         (Method::PUT, "/v1/wallet", 405, "method_not_allowed"),

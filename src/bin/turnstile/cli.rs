@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use turnstile::config::{self, Config, Layers};
 use turnstile::telemetry;
 
+use crate::crowd::{self, CrowdArgs};
 use crate::dead_letters::{self, DeadLetters};
 use crate::demo::{self, Target};
 use crate::exit::Failure;
@@ -16,6 +17,7 @@ use crate::output::say;
 use crate::partitions::{self, Partitions};
 use crate::plan::{self, PlanCommand};
 use crate::server::{self, Roles};
+use crate::web::{self, WebCommand};
 use crate::{audit, backup, migrate, openapi, topics};
 
 /// Time for tasks that remain after the drain: pools and background threads.
@@ -46,6 +48,8 @@ pub enum Command {
     Topics,
     /// Create a demo concert with two dates through a running server
     DemoData(Target),
+    /// Send people through the queue of a date on this machine, who buy
+    DemoCrowd(CrowdArgs),
     /// List, show and replay dead letters: records that could not be applied
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -61,6 +65,9 @@ pub enum Command {
     /// Seating plans: files of pretix, CSV, and Turnstile's own
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// The pages for people
+    #[command(subcommand)]
+    Web(WebCommand),
     /// Copy the embedded log and store, also while a server uses them
     Backup {
         /// Directory to make; it must not exist or be empty
@@ -110,10 +117,12 @@ async fn dispatch(command: Option<Command>, layers: &Layers, config: Config) -> 
         Command::Migrate => migrate::run(&config).await,
         Command::Topics => topics::run(&config).await,
         Command::DemoData(target) => demo::run(&target).await,
+        Command::DemoCrowd(args) => crowd::run(&args).await,
         Command::DeadLetters(command) => dead_letters::run(command, &config).await,
         Command::Partitions { command } => partitions::run(command, &config).await,
         Command::Load(args) => say(&load::run(args).await?),
         Command::Plan(command) => plan::run(command),
+        Command::Web(command) => web::run(command),
         Command::Openapi => openapi::run(),
         Command::Audit => audit::run(&config).await,
         Command::Backup { directory } => backup::run(&config, &directory).await,

@@ -6,6 +6,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use turnstile::domain::LogTime;
+use turnstile::plan::demo::Hall;
+use turnstile::plan::{self, Format};
 use turnstile::runtime::clock::Clock;
 use turnstile::wire::time::rfc3339;
 
@@ -40,23 +42,27 @@ pub async fn run(target: &Target) -> Result<(), Failure> {
     say(&invitation(target, &made))
 }
 
-/// Creates the concert and its two dates with their sections.
+/// Creates the concert and its two dates in the theater.
 pub async fn make(target: &Target, clock: &Clock) -> anyhow::Result<Demo> {
     let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
     let title = "Sequential Nights";
     let concert = json!({"title": title, "description": "Two evenings to try Turnstile with."});
     let concert_id = post(&http, target, "/v1/concerts", &concert).await?;
+    let hall: Value = serde_json::from_str(&plan::write(&Hall::Theater.plan(), Format::Turnstile))?;
+    let plan = post(&http, target, "/v1/plans", &hall).await?;
     let path = format!("/v1/concerts/{concert_id}/schedules");
-    let open_schedule = post(&http, target, &path, &schedule(clock.now(), 30, false)).await?;
-    let queued_schedule = post(&http, target, &path, &schedule(clock.now(), 31, true)).await?;
+    let open_schedule = post(&http, target, &path, &schedule(clock.now(), &plan, 30, false)).await?;
+    let queued_schedule = post(&http, target, &path, &schedule(clock.now(), &plan, 31, true)).await?;
     Ok(Demo { concert_id, open_schedule, queued_schedule })
 }
 
-fn schedule(now: LogTime, days: i64, queue: bool) -> Value {
-    let sections = [("A", 50, 12_000), ("B", 50, 9_000), ("C", 100, 6_000)];
-    let sections: Vec<_> =
-        sections.iter().map(|(name, seats, price)| json!({"name": name, "seats": seats, "price": price})).collect();
-    let mut schedule = json!({"starts_at": rfc3339(LogTime(now.0 + days * DAY_MS)), "sections": sections});
+/// `plan`: the theater's id.
+fn schedule(now: LogTime, plan: &str, days: i64, queue: bool) -> Value {
+    let mut schedule = json!({
+        "starts_at": rfc3339(LogTime(now.0 + days * DAY_MS)),
+        "plan": plan,
+        "prices": {"R": 12_000, "S": 9_000, "A": 6_000},
+    });
     if queue {
         schedule["queue"] = json!({"max_active": 10, "active_ttl_seconds": 300, "max_waiting": 10_000});
     }
@@ -84,7 +90,7 @@ async fn post(http: &reqwest::Client, target: &Target, path: &str, body: &Value)
     }
 }
 
-/// Commands to try next, for a user at a terminal.
+/// What to try next, for a user at a terminal.
 pub fn invitation(target: &Target, demo: &Demo) -> String {
     let url = target.url.trim_end_matches('/');
     let user = match target.token {
@@ -92,11 +98,12 @@ pub fn invitation(target: &Target, demo: &Demo) -> String {
         None => "-H 'X-User-Id: alice'",
     };
     format!(
-        "A concert to play with is at {url}/v1/concerts/{}\n\
-         Hold two neighboring seats:\n  \
+        "A concert to play with is at {url}/c/{} (open it in a browser).\n\
+         Its first date is on sale, {url}/s/{}\n\
+         its second date has a waiting queue, {url}/s/{}\n\
+         The same by hand, two neighboring seats:\n  \
          curl -s {url}/v1/schedules/{}/holds {user} -H 'Prefer: wait=5' \\\n    \
-         -H 'Content-Type: application/json' -d '{{\"section\":\"A\",\"best_available\":2}}'\n\
-         Its second date, {}, has a waiting queue.\n",
-        demo.concert_id, demo.open_schedule, demo.queued_schedule
+         -H 'Content-Type: application/json' -d '{{\"best_available\":2}}'\n",
+        demo.concert_id, demo.open_schedule, demo.queued_schedule, demo.open_schedule
     )
 }

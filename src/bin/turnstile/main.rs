@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod cli;
+mod crowd;
 mod dead_letters;
 mod demo;
 mod exit;
@@ -16,6 +17,7 @@ mod partitions;
 mod plan;
 mod server;
 mod topics;
+mod web;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use turnstile::config::{Auth, AuthMode, Config, KeySource};
+use turnstile::config::{Auth, AuthMode, Config, KeySource, Web};
 use turnstile::{api, processor};
 
 /// `front_door: false`: health and metrics only.
@@ -12,6 +12,7 @@ pub fn api(config: &Config, front_door: bool) -> api::Settings {
         front_door,
         auth: auth(&config.auth),
         self_charge: api::SelfCharge(config.wallet.self_charge),
+        pages: pages(&config.web),
         connections_max: http.connections_max,
         requests_in_flight_max: http.requests_in_flight_max,
         body_bytes_max: http.body_bytes_max,
@@ -24,6 +25,15 @@ pub fn api(config: &Config, front_door: bool) -> api::Settings {
         // The worker needs the rest of the deadline to finish its batches.
         drain_timeout: Duration::from_secs(5).min(config.shutdown_deadline / 2),
         ..api::Settings::default()
+    }
+}
+
+fn pages(web: &Web) -> api::PageSettings {
+    api::PageSettings {
+        dir: web.dir.clone(),
+        login_url: web.login_url.clone(),
+        currency: web.currency.clone(),
+        frame_ancestors: web.frame_ancestors.clone(),
     }
 }
 

@@ -1,0 +1,63 @@
+//! What is in the binary.
+
+/// A file of `web/`.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Below `web/`.
+    pub path: &'static str,
+    pub bytes: &'static [u8],
+}
+
+macro_rules! embedded {
+    ($($path:literal,)+) => {
+        /// Every file of `web/`; a test compares the two.
+        pub const EMBEDDED: &[Embedded] = &[
+            $(Embedded { path: $path, bytes: include_bytes!(concat!("../../web/", $path)) },)+
+        ];
+    };
+}
+
+embedded! {
+    "css/base.css",
+    "css/brand.css",
+    "css/organizer.css",
+    "css/page.css",
+    "css/seats.css",
+    "i18n/en.json",
+    "i18n/ja.json",
+    "i18n/ko.json",
+    "icon.svg",
+    "index.html",
+    "js/alerts.js",
+    "js/announce.js",
+    "js/api.js",
+    "js/app.js",
+    "js/clock.js",
+    "js/dom.js",
+    "js/frame.js",
+    "js/i18n.js",
+    "js/intent.js",
+    "js/list.js",
+    "js/login.js",
+    "js/map.js",
+    "js/organizer/app.js",
+    "js/organizer/forms.js",
+    "js/organizer/new_date.js",
+    "js/organizer/sales.js",
+    "js/paint.js",
+    "js/plan.js",
+    "js/sale.js",
+    "js/screens/arrival.js",
+    "js/screens/choose.js",
+    "js/screens/concerts.js",
+    "js/screens/date.js",
+    "js/screens/hold_bar.js",
+    "js/screens/mine.js",
+    "js/screens/parts.js",
+    "js/screens/reservation.js",
+    "js/screens/waiting.js",
+    "js/seats.js",
+    "js/session.js",
+    "js/share.js",
+    "organizer.html",
+}

@@ -1,0 +1,108 @@
+// Requests to the server: who asks, what went wrong, and what its clock says, in one place.
+
+import * as clock from './clock.js';
+import * as session from './session.js';
+
+const TIMEOUT_MS = 45_000;
+
+/** Raised for every answer that is none: a refusal, an error, no connection. */
+export class Problem extends Error {
+  constructor(body, status, retryAfter) {
+    super(body.detail ?? body.code);
+    Object.assign(this, { body, code: body.code, status, retryAfter });
+  }
+
+  /** Another try may succeed without the user doing anything. */
+  get passes() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+}
+
+let troubleSince = null;
+
+/** Tells the page whether the server can be reached. */
+export function connection(trouble) {
+  if (trouble === null && troubleSince === null) return;
+  troubleSince = trouble === null ? null : (troubleSince ?? Date.now());
+  const since = troubleSince === null ? null : troubleSince + clock.offset();
+  dispatchEvent(new CustomEvent('ts.connection', { detail: { trouble, since } }));
+}
+
+/** The answer itself; `options.wait` is `Prefer: wait` in seconds. */
+export async function send(method, path, { body, raw, key, wait, token, headers = {}, signal, anonymous, cache = 'no-store' } = {}) {
+  const all = { ...(anonymous ? {} : session.credentials()), ...headers };
+  if (body !== undefined) all['Content-Type'] = 'application/json';
+  if (key) all['Idempotency-Key'] = key;
+  if (wait) all.Prefer = `wait=${wait}`;
+  if (token) all['Queue-Token'] = token;
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const t0 = Date.now();
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: all,
+      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+      cache,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    connection('no_connection');
+    throw new Problem({ code: 'no_connection' }, 0, null);
+  }
+  connection(answer.status === 503 ? 'unavailable' : null);
+  clock.observeHeader(answer.headers.get('date'), t0, Date.now());
+  if (answer.status === 401) session.expired();
+  return answer;
+}
+
+/** The answer's JSON. Raises [`Problem`]. */
+export async function call(method, path, options = {}) {
+  const answer = await send(method, path, options);
+  let body;
+  try {
+    body = await answer.json();
+  } catch {
+    if (options.signal?.aborted) throw new DOMException('left', 'AbortError');
+    throw new Problem({ code: 'no_connection' }, 0, null);
+  }
+  if (answer.status >= 400) throw problemOf(answer, body);
+  return { status: answer.status, body, location: answer.headers.get('location') };
+}
+
+export function problemOf(answer, body) {
+  const after = Number(answer.headers.get('retry-after'));
+  return new Problem(body?.code ? body : { code: 'internal' }, answer.status, Number.isFinite(after) && after > 0 ? after : null);
+}
+
+/** The JSON of a GET. */
+export async function read(path, options = {}) {
+  return (await call('GET', path, options)).body;
+}
+
+/** The JSON of a GET, or null where the server says 404. */
+export async function readIfAny(path, options = {}) {
+  try {
+    return await read(path, options);
+  } catch (problem) {
+    if (problem.status === 404) return null;
+    throw problem;
+  }
+}
+
+/** Waits, longer with each failure in a row, never in step with others. */
+export function pause(failures, problem, signal) {
+  const usual = Math.min(15_000, 500 * 2 ** Math.min(failures, 5));
+  const ms = Math.max(usual, (problem?.retryAfter ?? 0) * 1000) * (0.75 + Math.random() / 2);
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    const now = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    addEventListener('online', now, { once: true });
+    addEventListener('ts.retry', now, { once: true });
+    signal?.addEventListener('abort', now, { once: true });
+  });
+}

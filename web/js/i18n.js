@@ -1,0 +1,119 @@
+// Texts in three languages, and numbers, amounts and times as they are written there.
+
+const LANGUAGES = { en: 'English', ko: '한국어', ja: '日本語' };
+
+let language = 'en';
+let texts = {};
+let english = {};
+let rules = new Intl.PluralRules('en');
+let currencyCode = null;
+
+export const languages = LANGUAGES;
+export const current = () => language;
+
+/** `?lang=`, else what was chosen before, else what the browser prefers. */
+function wanted() {
+  const stored = remembered();
+  const asked = new URLSearchParams(location.search).get('lang');
+  const list = [asked, stored, ...(navigator.languages ?? [])];
+  return list.map((tag) => tag?.slice(0, 2).toLowerCase()).find((tag) => tag in LANGUAGES) ?? 'en';
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem('ts.language');
+  } catch {
+    return null;
+  }
+}
+
+async function load(tag) {
+  const answer = await fetch(`/web/i18n/${tag}.json`);
+  return answer.json();
+}
+
+/** Loads the texts. `choice`: a language the user picked, remembered. */
+export async function speak(choice) {
+  if (choice) {
+    try {
+      localStorage.setItem('ts.language', choice);
+    } catch {
+      // Without storage it holds for this page.
+    }
+  }
+  language = choice ?? wanted();
+  [texts, english] = await Promise.all([load(language), language === 'en' ? {} : load('en')]);
+  rules = new Intl.PluralRules(language);
+  document.documentElement.lang = language;
+}
+
+/** The text of a key with its `{parts}` filled in. */
+export function t(key, parts = {}) {
+  const text = texts[key] ?? english[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in parts ? String(parts[name]) : whole));
+}
+
+export const has = (key) => key in texts || key in english;
+
+/** `key.one` or `key.other`, by `count`, which is also the part `{count}`. */
+export function plural(key, count, parts = {}) {
+  const form = `${key}.${rules.select(count)}`;
+  return t(has(form) ? form : `${key}.other`, { count: number(count), ...parts });
+}
+
+export function useCurrency(code) {
+  currencyCode = code ?? null;
+}
+
+export const number = (value) => new Intl.NumberFormat(language).format(value);
+
+/** An amount in the smallest unit of its currency. */
+export function money(amount, code = currencyCode) {
+  if (amount === 0) return t('price.free');
+  return sum(amount, code);
+}
+
+/** The same, where 0 is a sum and not a price. */
+export function sum(amount, code = currencyCode) {
+  if (!code) return number(amount);
+  const format = new Intl.NumberFormat(language, { style: 'currency', currency: code });
+  const digits = format.resolvedOptions().maximumFractionDigits;
+  return format.format(amount / 10 ** digits);
+}
+
+const formats = new Map();
+
+function formatted(options, ms) {
+  const key = language + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language, options));
+  return formats.get(key).format(ms);
+}
+
+/** `20:00:27` */
+export const clockTime = (ms) =>
+  formatted({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }, ms);
+
+/** `20:00:27.072`, as the log has it. */
+export const exactTime = (ms) => `${clockTime(ms)}.${String(Math.floor(ms) % 1000).padStart(3, '0')}`;
+
+/** `Saturday, November 21, 2026 at 7:00 PM` */
+export const longDate = (ms, zone) =>
+  formatted({ weekday: 'long', year: 'numeric', month: 'long', day: 'numeric', hour: 'numeric', minute: '2-digit', ...(zone && { timeZone: zone }) }, ms);
+
+export const dayAndTime = (ms, zone) =>
+  formatted({ weekday: 'short', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...(zone && { timeZone: zone }) }, ms);
+
+/** Parts of a date for its tile: month, day, weekday. */
+export const dateTile = (ms, zone) => ({
+  month: formatted({ month: 'short', ...(zone && { timeZone: zone }) }, ms),
+  day: formatted({ day: 'numeric', ...(zone && { timeZone: zone }) }, ms),
+  weekday: formatted({ weekday: 'short', ...(zone && { timeZone: zone }) }, ms),
+});
+
+/** `4:58`, or `1:12:05` from an hour on. */
+export function duration(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const two = (value) => String(value).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}

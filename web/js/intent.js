@@ -1,0 +1,126 @@
+// Commands, each kept with its key before it is sent. Whatever happens in between (a reload, a lost answer, a second tap,
+// a second tab), the same command goes out under the same key until its outcome is known.
+
+import * as api from './api.js';
+import * as session from './session.js';
+
+const WAIT_SECONDS = 10;
+/** A key is not used again once the server may have forgotten it. */
+const AGE_MAX_MS = 6 * 24 * 3600 * 1000;
+
+const memory = new Map();
+
+function get(slot) {
+  try {
+    return JSON.parse(localStorage.getItem(slot)) ?? memory.get(slot) ?? null;
+  } catch {
+    return memory.get(slot) ?? null;
+  }
+}
+
+function set(slot, intent) {
+  memory.set(slot, intent);
+  try {
+    localStorage.setItem(slot, JSON.stringify(intent));
+  } catch {
+    // Without storage the server's own answers are what is left: they are asked for at every load.
+  }
+}
+
+function drop(slot) {
+  memory.delete(slot);
+  try {
+    localStorage.removeItem(slot);
+  } catch {
+    // As above.
+  }
+}
+
+/** Secure contexts have `crypto.randomUUID`; plain HTTP in a test network does not. */
+export function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+const slotOf = (kind, scope) => `ts.intent.${session.name()}.${kind}.${scope}`;
+
+/** Runs alone among all tabs of this browser; `null` if another one is at it. */
+async function alone(name, run) {
+  if (!navigator.locks) return run();
+  return navigator.locks.request(name, { ifAvailable: true }, (lock) => (lock ? run() : null));
+}
+
+/**
+ * Sends a command until its outcome is known.
+ *
+ * `command`: `{kind, scope, method, path, body, token, key}`. `tell(stage, details)` hears `asking`, `safe` (the log has it:
+ * position, records ahead) and `trouble` (problem). Resolves to `{ok, result, problem, decided}`, or to `{busy: true}` if
+ * another tab is sending for the same slot.
+ */
+export async function perform(command, tell = () => {}) {
+  const slot = slotOf(command.kind, command.scope);
+  const outcome = await alone(slot, async () => {
+    const kept = get(slot);
+    const fresh = kept && Date.now() - kept.at < AGE_MAX_MS;
+    const same = fresh && kept.path === command.path && JSON.stringify(kept.body) === JSON.stringify(command.body);
+    // What was sent before is finished first, so that nothing is held unseen.
+    if (fresh && !same) return { ...(await settle(slot, kept, command, tell)), earlier: true };
+    const { kind, scope, method, path, body } = command;
+    const intent = same ? kept : { kind, scope, method, path, body, key: command.key ?? newKey(), at: Date.now() };
+    set(slot, intent);
+    return settle(slot, intent, command, tell);
+  });
+  return outcome ?? { busy: true };
+}
+
+/** The command that was sent from this slot and whose outcome is not known, or null. */
+export function unsettled(kind, scope) {
+  const kept = get(slotOf(kind, scope));
+  return kept && Date.now() - kept.at < AGE_MAX_MS ? kept : null;
+}
+
+async function settle(slot, intent, { token, signal }, tell) {
+  tell('asking', intent);
+  for (let failures = 0; ; failures += 1) {
+    try {
+      const outcome = await once(intent, token, tell, signal);
+      drop(slot);
+      return outcome;
+    } catch (problem) {
+      if (!(problem instanceof api.Problem)) throw problem;
+      if (problem.status === 401) {
+        // It may have been taken before the login ran out: it is sent again after the next one.
+        return { ok: false, problem: problem.body };
+      }
+      if (!problem.passes) {
+        drop(slot);
+        return { ok: false, problem: problem.body, decided: problem.body.decided };
+      }
+      tell('trouble', problem);
+      await api.pause(failures, problem, signal);
+    }
+  }
+}
+
+/** One try: the outcome, or a Problem. */
+async function once(intent, token, tell, signal) {
+  const { method, path, body, key } = intent;
+  const sent = await api.call(method, path, { body, key, token, wait: WAIT_SECONDS, signal });
+  let request = sent.body;
+  while (request.status === 'PENDING') {
+    const place = sent.location ?? `/v1/requests/${request.request_id}`;
+    tell('safe', { position: new URLSearchParams(place.split('?')[1]).get('position'), ahead: request.ahead });
+    const again = await api.call('GET', place, { wait: WAIT_SECONDS, signal });
+    request = again.body;
+  }
+  if (request.status === 'REJECTED') {
+    return { ok: false, problem: request.problem, decided: request.decided };
+  }
+  return { ok: true, result: request.result, decided: request.decided };
+}
+
+/** A number that is kept under a name, for keys that follow from what they pay. */
+export function counter(name) {
+  const slot = `ts.count.${session.name()}.${name}`;
+  return { get: () => get(slot)?.n ?? 1, raise: () => set(slot, { n: (get(slot)?.n ?? 1) + 1 }) };
+}

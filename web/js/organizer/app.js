@@ -1,0 +1,96 @@
+// The organizer's page: concerts, their dates, and how a date sells. Everything here is the public API as an admin.
+
+import * as api from '../api.js';
+import { button, fill, h, icon } from '../dom.js';
+import { begin, main } from '../frame.js';
+import { longDate, number, t } from '../i18n.js';
+import { newKey } from '../intent.js';
+import { needName } from '../login.js';
+import * as session from '../session.js';
+import { notice, problemText } from '../screens/parts.js';
+import { field, formOf } from './forms.js';
+import { newDate } from './new_date.js';
+import { sales } from './sales.js';
+
+let open = null;
+
+function go(query) {
+  history.pushState(null, '', `/organizer${query}`);
+  return show();
+}
+
+async function show() {
+  open?.close?.();
+  open = null;
+  document.title = `${t('org.title')} · Turnstile`;
+  main.dataset.state = 'loading';
+  const query = new URLSearchParams(location.search);
+  try {
+    if (!session.isAdmin()) fill(main, stranger());
+    else if (query.get('date')) {
+      open = await sales(query.get('date'), go);
+      fill(main, open.root);
+    } else if (query.get('concert')) fill(main, await concert(query.get('concert')));
+    else fill(main, await overview());
+  } catch (problem) {
+    if (!(problem instanceof api.Problem)) throw problem;
+    fill(main, h('div', { class: 'card empty' }, h('h1', {}, t('trouble.title')), h('p', {}, problemText(problem.body)), button(t('trouble.now'), show)));
+  }
+  main.dataset.state = 'shown';
+  scrollTo(0, 0);
+}
+
+function stranger() {
+  return h('div', { class: 'card empty', 'data-screen': 'stranger' }, icon('user'), h('h1', {}, t('org.title')), h('p', {}, t('org.onlyAdmins')),
+    button(t('login.title'), async () => {
+      if (session.known().auth === 'dev') session.become('admin');
+      else await needName();
+    }, { kind: 'primary' }));
+}
+
+async function overview() {
+  const { concerts } = await api.read('/v1/concerts?limit=100');
+  const box = notice('warn');
+  const form = formOf(t('org.newConcert'), [
+    field('title', t('org.concertTitle'), { type: 'text', required: true, maxlength: 200 }),
+    field('description', t('org.description'), { type: 'text', maxlength: 5000 }),
+  ], t('org.add'), async ({ title, description }) => {
+    const body = { title, ...(description && { description }) };
+    const made = await api.call('POST', '/v1/concerts', { body, key: newKey() });
+    go(`?concert=${made.body.id}`);
+  }, box);
+  return h('div', { class: 'forms', 'data-screen': 'overview' }, h('h1', {}, t('org.title')),
+    h('div', { class: 'two' },
+      h('section', { class: 'card' }, h('h2', {}, t('concerts.title')), concerts.length
+        ? h('ul', { class: 'rows' }, concerts.map((each) => h('li', {}, link(`?concert=${each.id}`, [h('strong', {}, each.title)]))))
+        : h('p', { class: 'muted' }, t('concerts.none'))),
+      h('section', { class: 'card' }, h('h2', {}, t('org.newConcert')), form)));
+}
+
+/** A row that leads on within this page. */
+function link(query, children) {
+  return h('a', { class: 'row', href: `/organizer${query}`, onclick: (event) => {
+    event.preventDefault();
+    go(query);
+  } }, children);
+}
+
+async function concert(id) {
+  const [own, { schedules }] = await Promise.all([api.read(`/v1/concerts/${id}`), api.read(`/v1/concerts/${id}/schedules`)]);
+  return h('div', { class: 'forms', 'data-screen': 'concert' },
+    h('a', { class: 'crumb', href: '/organizer', onclick: (event) => {
+      event.preventDefault();
+      go('');
+    } }, icon('back'), t('org.title')),
+    h('h1', {}, own.title),
+    h('section', { class: 'card' }, h('h2', {}, t('org.dates')), schedules.length
+      ? h('ul', { class: 'rows' }, schedules.map((each) => h('li', {}, link(`?date=${each.id}`, [
+        h('span', { class: 'row-main' }, h('strong', {}, longDate(Date.parse(each.starts_at), own.time_zone)), h('span', { class: 'muted' }, t('concerts.left', { left: number(each.available_seats), total: number(each.total_seats) }))),
+        h('span', { class: 'row-side' }, each.cancelled_at ? h('span', { class: 'badge' }, t('concerts.cancelled')) : each.queue && h('span', { class: 'badge' }, t('concerts.queue'))),
+      ]))))
+      : h('p', { class: 'muted' }, t('concerts.noDates'))),
+    await newDate(id, go));
+}
+
+addEventListener('popstate', show);
+begin({ links: () => [h('a', { href: '/' }, t('concerts.title'))], show, personal: true });

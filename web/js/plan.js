@@ -1,0 +1,260 @@
+// A hall to draw: places, rows and labels of all seats. From the date's plan; a date without one gets sections as blocks
+// of rows before a stage.
+
+import { t } from './i18n.js';
+
+const HUNDREDTHS = 100;
+const PITCH = 24;
+const RADIUS = 9.5;
+const GAP = 54;
+
+/** What the seats of one section are: arrays by seat number, from 1. */
+class Section {
+  constructor({ name, label, count, block }) {
+    Object.assign(this, { name, label: label ?? name, count, block });
+    this.x = new Float32Array(count + 1);
+    this.y = new Float32Array(count + 1);
+    this.radius = new Float32Array(count + 1).fill(RADIUS);
+    /** Index into the hall's categories. */
+    this.category = new Uint8Array(count + 1);
+    /** `{label, number, seats: [number…], runs: [[number…]…]}`, front first. */
+    this.rows = [];
+    this.rowOf = new Uint32Array(count + 1);
+    this.printed = null;
+    this.wheelchair = new Set();
+    this.companion = new Map();
+    this.restricted = new Set();
+    this.aisle = new Set();
+  }
+
+  /** What is printed on the chair. */
+  seatNumber(number) {
+    return this.printed?.[number - 1] ?? String(number - (this.rows[this.rowOf[number]]?.base ?? 0));
+  }
+
+  /** Upper edge of the seats in the middle: in curved rows the outer ones lie higher. */
+  frontOfMiddle() {
+    const { left, right, top } = this.box;
+    const [middle, near] = [(left + right) / 2, Math.max(30, (right - left) * 0.12)];
+    let front = Infinity;
+    for (let number = 1; number <= this.count; number += 1) {
+      if (Math.abs(this.x[number] - middle) < near) front = Math.min(front, this.y[number] - this.radius[number]);
+    }
+    return Number.isFinite(front) ? front : top;
+  }
+
+  bounds() {
+    const box = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+    for (let number = 1; number <= this.count; number += 1) {
+      const r = this.radius[number];
+      box.left = Math.min(box.left, this.x[number] - r);
+      box.right = Math.max(box.right, this.x[number] + r);
+      box.top = Math.min(box.top, this.y[number] - r);
+      box.bottom = Math.max(box.bottom, this.y[number] + r);
+    }
+    return box;
+  }
+}
+
+/** All of a hall. */
+export class Hall {
+  constructor(sections, categories, areas, drawn) {
+    Object.assign(this, { sections, categories, areas, drawn });
+    this.byName = new Map(sections.map((section, index) => [section.name, index]));
+    for (const section of sections) {
+      section.box = section.bounds();
+      section.front = section.frontOfMiddle();
+    }
+    // A caption in front of a section would lie on the stage, where there is one.
+    for (const section of sections) {
+      const middle = (section.box.left + section.box.right) / 2;
+      section.captioned = !areas.some((area) => within(areaBox(area), middle, section.front - 16));
+    }
+    this.box = around([...sections.map((section) => section.box), ...areas.map(areaBox)]);
+    this.seats = sections.reduce((sum, section) => sum + section.count, 0);
+  }
+
+  /** `A-12` → its section and number, or null. The number follows the last hyphen. */
+  place(seat) {
+    const at = seat.lastIndexOf('-');
+    const section = this.sections[this.byName.get(seat.slice(0, at))];
+    const number = Number(seat.slice(at + 1));
+    return section && number >= 1 && number <= section.count ? { section, number } : null;
+  }
+
+  categoryOf(section, number) {
+    return this.categories[section.category[number]];
+  }
+
+  /** For people: `Stalls, row C, seat 12`. */
+  label(seat) {
+    const place = this.place(seat);
+    if (!place) return seat;
+    const { section, number } = place;
+    const row = section.rows[section.rowOf[number]];
+    if (!this.drawn || !row?.number) return t('seat.plain', { section: section.label, seat: number });
+    return t('seat.full', { section: section.label, row: rowName(row), seat: seatName(row, section.seatNumber(number)) });
+  }
+}
+
+export const rowName = (row) => (row.label ? row.label.replace('%s', row.number) : t('seat.row', { row: row.number }));
+const seatName = (row, number) =>
+  row.seatLabel ? row.seatLabel.replace('%s', number) : t('seat.number', { seat: number });
+
+function around(boxes) {
+  const box = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+  for (const each of boxes) {
+    box.left = Math.min(box.left, each.left);
+    box.top = Math.min(box.top, each.top);
+    box.right = Math.max(box.right, each.right);
+    box.bottom = Math.max(box.bottom, each.bottom);
+  }
+  return box;
+}
+
+function areaBox({ at: [x, y], shape }) {
+  if (shape.rectangle) return { left: x, top: y, right: x + shape.rectangle[0], bottom: y + shape.rectangle[1] };
+  if (shape.polygon) return around(shape.polygon.map(([px, py]) => ({ left: x + px, right: x + px, top: y + py, bottom: y + py })));
+  const [rx, ry] = shape.ellipse ?? [shape.circle ?? 0, shape.circle ?? 0];
+  return { left: x - rx, right: x + rx, top: y - ry, bottom: y + ry };
+}
+
+const within = ({ left, right, top, bottom }, x, y) => x > left - 20 && x < right + 20 && y > top - 20 && y < bottom + 20;
+
+/** The price categories of a date, in order of price, dearest first; the same name in two sections is one category. */
+export function categoriesOf(schedule) {
+  const found = new Map();
+  for (const section of schedule.sections) {
+    for (const category of section.categories) {
+      const known = found.get(category.name);
+      if (known) {
+        known.available += category.available_seats;
+        known.low = Math.min(known.low, category.price);
+        known.high = Math.max(known.high, category.price);
+      } else {
+        const { name, price, available_seats: available } = category;
+        found.set(name, { name, low: price, high: price, available });
+      }
+    }
+  }
+  const sorted = [...found.values()].sort((a, b) => b.high - a.high || a.name.localeCompare(b.name));
+  // Plain sections have one category each of the same empty name: then the section is the category.
+  return sorted.map((category, index) => ({ ...category, index, letter: letterOf(category.name, index) }));
+}
+
+const letterOf = (name, index) => ([...name].length <= 2 ? name : String.fromCharCode(65 + (index % 26)));
+
+/** From the plan's own format. */
+export function hallOfPlan(plan, schedule) {
+  const categories = categoriesOf(schedule);
+  const indexOf = new Map(categories.map((category) => [category.name, category.index]));
+  const sold = new Map(schedule.sections.map((section) => [section.name, section]));
+  const sections = plan.sections.filter((drawn) => sold.has(drawn.name)).map((drawn) => {
+    const section = new Section({ ...drawn, count: drawn.x.length, block: sold.get(drawn.name).block });
+    for (let number = 1; number <= section.count; number += 1) {
+      section.x[number] = drawn.x[number - 1] / HUNDREDTHS;
+      section.y[number] = drawn.y[number - 1] / HUNDREDTHS;
+    }
+    for (const [first, count, category] of drawn.categories) {
+      section.category.fill(indexOf.get(plan.categories[category].name) ?? 0, first, first + count);
+    }
+    for (const [first, count, radius] of drawn.radius ?? []) section.radius.fill(radius, first, first + count);
+    section.printed = drawn.seat_numbers ?? null;
+    tags(section, drawn.tags ?? {});
+    rows(section, drawn);
+    return section;
+  });
+  return new Hall(sections, categories, plan.areas?.map(areaOf) ?? [], true);
+}
+
+function tags(section, { wheelchair = [], companion = {}, restricted_view: restricted = [], aisle = [] }) {
+  section.wheelchair = new Set(wheelchair);
+  section.companion = new Map(Object.entries(companion).map(([seat, place]) => [Number(seat), place]));
+  section.restricted = new Set(restricted);
+  section.aisle = new Set(aisle);
+}
+
+function rows(section, drawn) {
+  section.rows = drawn.rows.map((row) => ({
+    number: row.number, label: row.label, seatLabel: row.seat_label, seats: [], runs: [],
+  }));
+  for (const [first, count, row, at] of drawn.runs) {
+    const seats = Array.from({ length: count }, (_, index) => first + index);
+    section.rows[row].runs.push({ at, seats });
+    section.rowOf.fill(row, first, first + count);
+  }
+  if (!drawn.seat_numbers) {
+    // Each row counts 1, 2, 3 …, whatever the order of its runs.
+    section.printed = new Array(section.count);
+    for (const row of section.rows) {
+      for (const run of row.runs) run.seats.forEach((seat, index) => (section.printed[seat - 1] = String(run.at + index + 1)));
+    }
+  }
+  for (const row of section.rows) {
+    row.runs.sort((a, b) => a.at - b.at);
+    row.seats = row.runs.flatMap((run) => run.seats);
+  }
+}
+
+function areaOf({ at, shape, rotation = 0, color, border_color: border, text }) {
+  const units = ([x, y]) => [x / HUNDREDTHS, y / HUNDREDTHS];
+  const own = typeof shape === 'string' ? {} : { ...shape };
+  if (own.polygon) own.polygon = own.polygon.map(units);
+  if (own.ellipse) own.ellipse = units(own.ellipse);
+  return {
+    at: units(at), shape: own, rotation: rotation / HUNDREDTHS, color, border,
+    text: text && { ...text, at: units(text.at) },
+  };
+}
+
+/** Without a plan: each section a block of slightly curved rows, dearest first, before a stage. */
+export function hallOfSections(schedule, seats) {
+  const categories = categoriesOf(schedule);
+  const sections = schedule.sections.map((sold) => new Section({ name: sold.name, count: sold.seats, block: sold.block }));
+  const widest = Math.max(...sections.map((section) => across(section.count)));
+  const ordered = sections
+    .map((section, index) => ({ section, sold: schedule.sections[index] }))
+    .sort((a, b) => b.sold.price - a.sold.price || a.section.name.localeCompare(b.section.name, undefined, { numeric: true }));
+  let top = 150;
+  for (const { section, sold } of ordered) {
+    arrange(section, top, Math.max(14, across(section.count)));
+    colorize(section, sold, categories, seats?.get(section.name));
+    top = section.bounds().bottom + GAP;
+  }
+  const stage = Math.max(widest, 12) * PITCH * 0.6;
+  const area = { at: [-stage / 2, 0], shape: { rectangle: [stage, 78] }, rotation: 0, stage: true,
+    text: { text: t('map.stage'), at: [stage / 2, 39], size: 20 } };
+  return new Hall(sections, categories, [area], false);
+}
+
+/** Seats in a row of a section of so many. */
+const across = (count) => Math.min(60, Math.max(10, Math.ceil(Math.sqrt(count * 2.6))));
+
+function arrange(section, top, perRow) {
+  const rowCount = Math.ceil(section.count / perRow);
+  for (let row = 0; row < rowCount; row += 1) {
+    const first = row * perRow + 1;
+    const seats = Array.from({ length: Math.min(perRow, section.count - first + 1) }, (_, index) => first + index);
+    section.rows.push({ number: '', seats, runs: [{ at: 0, seats }], base: 0 });
+    seats.forEach((number, index) => {
+      const side = index - (seats.length - 1) / 2;
+      section.x[number] = side * PITCH;
+      // Bent towards the stage, as rows are.
+      section.y[number] = top + row * (PITCH + 3) - side * side * 0.16;
+      section.rowOf[number] = row;
+    });
+  }
+  const lift = top - section.bounds().top;
+  for (let number = 1; number <= section.count; number += 1) section.y[number] += lift;
+}
+
+/** Of a section of several categories the price of each seat says which. */
+function colorize(section, sold, categories, prices) {
+  const index = (name) => categories.find((category) => category.name === name)?.index ?? 0;
+  section.category.fill(index(sold.categories[0]?.name));
+  if (sold.categories.length < 2 || !prices) return;
+  const byPrice = new Map(sold.categories.map((category) => [category.price, index(category.name)]));
+  for (let number = 1; number <= section.count; number += 1) {
+    section.category[number] = byPrice.get(prices[number]) ?? section.category[number];
+  }
+}

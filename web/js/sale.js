@@ -1,0 +1,363 @@
+// One date for one user: what it offers, the place in its queue, the user's own reservations, and its seats as they change.
+// The server is the only truth; this asks it and tells the screens.
+
+import * as api from './api.js';
+import * as clock from './clock.js';
+import * as intent from './intent.js';
+import * as session from './session.js';
+import * as share from './share.js';
+import { categoriesOf, hallOfPlan, hallOfSections } from './plan.js';
+import { Seats } from './seats.js';
+
+const LIVE = ['HELD', 'PAYING'];
+const IN_QUEUE = ['WAITING', 'ABSENT', 'ACTIVE'];
+/** Below this many ahead the place is streamed, above it polled. */
+const NEAR = 200;
+const FACTS_MS = 10_000;
+
+export class Sale extends EventTarget {
+  constructor(id) {
+    super();
+    this.id = id;
+    this.schedule = null;
+    this.concert = null;
+    this.hall = null;
+    this.seats = new Seats();
+    this.place = null;
+    this.receipt = null;
+    this.reservations = [];
+    this.problem = null;
+    this.ending = new AbortController();
+  }
+
+  get signal() {
+    return this.ending.signal;
+  }
+
+  /** Reads all that the first screen needs. */
+  async open() {
+    const options = { signal: this.signal, anonymous: true };
+    this.schedule = await api.read(`/v1/schedules/${this.id}`, options);
+    [this.concert] = await Promise.all([api.read(`/v1/concerts/${this.schedule.concert_id}`, options), this.#draw()]);
+    await this.sync(true);
+    this.#resume();
+    for (const event of ['pageshow', 'online']) addEventListener(event, () => this.sync(), { signal: this.signal });
+    addEventListener('ts.connection', (event) => {
+      if (event.detail.trouble === null) this.sync();
+    }, { signal: this.signal });
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') this.sync();
+    }, { signal: this.signal });
+    this.timer = setInterval(() => this.#facts(), FACTS_MS);
+  }
+
+  close() {
+    this.ending.abort();
+    clearInterval(this.timer);
+    clearTimeout(this.pollTimer);
+    this.stopSeats?.();
+    this.stopQueue?.();
+  }
+
+  #tell(name = 'change') {
+    if (!this.signal.aborted) this.dispatchEvent(new Event(name));
+  }
+
+  /** What is left, while no stream of seats says it. */
+  async #facts() {
+    if (document.visibilityState === 'hidden' || this.stopSeats) return;
+    try {
+      this.schedule = await api.read(`/v1/schedules/${this.id}`, { signal: this.signal, anonymous: true });
+      this.#tell('facts');
+    } catch {
+      // The next round may get through.
+    }
+  }
+
+  /** The user's own place and reservations, fresh. */
+  async sync(first = false) {
+    if (!session.name()) return this.#tell();
+    const options = { signal: this.signal };
+    try {
+      const me = await api.read(`/v1/schedules/${this.id}/me`, options);
+      this.#reservations(me.reservations);
+      const place = me.queue ?? null;
+      // A place that was taken on another device comes with its token.
+      if (place && IN_QUEUE.includes(place.status) && this.#kept()?.position !== place.position) this.#keep({ token: place.token, position: place.position });
+      this.#place(place);
+    } catch (problem) {
+      if (first && !(problem instanceof api.Problem && problem.passes)) throw problem;
+    }
+    return this.#tell();
+  }
+
+  #reservations(list) {
+    this.reservations = list;
+    this.seats.setOwn(list.filter((each) => LIVE.includes(each.status) || each.status === 'CONFIRMED').flatMap((each) => each.seats));
+  }
+
+  /** The reservation that waits for a payment, if there is one. */
+  get live() {
+    return this.reservations.find((each) => LIVE.includes(each.status)) ?? null;
+  }
+
+  reservation(id) {
+    return this.reservations.find((each) => each.reservation_id === id) ?? null;
+  }
+
+  /** Reads one reservation again. */
+  async refresh(id) {
+    const fresh = await api.readIfAny(`/v1/reservations/${id}`, { signal: this.signal });
+    if (!fresh || this.signal.aborted) return null;
+    this.#reservations([fresh, ...this.reservations.filter((each) => each.reservation_id !== id)]);
+    this.#tell();
+    return fresh;
+  }
+
+  /** When seats may be bought: ms, or null if at once. */
+  get opensAt() {
+    const at = Date.parse(this.place?.opens_at ?? this.schedule.sales_open_at ?? '');
+    return Number.isNaN(at) ? null : at;
+  }
+
+  get isOpen() {
+    return this.opensAt === null || clock.now() >= this.opensAt;
+  }
+
+  get isOver() {
+    const end = Date.parse(this.schedule.sales_close_at ?? this.schedule.starts_at);
+    return clock.now() >= end;
+  }
+
+  get isCancelled() {
+    return Boolean(this.schedule.cancelled_at) || this.place?.sale === 'cancelled';
+  }
+
+  /** Categories with prices and what is left, live where the seats are followed. */
+  categories() {
+    const categories = categoriesOf(this.schedule);
+    if (!this.seats.loaded || !this.hall || !this.stopSeats) return categories;
+    for (const category of categories) category.available = 0;
+    for (const section of this.hall.sections) {
+      const status = this.seats.status.get(section.name);
+      for (let number = 1; number <= section.count; number += 1) {
+        if (status?.[number] === 0) categories[section.category[number]].available += 1;
+      }
+    }
+    return categories;
+  }
+
+  get available() {
+    return this.categories().reduce((sum, category) => sum + category.available, 0);
+  }
+
+  // ---- seats
+
+  /** Follows the seats of the date; resolves when they are known. */
+  async followSeats() {
+    if (this.stopSeats) return;
+    const path = `/v1/schedules/${this.id}/seats`;
+    let last = null;
+    const read = (hear, signal) => share.events(`${path}/events`, {
+      headers: last ? { 'Last-Event-ID': last } : {},
+      signal,
+      beat: () => hear(null),
+      event: ({ name, id, data }) => {
+        last = id ?? last;
+        hear({ all: name === 'snapshot', data });
+      },
+    });
+    const poll = async () => ({ all: true, data: await api.read(path, { signal: this.signal, anonymous: true }) });
+    this.stopSeats = share.follow({ topic: `seats.${this.id}`, read, poll, hear: (message) => {
+      if (message.data) this.seats.take(message.data, message.all);
+    } });
+    if (!this.seats.loaded) this.seats.take((await poll()).data, true);
+    this.hall ??= hallOfSections(this.schedule, this.seats.prices);
+  }
+
+  /** What the user's seats are called. */
+  names(reservation) {
+    return reservation.seats.map((seat, index) => this.hall?.label(seat) ?? reservation.labels?.[index] ?? seat);
+  }
+
+  unfollowSeats() {
+    this.stopSeats?.();
+    this.stopSeats = null;
+  }
+
+  /** The drawing of the hall, which the browser may keep: under its id it never changes. */
+  async #draw() {
+    if (!this.schedule.plan) return;
+    const plan = await api.readIfAny(`/v1/plans/${this.schedule.plan}`, { signal: this.signal, anonymous: true, cache: 'default' });
+    if (plan?.sections) this.hall = hallOfPlan(plan, this.schedule);
+  }
+
+  // ---- the queue
+
+  get tokenSlot() {
+    return `ts.place.${session.name()}.${this.id}`;
+  }
+
+  get token() {
+    return this.#kept()?.token ?? null;
+  }
+
+  #kept() {
+    try {
+      return JSON.parse(localStorage.getItem(this.tokenSlot)) ?? this.keptPlace ?? null;
+    } catch {
+      return this.keptPlace ?? null;
+    }
+  }
+
+  #keep(place) {
+    this.keptPlace = place;
+    try {
+      localStorage.setItem(this.tokenSlot, JSON.stringify(place));
+    } catch {
+      // The server gives the same token at each join.
+    }
+  }
+
+  /** Takes a place, or finds the one there is. Resolves to the outcome. */
+  async join(tell) {
+    const outcome = await intent.perform({ kind: 'join', scope: this.id, method: 'POST', path: `/v1/schedules/${this.id}/queue` }, tell);
+    if (outcome.ok) {
+      const kept = this.#kept();
+      const same = kept?.position === outcome.result.position;
+      // The first join of this place is its receipt; later ones only find it again.
+      this.#keep({ ...outcome.result, decided: same && kept.decided ? kept.decided : outcome.decided });
+      this.#place(await api.readIfAny(`/v1/schedules/${this.id}/queue/position`, { token: this.token, signal: this.signal }).catch(() => outcome.result));
+      this.#tell();
+    }
+    return outcome;
+  }
+
+  async leave(tell) {
+    const outcome = await intent.perform({ kind: 'leave', scope: this.id, method: 'DELETE', path: `/v1/schedules/${this.id}/queue` }, tell);
+    if (outcome.ok) {
+      this.#keep(null);
+      // Answers that are a little older must not bring it back.
+      this.leftAt = this.place?.position;
+      this.#place({ ...this.place, status: 'LEFT' });
+      this.#tell();
+    }
+    return outcome;
+  }
+
+  #place(place) {
+    const was = this.place?.status;
+    this.place = place && place.position === this.leftAt ? { ...place, status: 'LEFT' } : place;
+    place = this.place;
+    this.receipt = this.#kept()?.decided ?? null;
+    if (place?.status === 'ACTIVE' && was && was !== 'ACTIVE') this.#tell('turn');
+    const waits = place && ['WAITING', 'ABSENT'].includes(place.status);
+    if (waits || place?.status === 'ACTIVE') this.#followQueue(waits && place.ahead < NEAR);
+    else this.#stopQueue();
+  }
+
+  #stopQueue() {
+    clearTimeout(this.pollTimer);
+    this.pollTimer = null;
+    this.stopQueue?.();
+    this.stopQueue = null;
+  }
+
+  /** Near the front by a stream, else by asking when the server says so; never both. */
+  #followQueue(near) {
+    if (near) {
+      clearTimeout(this.pollTimer);
+      this.pollTimer = null;
+      this.stopQueue ??= share.follow({
+        topic: `queue.${session.name()}.${this.id}`,
+        read: (hear, signal) => share.events(`/v1/schedules/${this.id}/queue/events`, {
+          headers: { 'Queue-Token': this.token }, signal, beat: () => hear(null), event: ({ data }) => hear(data),
+        }),
+        poll: () => this.#position(),
+        hear: (place) => {
+          if (place.status) this.#heard(place);
+        },
+      });
+      return;
+    }
+    this.stopQueue?.();
+    this.stopQueue = null;
+    if (!this.pollTimer) this.#pollLater();
+  }
+
+  #pollLater() {
+    const hidden = document.visibilityState === 'hidden' ? 20_000 : 0;
+    const wait = Math.max(hidden, this.place?.poll_after_ms ?? 5_000);
+    this.pollTimer = setTimeout(async () => {
+      this.pollTimer = null;
+      try {
+        this.#heard(await this.#position());
+      } catch {
+        if (!this.signal.aborted) this.#pollLater();
+      }
+    }, wait);
+  }
+
+  #position() {
+    return api.read(`/v1/schedules/${this.id}/queue/position`, { token: this.token, signal: this.signal });
+  }
+
+  #heard(place) {
+    this.#place(place);
+    this.#tell();
+  }
+
+  // ---- commands
+
+  /** `choice`: `{seats}` or `{best_available, category?, section?}`. */
+  async hold(choice, tell) {
+    const path = `/v1/schedules/${this.id}/holds`;
+    const outcome = await intent.perform({ kind: 'hold', scope: this.id, method: 'POST', path, body: choice, token: this.token, signal: this.signal }, tell);
+    if (!outcome.busy) await this.sync();
+    // The server may have gone right after its answer: what it said stands.
+    if (outcome.ok && !this.reservation(outcome.result.reservation_id)) {
+      this.#reservations([outcome.result, ...this.reservations]);
+      this.#tell();
+    }
+    return outcome;
+  }
+
+  /**
+   * Pays under a key that follows from the reservation, so that two tabs pay once. The key's number grows only after a
+   * decided refusal. A refusal from before this tap (storage was wiped) is passed over, and so is one for want of money
+   * that there is by now.
+   */
+  async pay(reservation, tell, affordable = false) {
+    const id = reservation.reservation_id;
+    const count = intent.counter(`pay.${id}`);
+    const began = clock.now() - Math.min(2_000, clock.uncertainty());
+    for (let tries = 0; ; tries += 1) {
+      const command = { kind: 'pay', scope: id, method: 'POST', path: `/v1/reservations/${id}/payment`, body: { amount: reservation.amount }, key: `pay-${id}-${count.get()}` };
+      const outcome = await intent.perform(command, tell);
+      if (outcome.ok || outcome.busy || !outcome.decided) {
+        await this.refresh(id).catch(() => {});
+        return outcome;
+      }
+      count.raise();
+      const old = Date.parse(outcome.decided.at) < began || (affordable && tries < 3 && outcome.problem.code === 'insufficient_balance');
+      if (!old || tries > 20) {
+        await this.refresh(id).catch(() => {});
+        return outcome;
+      }
+    }
+  }
+
+  async giveBack(reservation, tell) {
+    const id = reservation.reservation_id;
+    const outcome = await intent.perform({ kind: 'cancel', scope: id, method: 'DELETE', path: `/v1/reservations/${id}` }, tell);
+    await this.refresh(id).catch(() => {});
+    return outcome;
+  }
+
+  /** What was sent before the page went away is finished now. */
+  #resume() {
+    if (!session.name()) return;
+    const kept = intent.unsettled('hold', this.id);
+    if (kept) this.resumed = this.hold(kept.body);
+  }
+}

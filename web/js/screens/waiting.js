@@ -1,0 +1,96 @@
+// In the queue: the exact place, time as a range, what is left, and the word that the page may be closed.
+
+import * as alerts from '../alerts.js';
+import * as announce from '../announce.js';
+import { button, fill, h, icon, say } from '../dom.js';
+import { clockTime, exactTime, number, plural, t } from '../i18n.js';
+import { confirm } from '../login.js';
+import { notice, positionText, priceList } from './parts.js';
+
+const NEAR = 200;
+
+export function waiting({ sale }) {
+  const most = { ahead: sale.place.ahead };
+  const count = h('span', { class: 'big-number', id: 'ahead' });
+  const eta = h('p', { class: 'eta' });
+  const bar = h('progress', { class: 'way', max: 1, value: 0, 'aria-label': t('waiting.progress') });
+  const note = notice('plain');
+  const receipt = h('p', { class: 'proof' });
+  const prices = h('div', {});
+  const worth = notice('warn');
+  const alertBox = notice('plain');
+  const alertButton = button([icon('bell'), t('waiting.alert')], alertMe);
+  const root = h('div', { class: 'two' },
+    h('section', { class: 'card waiting', 'aria-labelledby': 'waiting-title' },
+      h('h2', { id: 'waiting-title' }, t('waiting.title')),
+      h('p', { class: 'big' }, h('span', { class: 'big-unit' }, t('waiting.aheadLabel')), count), eta, bar, note.root,
+      h('p', { class: 'calm' }, t('waiting.close')), receipt,
+      h('div', { class: 'actions' }, alertButton, button(t('waiting.leave'), leave, { kind: 'quiet' })), alertBox.root),
+    h('section', { class: 'card' }, h('h2', {}, t('waiting.left')), prices, worth.root));
+
+  function update() {
+    const { place } = sale;
+    if (!place) return;
+    const { ahead, status } = place;
+    most.ahead = Math.max(most.ahead, ahead);
+    root.dataset.ahead = ahead;
+    root.dataset.status = status;
+    say(count, number(ahead));
+    say(eta, etaText(sale));
+    bar.value = most.ahead ? (most.ahead - ahead) / most.ahead : 1;
+    said(sale, note);
+    say(receipt, receiptText(sale));
+    left();
+    announce.tell(`${plural('waiting.ahead', ahead)} ${eta.textContent}`);
+  }
+
+  function left() {
+    fill(prices, priceList(sale));
+    const gone = sale.categories().filter((category) => category.available === 0 || category.available < sale.place.ahead);
+    if (!gone.length) worth.clear();
+    else worth.show(gone.map((category) => h('p', {}, t(category.available ? 'waiting.willBeGone' : 'waiting.isGone', { category: category.name }))));
+  }
+
+  async function alertMe() {
+    const { notifications } = await alerts.enable();
+    alertBox.show(h('p', {}, t(notifications ? 'waiting.alertOn' : 'waiting.alertSound')));
+    alertButton.disabled = true;
+  }
+
+  async function leave() {
+    if (!(await confirm(t('waiting.leaveAsk'), t('waiting.leaveYes')))) return;
+    await sale.leave();
+  }
+
+  sale.addEventListener('facts', left, { signal: sale.signal });
+  update();
+  return { root, update, close() {} };
+}
+
+/** A range, since the pace changes; nothing where nothing is known. */
+function etaText({ place }) {
+  if (place.sale === 'lobby') return t('waiting.lobby', { time: place.opens_at ? clockTime(Date.parse(place.opens_at)) : '' });
+  if (place.eta_seconds === null || place.eta_seconds === undefined) return t('waiting.unknown');
+  if (place.eta_seconds < 60) return t('waiting.soon');
+  const low = Math.max(1, Math.floor((place.eta_seconds * 0.8) / 60));
+  const high = Math.ceil((place.eta_seconds * 1.3) / 60);
+  const pace = Math.max(1, Math.round((place.ahead / place.eta_seconds) * 60));
+  return t('waiting.range', { low: number(low), high: number(high), pace: number(pace) });
+}
+
+/** What stands between this user and their turn, beyond people. */
+function said({ place }, note) {
+  const lines = [];
+  if (place.status === 'ABSENT') lines.push(t('waiting.absent'));
+  if (place.sale === 'paused') lines.push(t('waiting.paused'));
+  if (place.sale === 'all_held') lines.push(t('waiting.allHeld'));
+  if (place.sale === 'sold_out') lines.push(t('waiting.soldOut'));
+  if (!lines.length && place.ahead < NEAR && place.sale !== 'lobby') lines.push(t('waiting.ready'));
+  if (lines.length) note.show(lines.map((line) => h('p', {}, line)));
+  else note.clear();
+}
+
+function receiptText({ place, receipt }) {
+  if (!receipt) return t('waiting.number', { position: number(place.position) });
+  return t('waiting.receipt', { position: number(place.position), time: exactTime(Date.parse(receipt.at)), log: positionText(receipt) });
+}

@@ -1,0 +1,172 @@
+// One stream for all tabs of a browser: browsers open six connections to a host, and six tabs with a stream each would
+// leave none for anything else. The tab that holds the lock reads; the others hear it.
+
+import * as api from './api.js';
+import * as session from './session.js';
+
+const HIDDEN_MS = 60_000;
+/** Nothing heard for this long (the server sends a comment every 15 s): the connection is dead, or its reader is. */
+const SILENCE_MS = 35_000;
+const FIRST_WORD_MS = 2_000;
+const POLL_MS = 5_000;
+
+/**
+ * Follows a topic. `read(hear, signal)` streams until it fails or ends; `poll()` asks once and is used where another tab
+ * reads another topic. `hear(message)` gets every message in every tab.
+ */
+export function follow({ topic, read, poll, hear }) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const channel = 'BroadcastChannel' in window ? new BroadcastChannel(`ts.${topic}`) : null;
+  let heardAt = Date.now() - SILENCE_MS + FIRST_WORD_MS;
+  let leads = false;
+  const take = (message) => {
+    heardAt = Date.now();
+    if (message !== null) hear(message);
+  };
+  const publish = (message) => {
+    take(message);
+    channel?.postMessage(message);
+  };
+  channel?.addEventListener('message', (event) => take(event.data));
+  lead(signal, async (until) => {
+    leads = true;
+    await readOn(read, publish, until).finally(() => {
+      leads = false;
+    });
+  });
+  const timer = setInterval(async () => {
+    const silent = Date.now() - heardAt > SILENCE_MS;
+    if (leads || !silent || document.visibilityState === 'hidden') return;
+    try {
+      const message = await poll();
+      if (!signal.aborted && message !== null) hear(message);
+    } catch {
+      // The next one may get through.
+    }
+  }, POLL_MS);
+  return () => {
+    ending.abort();
+    clearInterval(timer);
+    channel?.close();
+  };
+}
+
+/** Runs `work` while this tab holds the lock and is seen. Hidden for a minute, it lets another tab have it. */
+async function lead(signal, work) {
+  const asked = (run) =>
+    navigator.locks ? navigator.locks.request('ts.stream', { signal }, run).catch(() => {}) : run();
+  while (!signal.aborted) {
+    await visible(signal);
+    if (signal.aborted) return;
+    await asked(async () => {
+      const hidden = hiddenFor(HIDDEN_MS);
+      const until = AbortSignal.any([signal, hidden.signal]);
+      await work(until).catch(() => {});
+      hidden.stop();
+    });
+  }
+}
+
+function visible(signal) {
+  if (document.visibilityState === 'visible') return Promise.resolve();
+  return new Promise((resolve) => {
+    const check = () => {
+      if (document.visibilityState !== 'visible' && !signal.aborted) return;
+      document.removeEventListener('visibilitychange', check);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', check);
+    signal.addEventListener('abort', check, { once: true });
+  });
+}
+
+/** A signal that comes when the page was out of sight for so long. */
+function hiddenFor(ms) {
+  const gone = new AbortController();
+  let timer = null;
+  const watch = () => {
+    clearTimeout(timer);
+    if (document.visibilityState === 'hidden') timer = setTimeout(() => gone.abort(), ms);
+  };
+  document.addEventListener('visibilitychange', watch);
+  watch();
+  const stop = () => {
+    clearTimeout(timer);
+    document.removeEventListener('visibilitychange', watch);
+  };
+  return { signal: gone.signal, stop };
+}
+
+/** Reads again after each end, slower after each failure. */
+async function readOn(read, publish, signal) {
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      await read((message) => {
+        failures = 0;
+        publish(message);
+      }, signal);
+    } catch (problem) {
+      if (signal.aborted) return;
+      failures += 1;
+      if (problem instanceof api.Problem && !problem.passes) return;
+      publish({ trouble: true });
+    }
+    await api.pause(failures, null, signal);
+  }
+}
+
+/**
+ * Reads server-sent events by fetch, so that the login travels in a header and not in the address.
+ * `event({name, id, data})` per event, `beat()` per comment.
+ */
+export async function events(path, { headers, event, beat, signal }) {
+  const silence = new AbortController();
+  const either = AbortSignal.any([signal, silence.signal]);
+  let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  try {
+    const answer = await fetch(path, {
+      headers: { ...session.credentials(), ...headers, Accept: headers?.Accept ?? 'text/event-stream' },
+      cache: 'no-store',
+      signal: either,
+    }).catch((error) => {
+      if (!either.aborted) api.connection('no_connection');
+      throw error;
+    });
+    api.connection(answer.status === 503 ? 'unavailable' : null);
+    if (!answer.ok) throw api.problemOf(answer, await answer.json().catch(() => null));
+    if (answer.status === 204) return;
+    const parse = parser(event, beat);
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), SILENCE_MS);
+      parse(value);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Takes the text of a stream in whatever pieces it comes. */
+export function parser(event, beat) {
+  let rest = '';
+  return (piece) => {
+    rest += piece;
+    const blocks = rest.split('\n\n');
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const parts = { event: 'message', id: null, data: [] };
+      for (const line of block.split('\n')) {
+        const [, field, value] = line.match(/^(event|id|data): ?(.*)$/) ?? [];
+        if (field === 'data') parts.data.push(value);
+        else if (field) parts[field] = value;
+      }
+      if (parts.data.length) event({ name: parts.event, id: parts.id, data: JSON.parse(parts.data.join('\n')) });
+      else beat?.();
+    }
+  };
+}
