@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::harness::{Client, Offer, Sale, System, at_once, scenarios, until};
@@ -12,7 +13,8 @@ use crate::harness::{Client, Offer, Sale, System, at_once, scenarios, until};
 scenarios!(
     f13_streams_show_every_change_of_all_sections,
     f13_a_stream_that_breaks_off_goes_on_where_it_was,
-    f13_many_streams_agree
+    f13_many_streams_agree,
+    f13_the_compact_form_tells_the_same_of_several_blocks,
 );
 
 /// Seats by name, as the events tell.
@@ -30,8 +32,12 @@ struct Follower {
 
 impl Follower {
     async fn open(client: &Client, sale: &Sale, last_id: &str, seats: Seats) -> Self {
+        Follower::open_as(client, sale, last_id, seats, "text/event-stream").await
+    }
+
+    async fn open_as(client: &Client, sale: &Sale, last_id: &str, seats: Seats, accept: &str) -> Self {
         let url = format!("{}{}", client.base(), sale.path("/seats/events"));
-        let mut request = client.http().get(url);
+        let mut request = client.http().get(url).header("Accept", accept);
         if !last_id.is_empty() {
             request = request.header("Last-Event-ID", last_id);
         }
@@ -55,15 +61,15 @@ impl Follower {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
         let (Some(event), Some(data)) = (field("event: "), field("data: ")) else { return };
         let data: Value = serde_json::from_str(&data).expect("JSON");
-        let list = match event.as_str() {
-            "snapshot" => {
-                self.seats.clear();
-                data["seats"].as_array().expect("seats").clone()
-            }
-            "seats" => data.as_array().expect("a list of seats").clone(),
+        match event.as_str() {
+            "snapshot" => self.seats.clear(),
+            "seats" => {}
             other => panic!("event {other}"),
-        };
-        self.seats.extend(by_name(&list));
+        }
+        match (data.as_array(), data["seats"].as_array()) {
+            (Some(list), _) | (None, Some(list)) => self.seats.extend(by_name(list)),
+            (None, None) => self.seats.extend(by_letter(&data)),
+        }
         self.last_id = field("id: ").expect("every event has an id");
         self.events.push(event);
     }
@@ -86,6 +92,32 @@ impl Follower {
 fn by_name(seats: &[Value]) -> Seats {
     let text = |seat: &Value, field: &str| seat[field].as_str().expect("a text").to_owned();
     seats.iter().map(|seat| (text(seat, "seat"), text(seat, "status"))).collect()
+}
+
+/// The compact form: letters of a whole section, or numbers by letter.
+fn by_letter(sections: &Value) -> Seats {
+    let status = |letter: &str| {
+        let known = [("A", "AVAILABLE"), ("H", "HELD"), ("S", "SOLD"), ("X", "NOT_FOR_SALE")];
+        let found = known.into_iter().find(|(known, _)| *known == letter);
+        found.unwrap_or_else(|| panic!("letter {letter}")).1.to_owned()
+    };
+    let mut seats = Seats::new();
+    for (section, told) in sections.as_object().expect("sections by name") {
+        match told.as_str() {
+            Some(letters) => {
+                let named =
+                    letters.chars().zip(1..).map(|(letter, n)| (format!("{section}-{n}"), status(&letter.to_string())));
+                seats.extend(named);
+            }
+            None => {
+                for (letter, numbers) in told.as_object().expect("numbers by letter") {
+                    let numbers = numbers.as_array().expect("numbers");
+                    seats.extend(numbers.iter().map(|number| (format!("{section}-{number}"), status(letter))));
+                }
+            }
+        }
+    }
+    seats
 }
 
 async fn now(client: &Client, sale: &Sale) -> Seats {
@@ -204,4 +236,35 @@ async fn f13_many_streams_agree(system: &System) {
     let reading = followers.iter_mut().map(|follower| follower.read_until(&expected));
     futures_util::future::join_all(reading).await;
     assert!(followers.iter().all(|follower| follower.last_id == followers[0].last_id));
+}
+
+async fn f13_the_compact_form_tells_the_same_of_several_blocks(system: &System) {
+    const COMPACT: &str = "application/vnd.turnstile.seats+json";
+    let client = &system.client;
+    let section = |(name, block): (&str, &str)| json!({"name": name, "seats": 40, "price": 1000, "block": block});
+    let blocks = [("A", "a"), ("B", "b"), ("C", "c"), ("D", "main"), ("E-1", "main")];
+    let sale =
+        Offer { layouts: blocks.map(section).into(), hold_ttl_seconds: 3, ..Offer::default() }.open(client).await;
+    let visitor = client.user("visitor");
+    let compact = async || visitor.request(Method::GET, &sale.path("/seats?format=compact")).send().await;
+    let first = compact().await;
+    assert_eq!((first.status, first.header("content-type")), (200, COMPACT), "{first:?}");
+    let id = first.header("etag").trim_matches('"').to_owned();
+    let again =
+        visitor.request(Method::GET, &sale.path("/seats?format=compact")).header("If-None-Match", first.header("etag"));
+    assert_eq!(again.send().await.status, 304);
+    let readable = visitor.get(&sale.path("/seats")).await.text.len();
+    assert!(readable > 50 * first.text.len(), "{readable} bytes, compact {}", first.text.len());
+
+    // What was read goes on as a stream; who begins with the stream gets the same.
+    let mut resumed = Follower::open_as(client, &sale, &id, by_letter(&first.body), COMPACT).await;
+    let mut begun = Follower::open_as(client, &sale, "", Seats::new(), COMPACT).await;
+    trade(client, &sale, 60).await;
+    let expected = settled(client, &sale).await;
+    resumed.read_until(&expected).await;
+    begun.read_until(&expected).await;
+    assert!(resumed.events.iter().all(|event| event == "seats"), "resumed, not begun anew: {:?}", resumed.events);
+    assert_eq!((begun.events[0].as_str(), &begun.last_id), ("snapshot", &resumed.last_id));
+    assert_eq!(by_letter(&compact().await.body), expected);
+    assert!(begun.last_id.contains(','), "the blocks lie on several partitions: {}", begun.last_id);
 }

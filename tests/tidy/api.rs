@@ -5,14 +5,15 @@ use super::sources::{Source, group_heads, identifier, shipped};
 
 /// What each module of `src/api` may use besides itself. The files beside them, which hold all of it together, may use
 /// everything.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("http", &[]),
+    ("tickets", &[]),
     ("openapi", &["http"]),
     ("cache", &["http", "openapi"]),
     ("submission", &["http", "openapi"]),
     ("queue", &["http", "openapi", "cache", "submission"]),
     // The services that a handler takes are parts of the state.
-    ("routes", &["http", "openapi", "cache", "submission", "queue", "AppState"]),
+    ("routes", &["http", "openapi", "cache", "submission", "queue", "tickets", "AppState"]),
 ];
 
 fn used(source: &Source) -> Vec<String> {

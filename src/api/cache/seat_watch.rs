@@ -11,7 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::seat_map::SeatMap;
+use super::seat_map::{Form, SeatMap};
 use super::seat_offsets::Offsets;
 use super::snapshot_cache::AGE_MAX;
 use super::snapshots::Snapshots;
@@ -52,8 +52,8 @@ struct Watch {
 /// The latest seats. Streams that lag skip frames, so a slow client costs no memory.
 pub struct Frame {
     pub map: Arc<Option<SeatMap>>,
-    /// Where the frames before were, newest first, each with the event that leads from there to here.
-    history: VecDeque<(Offsets, OnceLock<Option<Bytes>>)>,
+    /// Where the frames before were, newest first, each with the event that leads from there to here, in each form.
+    history: VecDeque<(Offsets, [OnceLock<Option<Bytes>>; 2])>,
 }
 
 impl Frame {
@@ -62,17 +62,17 @@ impl Frame {
     }
 
     pub(in crate::api) fn next(&self, map: Arc<Option<SeatMap>>) -> Self {
-        let own = self.map.as_ref().as_ref().map(|map| (map.offsets().clone(), OnceLock::new()));
-        let before = self.history.iter().map(|(offsets, _)| (offsets.clone(), OnceLock::new()));
+        let own = self.map.as_ref().as_ref().map(|map| (map.offsets().clone(), Default::default()));
+        let before = self.history.iter().map(|(offsets, _)| (offsets.clone(), Default::default()));
         Frame { map, history: own.into_iter().chain(before).take(HISTORY).collect() }
     }
 
     /// The event for a stream that has seen everything up to these offsets; `None` if there is nothing new for it.
-    pub fn event_since(&self, seen: &Offsets) -> Option<Bytes> {
+    pub fn event_since(&self, seen: &Offsets, form: Form) -> Option<Bytes> {
         let map = self.map.as_ref().as_ref()?;
         match self.history.iter().find(|(offsets, _)| offsets == seen) {
-            Some((_, event)) => event.get_or_init(|| map.changes_event(seen)).clone(),
-            None => map.changes_event(seen),
+            Some((_, events)) => events[form as usize].get_or_init(|| map.changes_event(seen, form)).clone(),
+            None => map.changes_event(seen, form),
         }
     }
 }
@@ -193,15 +193,15 @@ mod tests {
         let second = first.next(map([2, 1]));
         let third = second.next(map([2, 2]));
         let seen = |text: &str| text.parse::<Offsets>().unwrap();
-        let shared = third.event_since(&seen("3:2,5:1")).unwrap();
+        let shared = third.event_since(&seen("3:2,5:1"), Form::Readable).unwrap();
         assert!(text(Some(shared.clone())).contains("B-1") && !text(Some(shared.clone())).contains("A-1"));
-        assert_eq!(third.event_since(&seen("3:2,5:1")).unwrap().as_ptr(), shared.as_ptr(), "made once");
-        let lagged = text(third.event_since(&seen("3:1,5:1")));
+        assert_eq!(third.event_since(&seen("3:2,5:1"), Form::Readable).unwrap().as_ptr(), shared.as_ptr(), "made once");
+        let lagged = text(third.event_since(&seen("3:1,5:1"), Form::Readable));
         assert!(lagged.contains("A-1") && lagged.contains("B-1"), "a lagging stream misses nothing");
-        let resumed = text(third.event_since(&seen("3:1,5:2")));
+        let resumed = text(third.event_since(&seen("3:1,5:2"), Form::Readable));
         assert!(resumed.contains("A-1") && !resumed.contains("B-1"));
-        assert_eq!(third.event_since(&seen("3:2,5:2")), None);
-        assert_eq!(third.event_since(&seen("3:9,5:9")), None, "a stream is never set back");
+        assert_eq!(third.event_since(&seen("3:2,5:2"), Form::Readable), None);
+        assert_eq!(third.event_since(&seen("3:9,5:9"), Form::Readable), None, "a stream is never set back");
     }
 
     #[test]

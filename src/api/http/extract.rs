@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use bytes::{Bytes, BytesMut};
@@ -184,6 +184,12 @@ pub async fn read_body(request: Request, limits: BodyLimits) -> Result<Bytes, Pr
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(bytes)
         .map_err(|error| Problem::new(Kind::MalformedJson, format!("the body is not JSON: {error}")))
+}
+
+/// Whether the client has this `ETag` already.
+pub fn has(headers: &HeaderMap, tag: &str) -> bool {
+    // A tag is quoted and may have a comma inside.
+    headers.get_all(IF_NONE_MATCH).iter().any(|value| value.to_str().is_ok_and(|tags| tags.contains(tag)))
 }
 
 /// A header as text; it may be given once.

@@ -2,6 +2,8 @@
 //! the API passes them on unchanged, but for the token of a join.
 #![allow(dead_code, reason = "the fields of most are read by the derive alone")]
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -171,6 +173,11 @@ pub struct SeatList {
     seats: Vec<SeatObject>,
 }
 
+/// The seats of a date in the compact form: a letter a seat, by section.
+#[derive(ToSchema)]
+#[schema(example = json!({"A": "AAHSX", "B": "AA"}))]
+pub struct CompactSeats(BTreeMap<String, String>);
+
 /// One seat.
 #[derive(ToSchema)]
 pub struct SeatObject {
@@ -178,6 +185,9 @@ pub struct SeatObject {
     seat: String,
     section: String,
     number: u32,
+    /// As printed in the hall, if the date has a seating plan.
+    #[schema(example = "Parkett, row C, seat 12")]
+    label: Option<String>,
     /// Of its category, smallest currency unit.
     price: i64,
     /// AVAILABLE, HELD, SOLD or NOT_FOR_SALE.

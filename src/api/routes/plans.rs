@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRef, Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::api::AppState;
 use crate::api::cache::plans::{Known, Labels, Plans};
 use crate::api::cache::schedule_facts::ScheduleFacts;
 use crate::api::http::auth::Admin;
-use crate::api::http::extract::{BodyLimits, Params, PathId, next_of, read_body};
+use crate::api::http::extract::{BodyLimits, Params, PathId, has, next_of, read_body};
 use crate::api::http::problem::{Kind, Problem};
 use crate::domain::ScheduleId;
 use crate::plan::{self, FILE_BYTES_MAX, Format, Read};
@@ -225,8 +225,7 @@ async fn answer(
     let id = known.plan.id();
     let tag = if format == Format::Turnstile { format!("\"{id}\"") } else { format!("\"{id}-{format}\"") };
     let common = [(ETAG, tag.clone()), (CACHE_CONTROL, cached.to_owned())];
-    let asked = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    if asked.flat_map(|tags| tags.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag) {
+    if has(headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, common).into_response());
     }
     let media_type = if format == Format::Csv { "text/csv; charset=utf-8" } else { "application/json" };

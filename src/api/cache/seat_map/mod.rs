@@ -1,5 +1,6 @@
 //! The seats of a date at one moment, and how far along the log that moment is.
 
+mod compact;
 mod section;
 mod shown;
 
@@ -12,6 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
+pub use self::compact::Form;
+use self::compact::{changed_letters, letters};
 use self::section::{Section, Touched};
 pub use self::shown::Shown;
 use super::plans::Known;
@@ -23,7 +26,9 @@ use crate::store::BlockSeats;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Filter {
     pub section: Option<SectionName>,
+    /// Of the readable form only.
     pub status: Option<Shown>,
+    pub form: Form,
 }
 
 /// All seats of a date. What is sent of it is rendered once, however many ask for it. A seat that nobody touched takes
@@ -33,9 +38,10 @@ pub struct SeatMap {
     /// By block in order of name, within a block by rank.
     sections: Vec<Section>,
     offsets: Offsets,
-    /// At most one for each section and status.
+    /// At most one for each section, status and form.
     bodies: Mutex<HashMap<Filter, Bytes>>,
-    snapshot: OnceLock<Bytes>,
+    /// By form.
+    snapshots: [OnceLock<Bytes>; 2],
 }
 
 impl SeatMap {
@@ -59,7 +65,7 @@ impl SeatMap {
             }
             own.iter_mut().for_each(|section| section.touched.sort_unstable_by_key(|seat| seat.number));
         }
-        SeatMap { schedule_id, sections, offsets, bodies: Mutex::default(), snapshot: OnceLock::new() }
+        SeatMap { schedule_id, sections, offsets, bodies: Mutex::default(), snapshots: Default::default() }
     }
 
     /// With what the seats are called in the hall.
@@ -79,14 +85,17 @@ impl SeatMap {
         self.sections.iter().map(|section| 1 + section.touched.len()).sum()
     }
 
-    /// `{"schedule_id", "seats":[…]}` as JSON.
+    /// `{"schedule_id", "seats":[…]}` as JSON, or the letters of each section.
     pub fn body(&self, filter: Filter) -> Bytes {
         let bodies = || self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(body) = bodies().get(&filter) {
             return body.clone();
         }
         let of_section = |section: &Section| filter.section.as_ref().is_none_or(|name| *name == section.name);
-        let body = Bytes::from(self.render(of_section, filter.status));
+        let body = Bytes::from(match filter.form {
+            Form::Readable => self.render(of_section, filter.status),
+            Form::Compact => letters(self.sections.iter().filter(|section| of_section(section))),
+        });
         if self.sections.iter().any(of_section) {
             bodies().insert(filter, body.clone());
         }
@@ -94,18 +103,31 @@ impl SeatMap {
     }
 
     /// The event that says everything.
-    pub fn snapshot_event(&self) -> Bytes {
-        self.snapshot.get_or_init(|| event("snapshot", &self.offsets, &self.render(|_| true, None))).clone()
+    pub fn snapshot_event(&self, form: Form) -> Bytes {
+        let data = || match form {
+            Form::Readable => self.render(|_| true, None),
+            Form::Compact => letters(self.sections.iter()),
+        };
+        self.snapshots[form as usize].get_or_init(|| event("snapshot", &self.offsets, &data())).clone()
     }
 
     /// The event that says what changed after `seen`; `None` if nothing did. Of a section that was amended it has all
     /// seats: flags and prices may have changed.
-    pub fn changes_event(&self, seen: &Offsets) -> Option<Bytes> {
+    pub fn changes_event(&self, seen: &Offsets, form: Form) -> Option<Bytes> {
+        let data = match form {
+            Form::Readable => self.changed_seats(seen),
+            Form::Compact => changed_letters(&self.sections, seen),
+        };
+        let mut now = seen.clone();
+        now.merge(&self.offsets);
+        Some(event("seats", &now, &data?))
+    }
+
+    fn changed_seats(&self, seen: &Offsets) -> Option<String> {
         let mut list = List::new(String::new());
         for section in &self.sections {
-            let amended = seen.is_before(section.partition, section.offset);
-            let none_later = || section.touched.iter().all(|seat| !seen.is_before(section.partition, seat.offset));
-            if !amended && none_later() {
+            let amended = section.is_amended_since(seen);
+            if !amended && !section.is_touched_since(seen) {
                 continue;
             }
             section.each(|number, price, status, touched| {
@@ -114,13 +136,7 @@ impl SeatMap {
                 }
             });
         }
-        let list = list.end();
-        if list == "[]" {
-            return None;
-        }
-        let mut now = seen.clone();
-        now.merge(&self.offsets);
-        Some(event("seats", &now, &list))
+        (!list.empty).then(|| list.end())
     }
 
     fn render(&self, keep: impl Fn(&Section) -> bool, status: Option<Shown>) -> String {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::shown::Shown;
 use crate::api::cache::plans::Known;
+use crate::api::cache::seat_offsets::Offsets;
 use crate::domain::SectionName;
 use crate::domain::block::{Layout, SectionRow, Span};
 
 pub(super) struct Section {
     pub(super) name: SectionName,
     /// The name between the quotes of a JSON string.
-    json: String,
+    pub(super) json: String,
     layout: Layout,
     /// The plan, and the index of its section of this name.
     plan: Option<(Arc<Known>, usize)>,
@@ -52,6 +53,19 @@ impl Section {
     fn label(&self, number: u32) -> Option<String> {
         let (plan, index) = self.plan.as_ref()?;
         plan.plan.sections()[*index].label_of(number)
+    }
+
+    pub(super) fn seats(&self) -> usize {
+        self.layout.seats() as usize
+    }
+
+    /// Whether it was opened or amended after these offsets.
+    pub(super) fn is_amended_since(&self, seen: &Offsets) -> bool {
+        seen.is_before(self.partition, self.offset)
+    }
+
+    pub(super) fn is_touched_since(&self, seen: &Offsets) -> bool {
+        self.touched.iter().any(|seat| seen.is_before(self.partition, seat.offset))
     }
 
     /// Each seat in order of number, with its price and status.
