@@ -11,7 +11,7 @@ use turnstile::domain::queue::Reply;
 use turnstile::domain::{Code, CommandKind, Effects, Fingerprint, ScheduleId};
 use turnstile::log::{APPEND_BYTES_MAX, Topic};
 use turnstile::wire::outcome::OutcomeRecord;
-use turnstile::wire::{command, headers, outcome, routing};
+use turnstile::wire::{command, headers, inbox, outcome, routing};
 
 use schema::Schemas;
 
@@ -85,6 +85,13 @@ fn every_command_is_on_its_lane_and_every_outcome_on_the_outcomes() {
     let mut expected: BTreeSet<&str> = outcomes.iter().map(String::as_str).chain(types).collect();
     expected.insert("dead_letter");
     assert_eq!(keys(&document["components"]["messages"]), expected);
+}
+
+#[test]
+fn the_inbox_has_the_commands_that_it_takes() {
+    let document = document();
+    let kinds: BTreeSet<&str> = inbox::KINDS.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(keys(&document["channels"]["inbox"]["messages"]), kinds);
 }
 
 #[test]

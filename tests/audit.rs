@@ -26,7 +26,8 @@ use turnstile::wire;
 use uuid::Uuid;
 
 /// As the program has them by default, so that it can be asked about a directory that a test has left.
-const COUNTS: PartitionCounts = PartitionCounts { seats: 4, wallets: 4, queues: 2, outcomes: 4, dead_letters: 1 };
+const COUNTS: PartitionCounts =
+    PartitionCounts { seats: 4, wallets: 4, queues: 2, inbox: 1, outcomes: 4, dead_letters: 1 };
 
 struct System {
     log: EmbeddedLog,
@@ -103,7 +104,7 @@ impl System {
     }
 
     async fn audit(&self) -> Report {
-        audit::run(&self.log, &*self.store, LogTime(0), &mut |_| {}).await.unwrap()
+        audit::run(&self.log, &*self.store, &mut |_| {}).await.unwrap()
     }
 
     async fn tamper(&self, sql: &'static str) {

@@ -276,7 +276,7 @@ fn the_openapi_document_is_printed() {
 
 /// Appends to the log that no process has open now.
 fn append_to_seats(directory: &TempDir, value: &'static [u8]) {
-    let counts = PartitionCounts { seats: 4, wallets: 4, queues: 2, outcomes: 4, dead_letters: 1 };
+    let counts = PartitionCounts { seats: 4, wallets: 4, queues: 2, inbox: 1, outcomes: 4, dead_letters: 1 };
     let appended = async {
         let log = EmbeddedLog::open(&directory.path().join("log.db"), counts, Clock::System).await.unwrap();
         let record = NewRecord { key: "k".into(), value: value.into(), headers: vec![] };

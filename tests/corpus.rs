@@ -37,6 +37,14 @@ fn records_are_understood_or_refused() {
 }
 
 #[test]
+fn the_inbox_takes_clients_commands_only() {
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")).unwrap() {
+        targets::inbox(&std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    run("inbox", 50, targets::inbox);
+}
+
+#[test]
 fn no_record_stops_its_owner() {
     run("owner", 5, targets::owner);
 }

@@ -17,7 +17,7 @@ use turnstile::log::{LanePartition, Log as _, NewRecord, PartitionCounts, Topic}
 use turnstile::processor::Replay;
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
-use turnstile::store::{Catalog as _, Concert, Ownership as _, Page, Reads as _, Schedule, lane_partitions};
+use turnstile::store::{Catalog as _, Concert, Ownership as _, Page, Reads as _, Remember, Schedule, lane_partitions};
 use turnstile::testing::{MemoryLog, MemoryStore};
 use turnstile::wire;
 use uuid::Uuid;
@@ -25,7 +25,8 @@ use uuid::Uuid;
 /// Of the concert and of its date.
 const ID: &str = "0192e4b0-0000-7000-8000-00000000005c";
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+const COUNTS: PartitionCounts =
+    PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
 const HOUR_MS: i64 = 3_600_000;
 /// Requests to one API server before it is replaced: its log in memory grows.
 const REQUESTS_MAX: u32 = 10_000;
@@ -265,7 +266,7 @@ fn first_commands(schedule_id: ScheduleId, schedule: &Schedule) -> [Asked; 5] {
 async fn decide(partition: LanePartition, log: &MemoryLog, store: &MemoryStore) {
     let mut reader = log.read(Topic::Lane(partition.lane), 0, 0).await.expect("a reader");
     let records = reader.next(100, 1 << 20).await.expect("records");
-    let mut batch = Replay::new(partition, &COUNTS).decide(records).await.expect("a decision");
+    let mut batch = Replay::new(partition, &COUNTS, Remember::DEFAULT).decide(records).await.expect("a decision");
     let epoch = store.acquire(partition, "nobody").await.expect("an owner").epoch;
     (batch.before.epoch, batch.after.epoch) = (epoch, epoch);
     store.commit(&batch).await.expect("a commit");

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use turnstile::audit;
-use turnstile::domain::{Body, Lane, LogTime, block};
+use turnstile::domain::{Body, Lane, block};
 use turnstile::log::{Headers, LanePartition, Log as _, PartitionCounts, Record, Timestamp, Topic};
 use turnstile::processor::Replay;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{CommitBatch, Committed, Ownership as _};
+use turnstile::store::{CommitBatch, Committed, Ownership as _, Remember};
 use turnstile::testing::{MemoryLog, MemoryStore};
 use turnstile::wire;
 
-const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+const COUNTS: PartitionCounts =
+    PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
 /// Records of one input, those that follow from others included.
 const RECORDS_MAX: u64 = 64;
 /// How much later than the one before a record arrives, in milliseconds.
@@ -69,12 +70,11 @@ async fn decide_all(bytes: &[u8]) {
         if is_large(value) {
             continue;
         }
-        let lane = Lane::ALL[usize::from(*first) % 3];
+        let lane = Lane::ALL[usize::from(*first) % 4];
         owners.time += STEPS[usize::from(*first) / 3 % STEPS.len()];
         owners.decide(lane, Bytes::copy_from_slice(value), Vec::new()).await;
     }
-    let report =
-        audit::run(&owners.log, &owners.store, LogTime(0), &mut |_| {}).await.expect("the audit comes to an end");
+    let report = audit::run(&owners.log, &owners.store, &mut |_| {}).await.expect("the audit comes to an end");
     // What does not add up may be a forged settlement's fault; a row that differs has a position.
     let first = report.first.filter(|first| first.position.is_some());
     assert_eq!(first, None, "one by one and all at once differ");
@@ -101,7 +101,7 @@ impl Owners {
         for lane in Lane::ALL {
             let partition = LanePartition { lane, partition: 0 };
             let epoch = store.acquire(partition, "fuzz").await.expect("an owner").epoch;
-            replays.push((Replay::new(partition, &COUNTS), epoch));
+            replays.push((Replay::new(partition, &COUNTS, Remember::DEFAULT), epoch));
         }
         Owners { log, store, replays, time: BEGAN }
     }

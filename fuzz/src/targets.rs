@@ -7,8 +7,8 @@ mod http;
 mod owner;
 
 use turnstile::api::queue::token::{Claim, Signer};
-use turnstile::domain::{BlockName, Command, Position, ScheduleId, SeatId, SectionName, UserId};
-use turnstile::wire::{command, headers, outcome, routing, time};
+use turnstile::domain::{BlockName, Body, Command, Lane, Position, ScheduleId, SeatId, SectionName, UserId, block};
+use turnstile::wire::{command, headers, inbox, outcome, routing, time};
 
 // Each binary uses one of the targets.
 #[allow(unused_imports)]
@@ -31,6 +31,20 @@ pub fn record(bytes: &[u8]) {
     assert_eq!(headers::hops(&headers::with_hops(headers.clone(), hops)), hops);
     let _ = (headers::request_id_of(&headers), headers::fingerprint_of(&headers), headers::schedule_of(&headers));
     let _ = headers::traceparent(&headers);
+}
+
+/// Record values of the inbox. What is taken is a client's command, and what is written of it has nothing else.
+pub fn inbox(bytes: &[u8]) {
+    let Ok(command) = inbox::decode(bytes) else { return };
+    assert!(inbox::KINDS.contains(&command.body.kind()) && !command.body.is_internal() && command.by.is_none());
+    let written = command::encode(&command);
+    assert_eq!(inbox::decode(&written), Ok(command.clone()), "what is forwarded could be sent again");
+    assert_eq!(command::decode(&written), Ok(command.clone()));
+    let lane = command.body.routing_key().lane();
+    assert!(matches!(lane, Lane::Seats | Lane::Queues), "no wallet command");
+    if let Body::Seats(block::Command::HoldSeats(hold)) = &command.body {
+        assert!(!hold.admitted);
+    }
 }
 
 fn reads_back(command: &Command) {

@@ -258,6 +258,7 @@ create index queue_token_live on queue_token (schedule_id, changed_offset, seque
 
 -- Every lane.
 -- internal: the program's own, whose ids are derived; a client's equal id is another request.
+-- at: log time of the command; decided_at: of its decision, which for a payment is its settlement.
 create table request (
     request_id blob not null,
     internal integer not null,
@@ -270,11 +271,13 @@ create table request (
     by_user text,
     status text not null,
     outcome text,
+    decided_at integer,
     at integer not null,
     primary key (request_id, internal, lane, partition),
-    check ((status = 'PENDING') = (outcome is null))
+    check ((status = 'PENDING') = (outcome is null)),
+    check ((status = 'PENDING') = (decided_at is null))
 ) strict;
-create index request_decided on request (at) where status <> 'PENDING';
+create index request_decided on request (lane, partition, decided_at) where status <> 'PENDING';
 
 -- id, aggregatetype, aggregateid, type and payload are what Debezium's outbox event router reads.
 create table outbox (
@@ -290,6 +293,8 @@ create table outbox (
     primary key (lane, partition, seq)
 ) strict;
 
+-- anchor_*: the last decided record that could be read: offset, the log's own time, hash of key and value.
+-- taken_*: the log's end and next_outbox_seq of when the partition was last acquired.
 -- published_seq: the log has the outbox rows before it, which are deleted soon.
 create table partition_progress (
     lane text not null,
@@ -300,6 +305,11 @@ create table partition_progress (
     last_time integer not null,
     next_outbox_seq integer not null,
     state_hash integer not null,
+    anchor_offset integer,
+    anchor_time integer,
+    anchor_hash integer,
+    taken_end integer,
+    taken_seq integer not null,
     published_seq integer not null,
     primary key (lane, partition)
 ) strict, without rowid;
@@ -317,6 +327,7 @@ create table dead_letter (
     primary key (lane, partition, log_offset)
 ) strict;
 create index dead_letter_at on dead_letter (at, lane, partition, log_offset);
+create index dead_letter_replayed on dead_letter (lane, partition, log_offset) where replayed_at is not null;
 
 -- One row: the log this store belongs to.
 create table log_identity (
@@ -326,6 +337,8 @@ create table log_identity (
     seats integer not null,
     wallets integer not null,
     queues integer not null,
+    inbox integer not null,
     outcomes integer not null,
-    dead_letters integer not null
+    dead_letters integer not null,
+    remember_ms integer not null
 ) strict;

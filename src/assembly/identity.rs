@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::log::{Log, LogIdentity, PartitionCounts, ReadError, Topic};
-use crate::store::{LogBinding, Reads, RecordedLog, StoreError};
+use crate::store::{LogBinding, Reads, RecordedLog, Remember, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -20,27 +20,30 @@ pub enum CheckError {
 pub trait BoundStore: LogBinding + Reads {}
 impl<S: LogBinding + Reads + ?Sized> BoundStore for S {}
 
-/// Compares the log with the one recorded in the store. With `record`, an empty store records this log. `prefix`: topic
-/// prefix, which tells apart several sets of topics on one cluster.
+/// Compares the log with the one recorded in the store; says how long the store has requests count as seen. `prefix`:
+/// topic prefix, which tells apart several sets of topics on one cluster. `record`: an empty store records this log, and
+/// for good that requests count so long, in ms.
 pub async fn check(
     log: &dyn Log,
     store: &(impl BoundStore + ?Sized),
     prefix: Option<&str>,
-    record: bool,
-) -> Result<(), CheckError> {
+    record: Option<i64>,
+) -> Result<Remember, CheckError> {
     let mut identity = log.identity().await?;
     if let Some(prefix) = prefix {
         identity.log_id = format!("{}/{prefix}", identity.log_id);
     }
-    let found = RecordedLog { identity, partitions: log.partitions().clone() };
-    if record {
+    let remember_ms = record.unwrap_or(Remember::DEFAULT.ms);
+    let found = RecordedLog { remember_ms, identity, partitions: log.partitions().clone() };
+    if record.is_some() {
         // Two workers may start at once: the first entry stays, and both compare with it.
         store.record_log(&found).await?;
     }
-    let Some(recorded) = store.recorded_log().await? else { return Ok(()) };
+    let Some(recorded) = store.recorded_log().await? else { return Ok(Remember::of_ms(remember_ms)) };
     same_partitions(&recorded.partitions, &found.partitions)?;
     same_log(&recorded.identity, &found.identity)?;
-    every_offset_is_on_the_log(log, store).await
+    every_offset_is_on_the_log(log, store).await?;
+    Ok(Remember::of_ms(recorded.remember_ms))
 }
 
 fn refused(reason: fmt::Arguments<'_>) -> CheckError {
@@ -120,7 +123,7 @@ mod tests {
     use crate::testing::{MemoryLog, MemoryStore};
 
     fn counts(seats: u32) -> PartitionCounts {
-        PartitionCounts { seats, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 }
+        PartitionCounts { seats, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 }
     }
 
     fn log(seats: u32) -> MemoryLog {
@@ -146,17 +149,18 @@ mod tests {
     #[tokio::test]
     async fn the_log_of_the_first_start_is_accepted_ever_after() {
         let (log, store) = (log(2), MemoryStore::new());
-        check(&log, &store, None, false).await.unwrap();
+        check(&log, &store, None, None).await.unwrap();
         assert_eq!(store.recorded_log().await.unwrap(), None, "a front door records nothing");
-        check(&log, &store, None, true).await.unwrap();
-        check(&log, &store, None, true).await.unwrap();
-        check(&log, &store, None, false).await.unwrap();
+        check(&log, &store, None, Some(60_000)).await.unwrap();
+        let again = check(&log, &store, None, Some(1)).await.unwrap();
+        assert_eq!(again, Remember::of_ms(60_000), "what was recorded first counts");
+        assert_eq!(check(&log, &store, None, None).await.unwrap(), again);
     }
 
     #[tokio::test]
     async fn another_partition_count_is_refused_and_says_what_to_do() {
         let store = MemoryStore::new();
-        check(&log(2), &store, None, true).await.unwrap();
+        check(&log(2), &store, None, Some(60_000)).await.unwrap();
         let mut recorded = store.recorded_log().await.unwrap().unwrap();
         let other = log(3);
         recorded.identity = other.identity().await.unwrap();
@@ -178,20 +182,20 @@ mod tests {
     #[tokio::test]
     async fn other_topics_of_the_same_cluster_are_refused() {
         let (log, store) = (log(1), MemoryStore::new());
-        check(&log, &store, Some("turnstile"), true).await.unwrap();
-        let reason = check(&log, &store, Some("rehearsal"), true).await.unwrap_err().to_string();
+        check(&log, &store, Some("turnstile"), Some(1)).await.unwrap();
+        let reason = check(&log, &store, Some("rehearsal"), Some(1)).await.unwrap_err().to_string();
         assert!(reason.contains("/turnstile, this one is") && reason.contains("log.topic_prefix"), "{reason}");
     }
 
     #[tokio::test]
     async fn a_store_ahead_of_its_log_is_refused() {
         let (log, store) = (log(1), MemoryStore::new());
-        check(&log, &store, None, true).await.unwrap();
+        check(&log, &store, None, Some(60_000)).await.unwrap();
         decide_up_to(&store, 1).await;
-        let reason = check(&log, &store, None, true).await.unwrap_err().to_string();
+        let reason = check(&log, &store, None, Some(60_000)).await.unwrap_err().to_string();
         assert!(reason.contains("seats.0 is decided up to offset 1, but the log ends at 0"), "{reason}");
         let record = NewRecord { key: "k".into(), value: "v".into(), headers: vec![] };
         log.append(Topic::Lane(crate::domain::Lane::Seats), 0, record).await.unwrap();
-        check(&log, &store, None, true).await.unwrap();
+        check(&log, &store, None, Some(60_000)).await.unwrap();
     }
 }

@@ -1,28 +1,35 @@
-//! Deletes old requests and dead letters, in small transactions.
+//! Deletes requests that no longer count as seen, dead letters that were replayed, and old outcomes, in small
+//! transactions.
+//!
+//! By log time, never by a clock: a log that is decided again, after a restore or an outage, is as old as it was. And only
+//! while nothing is left to decide again: every partition has passed the end that it had when it was last acquired, and
+//! published what its outbox held then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::config;
 use crate::domain::{LanePartition, LogTime};
 use crate::log::embedded::EmbeddedLog;
-use crate::log::{PartitionCounts, ReadError, Topic};
+use crate::log::{Log, PartitionCounts, ReadError, Topic};
 use crate::runtime::clock::Clock;
-use crate::store::{OwnerStore, Retention, StoreError, lane_partitions};
+use crate::store::{OwnerStore, ProgressView, Remember, RetentionStore, StoreError, lane_partitions};
 
 /// Pause between two batches, so that commits of the partitions go first.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What retention deletes from, and how.
+/// What retention deletes, and how.
 pub struct Forgetting {
-    pub store: Arc<dyn Retention>,
+    pub store: Arc<dyn RetentionStore>,
+    pub log: Arc<dyn Log>,
     /// The embedded log, to be trimmed.
     pub embedded: Option<EmbeddedLog>,
     pub settings: config::Retention,
+    pub remember: Remember,
     /// `None`: the relay publishes the outbox and deletes its rows.
     pub captured: Option<CapturedOutbox>,
 }
@@ -33,15 +40,22 @@ pub struct CapturedOutbox {
     pub partitions: PartitionCounts,
 }
 
+/// What a round remembers for the next ones.
+#[derive(Default)]
+struct Rounds {
+    /// Where each lane ended at the first round. A store restored from a copy, whose partitions nobody has acquired yet,
+    /// does not know that it has to go so far once more.
+    ends: BTreeMap<LanePartition, u64>,
+    outbox_ends: BTreeMap<LanePartition, u64>,
+}
+
 /// Runs rounds until `shutdown`. The next round retries an unavailable store.
 pub async fn run(what: Forgetting, clock: Clock, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let mut outbox_ends = BTreeMap::new();
+    let mut rounds = Rounds::default();
     loop {
-        let age_ms = i64::try_from(what.settings.age.as_millis()).unwrap_or(i64::MAX);
-        let before = LogTime(clock.now().0.saturating_sub(age_ms));
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            () = what.round(before, &mut outbox_ends) => {}
+            () = what.round(clock.now(), &mut rounds) => {}
         }
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -51,34 +65,53 @@ pub async fn run(what: Forgetting, clock: Clock, shutdown: CancellationToken) ->
 }
 
 impl Forgetting {
-    async fn round(&self, before: LogTime, outbox_ends: &mut BTreeMap<LanePartition, u64>) {
-        match self.forget(before).await {
+    async fn round(&self, now: LogTime, rounds: &mut Rounds) {
+        match self.forget(rounds).await {
             Ok(0) => {}
-            Ok(rows) => info!(rows, "deleted requests and dead letters older than the retention"),
-            Err(error) => warn!(%error, "retention round failed"),
+            Ok(rows) => info!(rows, "deleted requests and dead letters that are not needed any more"),
+            Err(error) => warn!(error = format!("{error:#}"), "retention round failed"),
         }
-        // Lanes are never trimmed: an audit replays them from the beginning.
-        for topic in [Topic::Outcomes, Topic::DeadLetters] {
-            let Some(log) = &self.embedded else { break };
-            match self.trim(log, topic, before).await {
+        // Lanes are never trimmed: an audit replays them from the beginning. Neither are dead letters: one that nobody
+        // has replayed is never lost.
+        if let Some(log) = &self.embedded {
+            match self.trim(log, Topic::Outcomes, self.remember.since(now)).await {
                 Ok(0) => {}
-                Ok(records) => info!(%topic, records, "trimmed records older than the retention"),
-                Err(error) => warn!(%topic, %error, "the topic could not be trimmed"),
+                Ok(records) => info!(records, "trimmed outcomes older than the retention"),
+                Err(error) => warn!(%error, "the outcomes could not be trimmed"),
             }
         }
         if let Some(captured) = &self.captured
-            && let Err(error) = captured.delete(outbox_ends).await
+            && let Err(error) = captured.delete(&mut rounds.outbox_ends).await
         {
             warn!(%error, "captured outbox rows could not be deleted");
         }
     }
 
-    async fn forget(&self, before: LogTime) -> Result<u64, StoreError> {
-        let mut total = 0;
+    async fn forget(&self, rounds: &mut Rounds) -> anyhow::Result<u64> {
+        if rounds.ends.is_empty() {
+            for of in lane_partitions(self.log.partitions()) {
+                rounds.ends.insert(of, self.log.end_offset(Topic::Lane(of.lane), of.partition).await?);
+            }
+        }
+        let views = self.store.progress_views().await?;
+        if let Some(behind) = rounds.ends.iter().find(|(of, end)| !caught_up(&views, **of, **end)) {
+            debug!(partition = %behind.0, "nothing is deleted before everything is decided and published");
+            return Ok(0);
+        }
+        let mut rows = 0;
+        for view in &views {
+            rows += self.forget_of(view.partition, self.remember.since(view.last_time)).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn forget_of(&self, of: LanePartition, before: LogTime) -> Result<u64, StoreError> {
+        let (mut total, limit) = (0, self.settings.batch_rows);
         loop {
-            let rows = self.store.forget_before(before, self.settings.batch_rows).await?;
-            total += rows;
-            if rows < u64::from(self.settings.batch_rows) {
+            let requests = self.store.forget_requests(of, before, limit).await?;
+            let letters = self.store.forget_dead_letters(of, before, limit).await?;
+            total += requests + letters;
+            if requests.max(letters) < u64::from(limit) {
                 return Ok(total);
             }
             tokio::time::sleep(PAUSE).await;
@@ -96,6 +129,10 @@ impl Forgetting {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+fn caught_up(views: &[ProgressView], of: LanePartition, end: u64) -> bool {
+    views.iter().any(|view| view.partition == of && view.caught_up && view.next_offset >= end)
 }
 
 impl CapturedOutbox {
@@ -117,58 +154,168 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::Changes;
-    use crate::store::{CommitBatch, Outbox, OutboxRow, Ownership, Progress};
-    use crate::testing::MemoryStore;
+    use crate::domain::{Changes, CommandKind, Fingerprint, Lane, RequestId};
+    use crate::log::NewRecord;
+    use crate::store::{
+        AuditReads, CommitBatch, Decided, Outbox, OutboxRow, Ownership, Progress, RequestKey, RequestRow, RequestState,
+    };
+    use crate::testing::{MemoryLog, MemoryStore};
 
-    const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+    const COUNTS: PartitionCounts =
+        PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
+    const SEATS: LanePartition = LanePartition { lane: Lane::Seats, partition: 0 };
+    const WALLETS: LanePartition = LanePartition { lane: Lane::Wallets, partition: 0 };
+    const REMEMBER_MS: i64 = 60_000;
 
-    fn forgetting(store: Arc<MemoryStore>) -> Forgetting {
-        let settings =
-            config::Retention { age: Duration::from_secs(60), batch_rows: 10, interval: Duration::from_secs(3600) };
-        let captured = CapturedOutbox { store: store.clone(), partitions: COUNTS };
-        Forgetting { store, embedded: None, settings, captured: Some(captured) }
+    struct World {
+        log: MemoryLog,
+        store: Arc<MemoryStore>,
+        what: Forgetting,
+        rounds: Rounds,
     }
 
-    /// Commits one more outbox row of the partition.
-    async fn commit_row(store: &MemoryStore, partition: LanePartition) {
-        let before = store.acquire(partition, "me").await.unwrap();
-        let seq = before.next_outbox_seq;
-        let row = OutboxRow {
-            id: Uuid::from_u128(u128::from(seq)),
-            seq,
-            topic: Topic::Outcomes,
-            key: "k".to_owned(),
-            kind: "x".to_owned(),
-            payload: vec![],
-            headers: vec![],
-        };
-        let after = Progress { next_offset: before.next_offset + 1, next_outbox_seq: seq + 1, ..before };
-        let batch = CommitBatch {
-            partition,
-            before,
-            after,
-            changes: Changes::Seats(vec![]),
-            requests: vec![],
-            completions: vec![],
-            outbox: vec![row],
-            dead_letters: vec![],
-        };
-        store.commit(&batch).await.unwrap();
+    impl World {
+        /// Every lane has one record, and nobody owns anything.
+        async fn new() -> World {
+            let (log, store) = (MemoryLog::new(COUNTS, Clock::System), Arc::new(MemoryStore::new()));
+            for of in lane_partitions(&COUNTS) {
+                let record = NewRecord { key: "k".into(), value: "v".into(), headers: vec![] };
+                log.append(Topic::Lane(of.lane), of.partition, record).await.unwrap();
+            }
+            let settings = config::Retention {
+                after: Duration::from_secs(1),
+                batch_rows: 10,
+                interval: Duration::from_secs(3_600),
+            };
+            let captured = Some(CapturedOutbox { store: store.clone(), partitions: COUNTS });
+            let what = Forgetting {
+                store: store.clone(),
+                log: Arc::new(log.clone()),
+                embedded: None,
+                settings,
+                remember: Remember::of_ms(REMEMBER_MS),
+                captured,
+            };
+            World { log, store, what, rounds: Rounds::default() }
+        }
+
+        /// Acquires the partition at the log's end and decides one record at this log time, with one outbox row.
+        async fn decide(&self, of: LanePartition, at: i64) {
+            let before = self.acquire(of).await;
+            let (offset, seq) = (before.next_offset, before.next_outbox_seq);
+            let decided = Decided { succeeded: true, outcome: "{}".into(), at: LogTime(at) };
+            let request = RequestRow {
+                key: RequestKey { id: RequestId(Uuid::from_u128(u128::from(offset) + 1)), internal: false },
+                position: of.at(offset),
+                fingerprint: Fingerprint(1),
+                command: CommandKind::HoldSeats,
+                user_id: None,
+                by: None,
+                state: RequestState::Decided(decided),
+                at: LogTime(at),
+            };
+            let row = OutboxRow {
+                id: Uuid::from_u128(u128::from(seq)),
+                seq,
+                topic: Topic::Outcomes,
+                key: "k".to_owned(),
+                kind: "x".to_owned(),
+                payload: vec![],
+                headers: vec![],
+            };
+            let batch = CommitBatch {
+                partition: of,
+                before,
+                after: Progress { next_offset: offset + 1, next_outbox_seq: seq + 1, last_time: LogTime(at), ..before },
+                changes: Changes::Seats(vec![]),
+                requests: vec![request],
+                completions: vec![],
+                outbox: vec![row],
+                dead_letters: vec![],
+            };
+            self.store.commit(&batch).await.unwrap();
+        }
+
+        async fn acquire(&self, of: LanePartition) -> Progress {
+            let progress = self.store.acquire(of, "me").await.unwrap();
+            let end = self.log.end_offset(Topic::Lane(of.lane), of.partition).await.unwrap();
+            self.store.note_end(of, progress.epoch, end).await.unwrap();
+            progress
+        }
+
+        async fn publish(&self, of: LanePartition) {
+            let progress = self.store.progress(of).await.unwrap().unwrap();
+            self.store.delete_outbox(of, progress.next_outbox_seq).await.unwrap();
+        }
+
+        async fn round(&mut self) {
+            self.what.round(LogTime(0), &mut self.rounds).await;
+        }
+
+        async fn requests(&self, of: LanePartition) -> Vec<u64> {
+            let rows = self.store.requests_page(None, 100).await.unwrap();
+            rows.iter().filter(|row| row.position.partition == of).map(|row| row.position.offset).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_go_when_they_are_old_by_log_time_and_every_partition_has_caught_up() {
+        let mut world = World::new().await;
+        for of in lane_partitions(&COUNTS).filter(|of| *of != WALLETS) {
+            world.decide(of, 1_000).await;
+            world.acquire(of).await;
+        }
+        world.decide(SEATS, 1_000 + REMEMBER_MS + 1).await;
+        world.round().await;
+        assert_eq!(world.requests(SEATS).await, [0, 1], "nobody owns wallets.0");
+        world.acquire(WALLETS).await;
+        world.round().await;
+        assert_eq!(world.requests(SEATS).await, [0, 1], "wallets.0 has a record to decide");
+        world.decide(WALLETS, 1_000).await;
+        world.acquire(WALLETS).await;
+        world.what.captured = None;
+        for of in [SEATS, WALLETS] {
+            world.round().await;
+            assert_eq!(world.requests(SEATS).await, [0, 1], "the outbox of {of} is not published");
+            world.publish(of).await;
+        }
+        for of in lane_partitions(&COUNTS) {
+            world.publish(of).await;
+        }
+        world.round().await;
+        assert_eq!(world.requests(SEATS).await, [1], "as old as may be counts");
+        assert_eq!(world.requests(WALLETS).await, [0], "its log has not gone on");
+    }
+
+    #[tokio::test]
+    async fn a_restored_store_that_nobody_has_acquired_keeps_its_requests() {
+        let mut world = World::new().await;
+        for of in lane_partitions(&COUNTS) {
+            world.decide(of, 1_000).await;
+            world.acquire(of).await;
+            world.publish(of).await;
+        }
+        world.decide(SEATS, 2 * REMEMBER_MS).await;
+        // The log has gone on since the copy was made.
+        let record = NewRecord { key: "k".into(), value: "v".into(), headers: vec![] };
+        world.log.append(Topic::Lane(Lane::Wallets), 0, record).await.unwrap();
+        world.round().await;
+        assert_eq!(world.requests(SEATS).await, [0, 1]);
+        world.decide(WALLETS, 1_000).await;
+        world.publish(WALLETS).await;
+        world.round().await;
+        assert_eq!(world.requests(SEATS).await, [1]);
     }
 
     #[tokio::test]
     async fn rows_for_capture_stay_for_one_round_and_go_with_the_next() {
-        let store = Arc::new(MemoryStore::new());
-        let what = forgetting(store.clone());
-        let partition = lane_partitions(&COUNTS).next().unwrap();
-        let mut ends = BTreeMap::new();
-        commit_row(&store, partition).await;
-        what.round(LogTime(0), &mut ends).await;
-        commit_row(&store, partition).await;
-        assert_eq!(store.outbox(partition, 0, 10).await.unwrap().len(), 2);
-        what.round(LogTime(0), &mut ends).await;
-        let left: Vec<_> = store.outbox(partition, 0, 10).await.unwrap().iter().map(|row| row.seq).collect();
+        let mut world = World::new().await;
+        world.decide(SEATS, 1_000).await;
+        world.round().await;
+        world.decide(SEATS, 1_000).await;
+        assert_eq!(world.store.outbox(SEATS, 0, 10).await.unwrap().len(), 2);
+        world.round().await;
+        let left: Vec<_> = world.store.outbox(SEATS, 0, 10).await.unwrap().iter().map(|row| row.seq).collect();
         assert_eq!(left, [1]);
     }
 }

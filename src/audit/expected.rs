@@ -109,7 +109,8 @@ impl Expected {
         }
         *self.hashes.entry(batch.partition).or_default() ^= hash;
         for request in &batch.requests {
-            let at = Arrival { position: request.position, time: request.at };
+            // What counts for its retention.
+            let at = Arrival { position: request.position, time: request.state.decided_at().unwrap_or(request.at) };
             let mut row = Compared::new(Kind::Request, whole_digest(request), at);
             row.pending = request.state == RequestState::Pending;
             rows.insert(request_key(request.key, batch.partition), row);
@@ -118,6 +119,7 @@ impl Expected {
             let row = rows.get_mut(&request_key(asked(request_id), batch.partition));
             if let Some(row) = row.filter(|row| row.pending) {
                 row.pending = false;
+                row.time = decided.at;
                 row.digest ^= outcome_digest(&RequestState::Pending);
                 row.digest ^= outcome_digest(&RequestState::Decided(decided));
             }

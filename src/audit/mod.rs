@@ -6,34 +6,31 @@
 
 mod conservation;
 mod expected;
+mod forwarded;
+mod reading;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::time::Duration;
 
 use futures_util::future::join;
-use tokio::time::{Instant, sleep};
 
-use crate::domain::{Command, LanePartition, LogTime, Position};
-use crate::log::{Log, PartitionReader, ReadError, Record, Timestamp, Topic};
+use crate::domain::{Command, Lane, LanePartition, LogTime, Position};
+use crate::log::{Log, ReadError, Record, Timestamp, Topic};
 use crate::processor::Replay;
 use crate::store::{
-    AggregateLoads, AuditReads, DeadLetters, Ownership, Page, Progress, RequestKey, StateTable, StoreError,
-    lane_partitions,
+    AggregateLoads, Anchor, AuditReads, DeadLetters, LogBinding, Outbox, Ownership, Page, Progress, Remember,
+    RequestKey, StateTable, StoreError, lane_partitions,
 };
 use crate::wire;
 
 use conservation::Conservation;
 pub use expected::Kind;
 use expected::{Expected, Match};
+use forwarded::Forwarded;
+use reading::read;
 
-const READ_RECORDS_MAX: usize = 5_000;
-const READ_BYTES_MAX: usize = 8 << 20;
 const PAGE_ROWS: u32 = 5_000;
-/// A log that is away so long will not come back for this audit.
-const AWAY_MAX: Duration = Duration::from_secs(60);
-const AWAY_RETRY: Duration = Duration::from_millis(200);
 
 /// How the audit goes on, for whoever watches.
 #[derive(Debug, Clone, Copy)]
@@ -108,48 +105,43 @@ pub enum AuditError {
 }
 
 /// What the audit reads of a store.
-pub trait AuditedStore: Ownership + AggregateLoads + DeadLetters + AuditReads {}
-impl<S: Ownership + AggregateLoads + DeadLetters + AuditReads + ?Sized> AuditedStore for S {}
+pub trait AuditedStore: Ownership + AggregateLoads + DeadLetters + AuditReads + LogBinding + Outbox {}
+impl<S: Ownership + AggregateLoads + DeadLetters + AuditReads + LogBinding + Outbox + ?Sized> AuditedStore for S {}
 
-/// Audits the whole store. `older_than`: requests and dead letters before this log time may have been forgotten.
+/// Audits the whole store. What no longer counts as seen, by the log time of its partition, may have been deleted.
 ///
 /// # Errors
 /// When the log or the store cannot be read to the end; never for what was found there.
 pub async fn run(
     log: &dyn Log,
     store: &(impl AuditedStore + ?Sized),
-    older_than: LogTime,
     watch: &mut (dyn FnMut(Step) + Send),
 ) -> Result<Report, AuditError> {
-    let mut audit = Audit { log, store, watch, expected: Expected::new(log.partitions()), report: Report::default() };
+    let remember = store.recorded_log().await?.map_or(Remember::DEFAULT, |log| Remember::of_ms(log.remember_ms));
+    let (expected, forwarded, report) = (Expected::new(log.partitions()), Forwarded::default(), Report::default());
+    let mut audit = Audit { log, store, watch, remember, counts_since: BTreeMap::new(), expected, forwarded, report };
     let progress = audit.progress().await?;
     audit.replay(&progress).await?;
+    audit.compare_forwarded(&progress).await?;
     audit.compare_state().await?;
     audit.compare_requests().await?;
     audit.compare_dead_letters().await?;
-    audit.missing(older_than);
+    audit.missing();
     if audit.progress().await? != progress {
         return Err(AuditError::Moved);
     }
     Ok(audit.report)
 }
 
-/// The next records. A log that is away is asked again for a while.
-async fn read(reader: &mut dyn PartitionReader) -> Result<Vec<Record>, ReadError> {
-    let began = Instant::now();
-    loop {
-        match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
-            Err(ReadError::Unavailable(_)) if began.elapsed() < AWAY_MAX => sleep(AWAY_RETRY).await,
-            read => return read,
-        }
-    }
-}
-
 struct Audit<'a, S: ?Sized> {
     log: &'a dyn Log,
     store: &'a S,
     watch: &'a mut (dyn FnMut(Step) + Send),
+    remember: Remember,
+    /// What was decided before no longer counts as seen.
+    counts_since: BTreeMap<LanePartition, LogTime>,
     expected: Expected,
+    forwarded: Forwarded,
     report: Report,
 }
 
@@ -162,6 +154,8 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
                 all.push((partition, Progress { epoch: 0, ..progress }));
             }
         }
+        // The inbox first: what it forwarded is looked for in the lanes.
+        all.sort_by_key(|(partition, _)| partition.lane != Lane::Inbox);
         Ok(all)
     }
 
@@ -188,7 +182,7 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
         stored: &Progress,
         of: u64,
     ) -> Result<(), AuditError> {
-        let mut replay = Replay::new(partition, self.log.partitions());
+        let mut replay = Replay::new(partition, self.log.partitions(), self.remember);
         let mut stamped = true;
         let mut reader = self.log.read(Topic::Lane(partition.lane), partition.partition, 0).await?;
         let mut ahead = if stored.next_offset > 0 { read(&mut *reader).await? } else { Vec::new() };
@@ -199,8 +193,18 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
             let Some(last) = records.last().map(|record| record.offset) else { break };
             stamped &= self.stamp(partition, &mut records).await?;
             self.report.records += records.len() as u64;
-            let expected = &mut self.expected;
-            let decide = async { replay.decide(records).await.map(|batch| expected.take(batch)) };
+            let (expected, forwarded, counts) = (&mut self.expected, &mut self.forwarded, self.log.partitions());
+            forwarded.found(partition, &records);
+            let offsets: Vec<u64> = match partition.lane {
+                Lane::Inbox => records.iter().map(|record| record.offset).collect(),
+                _ => Vec::new(),
+            };
+            let decide = async {
+                let batch = replay.decide(records).await?;
+                forwarded.expect(&offsets, &batch, counts);
+                expected.take(batch);
+                Ok::<(), StoreError>(())
+            };
             // The log looks for the next records while these are decided.
             if last + 1 < stored.next_offset {
                 let (next, decided) = join(read(&mut *reader), decide).await;
@@ -210,6 +214,7 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
             }
             (self.watch)(Step::Replayed { records: self.report.records, of });
         }
+        self.counts_since.insert(partition, self.remember.since(stored.last_time));
         self.compare_progress(partition, stored, replay.progress(), stamped);
         Ok(())
     }
@@ -236,15 +241,39 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
         Ok(false)
     }
 
+    /// What was not among the decided records lies behind them, or waits in the outbox; else it is lost.
+    async fn compare_forwarded(&mut self, progress: &[(LanePartition, Progress)]) -> Result<(), AuditError> {
+        let mut forwarded = std::mem::take(&mut self.forwarded);
+        for (of, stored) in progress {
+            forwarded.look_behind(self.log, *of, stored.next_offset).await?;
+        }
+        for (of, _) in progress.iter().filter(|(of, _)| of.lane == Lane::Inbox) {
+            forwarded.look_in_outbox(self.store, *of, self.log.partitions()).await?;
+        }
+        for position in forwarded.lost() {
+            self.report.note(Some(position), || "this record of the inbox was never forwarded".to_owned());
+        }
+        Ok(())
+    }
+
     fn compare_progress(&mut self, partition: LanePartition, stored: &Progress, decided: &Progress, stamped: bool) {
         let last = Some(partition.at(stored.next_offset.saturating_sub(1)));
         let rows = self.expected.state_hash(partition);
+        let of = |anchor: Option<Anchor>, part: fn(Anchor) -> u64| anchor.map_or(u64::MAX, part);
         let numbers = [
             ("next_offset", stored.next_offset, decided.next_offset, true),
             ("next_outbox_seq", stored.next_outbox_seq, decided.next_outbox_seq, true),
             ("state_hash", stored.state_hash, decided.state_hash, true),
             ("state_hash of all rows", decided.state_hash, rows, true),
             ("last_time", stored.last_time.0 as u64, decided.last_time.0 as u64, stamped),
+            (
+                "anchor_offset",
+                of(stored.anchor, |anchor| anchor.offset),
+                of(decided.anchor, |anchor| anchor.offset),
+                true,
+            ),
+            ("anchor_hash", of(stored.anchor, |anchor| anchor.hash), of(decided.anchor, |anchor| anchor.hash), true),
+            ("anchor_time", of(stored.anchor, |a| a.time.0 as u64), of(decided.anchor, |a| a.time.0 as u64), stamped),
         ];
         for (name, store, log, counts) in numbers {
             if counts && store != log {
@@ -330,10 +359,11 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
     }
 
     /// What the log gives and the store does not have. Old requests and dead letters are forgotten by and by.
-    fn missing(&mut self, older_than: LogTime) {
+    fn missing(&mut self) {
         let (report, mut forgotten) = (&mut self.report, 0);
         for (kind, position, at) in self.expected.missing() {
-            if matches!(kind, Kind::Request | Kind::DeadLetter) && at < older_than {
+            let old = self.counts_since.get(&position.partition).is_some_and(|since| at < *since);
+            if matches!(kind, Kind::Request | Kind::DeadLetter) && old {
                 forgotten += 1;
                 continue;
             }

@@ -79,6 +79,7 @@ fn partitions(layers: &Layers, kafka: bool) -> Result<PartitionCounts, ConfigErr
         seats: count("log.partitions.seats", 16, 4)?,
         wallets: count("log.partitions.wallets", 16, 4)?,
         queues: count("log.partitions.queues", 8, 2)?,
+        inbox: count("log.partitions.inbox", 4, 1)?,
         outcomes: count("log.partitions.outcomes", 16, 4)?,
         dead_letters: count("log.partitions.dead_letters", 1, 1)?,
     })

@@ -87,6 +87,16 @@ impl Layers {
         Ok(Duration::from_secs(self.count(key, bounds)?))
     }
 
+    /// A number with its unit: `90s`, `5m`, `12h`, `7d`.
+    pub fn duration(&self, key: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, ConfigError> {
+        let text = self.text(key)?;
+        let found = duration(text).filter(|found| bounds.contains(found));
+        found.ok_or_else(|| {
+            let (low, high) = (bounds.start().as_secs() / 60, bounds.end().as_secs() / 86_400);
+            self.refuse(key, format_args!("is {text:?}, must be {low}m to {high}d, such as 90s, 5m, 12h or 7d"))
+        })
+    }
+
     /// Text, parsed; `what` completes the sentence "must be …".
     pub fn parsed<T: FromStr>(&self, key: &str, what: &str) -> Result<T, ConfigError> {
         let text = self.text(key)?;
@@ -112,4 +122,17 @@ impl Layers {
             })
             .collect()
     }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().next_back()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let number: u64 = text[..text.len() - 1].parse().ok()?;
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
 }

@@ -47,19 +47,22 @@ impl WorkerConfig {
     }
 }
 
-/// Age and batch size for deleting decided requests and dead letters.
+const AFTER_MIN: Duration = Duration::from_secs(60);
+const AFTER_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+
+/// How long requests are remembered, and how those that are not any more are deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    pub age: Duration,
+    /// At first start. The store keeps it from then on.
+    pub after: Duration,
     pub batch_rows: u32,
     pub interval: Duration,
 }
 
 impl Retention {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
-        let days: u64 = layers.count("retention.days", 1..=3650)?;
         Ok(Self {
-            age: Duration::from_secs(days * 24 * 60 * 60),
+            after: layers.duration("retention.after", AFTER_MIN..=AFTER_MAX)?,
             batch_rows: layers.count("retention.batch_rows", 1..=100_000)?,
             interval: layers.seconds("retention.interval_seconds", 1..=86_400)?,
         })

@@ -6,12 +6,18 @@ use std::str::FromStr;
 use super::texts::{InvalidText, texts};
 
 texts! {
-    /// One of the three command topics.
-    pub enum Lane ("a lane: seats, wallets or queues") {
+    /// One of the command topics: three whose aggregates decide, and the inbox, whose owner forwards to them.
+    pub enum Lane ("a lane: seats, wallets, queues or inbox") {
         Seats = "seats",
         Wallets = "wallets",
         Queues = "queues",
+        Inbox = "inbox",
     }
+}
+
+impl Lane {
+    /// Those that have aggregates.
+    pub const DECIDING: [Lane; 3] = [Lane::Seats, Lane::Wallets, Lane::Queues];
 }
 
 /// One partition of a lane: what has one owner at a time.

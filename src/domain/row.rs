@@ -11,6 +11,8 @@ pub enum Changes {
     Seats(Vec<block::Row>),
     Wallets(Vec<wallet::Row>),
     Queues(Vec<queue::Row>),
+    /// It has no state.
+    Inbox,
 }
 
 impl Changes {
@@ -19,6 +21,7 @@ impl Changes {
             Changes::Seats(rows) => rows.len(),
             Changes::Wallets(rows) => rows.len(),
             Changes::Queues(rows) => rows.len(),
+            Changes::Inbox => 0,
         }
     }
 
@@ -31,6 +34,7 @@ impl Changes {
             Changes::Seats(rows) => rows.into_iter().map(Row::Seats).collect(),
             Changes::Wallets(rows) => rows.into_iter().map(Row::Wallets).collect(),
             Changes::Queues(rows) => rows.into_iter().map(Row::Queues).collect(),
+            Changes::Inbox => Vec::new(),
         }
     }
 }

@@ -25,7 +25,7 @@ pub use crate::domain::LanePartition;
 /// letter can carry an oversized record and its reason (Kafka's default limit is 1 MiB).
 pub const APPEND_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// The five topics. Their names on a real log are `{prefix}.{as_str}`.
+/// The six topics. Their names on a real log are `{prefix}.{as_str}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
     Lane(Lane),
@@ -34,10 +34,11 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: [Topic; 5] = [
+    pub const ALL: [Topic; 6] = [
         Topic::Lane(Lane::Seats),
         Topic::Lane(Lane::Wallets),
         Topic::Lane(Lane::Queues),
+        Topic::Lane(Lane::Inbox),
         Topic::Outcomes,
         Topic::DeadLetters,
     ];
@@ -74,6 +75,7 @@ pub struct PartitionCounts {
     pub seats: u32,
     pub wallets: u32,
     pub queues: u32,
+    pub inbox: u32,
     pub outcomes: u32,
     pub dead_letters: u32,
 }
@@ -84,6 +86,7 @@ impl PartitionCounts {
             Topic::Lane(Lane::Seats) => self.seats,
             Topic::Lane(Lane::Wallets) => self.wallets,
             Topic::Lane(Lane::Queues) => self.queues,
+            Topic::Lane(Lane::Inbox) => self.inbox,
             Topic::Outcomes => self.outcomes,
             Topic::DeadLetters => self.dead_letters,
         }

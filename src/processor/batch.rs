@@ -3,15 +3,18 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use super::decode::{Ordered, Stray};
+use super::anchor;
+use super::decode::{Forward, Ordered, Stray};
 use super::lanes::LaneAggregate;
 use super::outbox::{Cause, Outbox, Whose};
 use crate::domain::{
     Arrival, Code, Completion, Decision, Effects, LanePartition, LogTime, Outcome, Refusal, RequestId, Verdict,
 };
 use crate::log::{Headers, Record, Timestamp};
-use crate::store::{CommitBatch, DeadLetter, Decided, Progress, RequestCompletion, RequestRow, RequestState};
-use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, STRAYS_FORWARDED};
+use crate::store::{
+    CommitBatch, DeadLetter, Decided, Progress, RequestCompletion, RequestKey, RequestRow, RequestState,
+};
+use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, INBOX_FORWARDED, STRAYS_FORWARDED};
 use crate::wire::outcome::OutcomeRecord;
 
 /// How a producer's own timestamp is taken: within `tolerance_ms` of `now`, where the log does not stamp records.
@@ -39,6 +42,7 @@ pub(super) struct Batch<A: LaneAggregate> {
     /// Past the records so far.
     after: Progress,
     changes: LastWrites<A>,
+    /// Each id once.
     requests: Vec<RequestRow>,
     /// Clients' requests of this batch that wait, by their place in `requests`.
     pending: HashMap<RequestId, usize>,
@@ -65,8 +69,9 @@ impl<A: LaneAggregate> Batch<A> {
         }
     }
 
-    /// Moves past a record; says when it arrived.
+    /// Moves past a record, which becomes the anchor; says when it arrived.
     pub fn next(&mut self, record: &Record, bounds: TimeBounds) -> Arrival {
+        self.after.anchor = Some(anchor::of(record));
         self.after.last_time = log_time(self.after.last_time, record.timestamp, bounds);
         self.after.next_offset = record.offset + 1;
         Arrival { position: self.here.at(record.offset), time: self.after.last_time }
@@ -107,6 +112,19 @@ impl<A: LaneAggregate> Batch<A> {
         *self.touched.entry(command.key).or_default() |= is_timer;
     }
 
+    /// A request of this id no longer counts as seen, and is about to be decided anew: what this batch wrote under it,
+    /// with an outage between two of its records, gives way. One row is written once.
+    pub fn give_way(&mut self, key: RequestKey) {
+        if let Some(place) = self.requests.iter().position(|row| row.key == key) {
+            self.requests.remove(place);
+            self.pending.values_mut().filter(|after| **after > place).for_each(|after| *after -= 1);
+        }
+        if !key.internal {
+            self.pending.remove(&key.id);
+            self.completions.retain(|completion| completion.request_id != key.id);
+        }
+    }
+
     /// Publishes the command's own outcome; what the request's row says, if there is one.
     fn verdict(
         &mut self,
@@ -144,7 +162,7 @@ impl<A: LaneAggregate> Batch<A> {
             decided: cause.at,
         };
         let answer = self.outbox.outcome(Whose::Own, &command.key_text, &record, cause);
-        Decided { succeeded: outcome.is_ok(), outcome: answer }
+        Decided { succeeded: outcome.is_ok(), outcome: answer, at: cause.at.time }
     }
 
     /// The outcome of an earlier, pending request.
@@ -162,7 +180,7 @@ impl<A: LaneAggregate> Batch<A> {
             decided: cause.at,
         };
         let answer = self.outbox.outcome(Whose::Earlier, &command.key_text, &record, cause);
-        let decided = Decided { succeeded: outcome.is_ok(), outcome: answer };
+        let decided = Decided { succeeded: outcome.is_ok(), outcome: answer, at: cause.at.time };
         match self.pending.remove(&asking.request_id) {
             // The parts of the commit's one statement do not see each other: an update would not find this row.
             Some(at) => self.requests[at].state = RequestState::Decided(decided),
@@ -188,6 +206,11 @@ impl<A: LaneAggregate> Batch<A> {
     pub fn stray(&mut self, record: Record, stray: Stray, at: Arrival) {
         STRAYS_FORWARDED.with_label_values(&[self.here.lane.as_str()]).inc();
         self.outbox.stray(record, stray, &at);
+    }
+
+    pub fn forward(&mut self, forward: Forward, headers: &Headers, at: Arrival) {
+        INBOX_FORWARDED.with_label_values(&[forward.kind.as_str()]).inc();
+        self.outbox.forward(forward, Cause { at, headers });
     }
 
     pub fn dead_letter(&mut self, record: Record, reason: String, at: Arrival) {

@@ -7,7 +7,7 @@ use super::committer::Committer;
 use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
-use crate::store::OwnerStore;
+use crate::store::{OwnerStore, Remember};
 
 #[derive(Clone)]
 pub struct Deps {
@@ -41,6 +41,8 @@ pub struct Settings {
     pub relay: RelayMode,
     /// How long a fenced or parked partition rests before it is acquired again, if it is still assigned.
     pub rest: Duration,
+    /// How long requests count as seen: as the store has noted it at its first start.
+    pub remember: Remember,
     /// How far a producer's own timestamp may lie from this clock before it is clamped.
     pub timestamp_tolerance_ms: i64,
 }
@@ -55,6 +57,7 @@ impl Default for Settings {
             relay_in_flight_max: 2_000,
             relay: RelayMode::Worker,
             rest: Duration::from_secs(6),
+            remember: Remember::DEFAULT,
             timestamp_tolerance_ms: 60_000,
         }
     }

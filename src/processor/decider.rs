@@ -7,7 +7,7 @@ use super::lanes::LaneAggregate;
 use super::requests::{Requests, Seen};
 use crate::domain::{Arrival, LanePartition, LogTime, Verdict};
 use crate::log::{Headers, PartitionCounts, Record};
-use crate::store::{AggregateLoads, CommitBatch, Progress, StoreError};
+use crate::store::{AggregateLoads, CommitBatch, Progress, Remember, StoreError};
 
 /// Bounds of what is kept and of what is done at once.
 #[derive(Debug, Clone, Copy)]
@@ -53,14 +53,20 @@ pub(super) struct Decider<A: LaneAggregate> {
 }
 
 impl<A: LaneAggregate> Decider<A> {
-    pub fn new(here: LanePartition, counts: &PartitionCounts, limits: Limits, progress: Progress) -> Self {
+    pub fn new(
+        here: LanePartition,
+        counts: &PartitionCounts,
+        limits: Limits,
+        progress: Progress,
+        remember: Remember,
+    ) -> Self {
         Decider {
             here,
             counts: counts.clone(),
             limits,
             progress,
             aggregates: Cache::new(limits.cache_rows_max),
-            requests: Requests::new(here),
+            requests: Requests::new(here, remember),
             number: 1,
             rest: None,
         }
@@ -101,6 +107,7 @@ impl<A: LaneAggregate> Decider<A> {
             match item {
                 Item::Command(command) => self.command(&mut batch, *command, &record.headers, at),
                 Item::Stray(stray) => batch.stray(record, stray, at),
+                Item::Forward(forward) => batch.forward(forward, &record.headers, at),
                 Item::DeadLetter { reason } => batch.dead_letter(record, reason, at),
             }
             if batch.changed_rows() >= self.limits.changed_rows_max {
@@ -121,15 +128,24 @@ impl<A: LaneAggregate> Decider<A> {
 
     fn command(&mut self, batch: &mut Batch<A>, command: Ordered<A>, headers: &Headers, at: Arrival) {
         let (request, fingerprint) = (command.request(), command.asking.fingerprint);
-        match self.requests.recognize(request, fingerprint) {
+        match self.requests.recognize(request, fingerprint, at.time) {
             Seen::New => {}
+            Seen::Forgotten => batch.give_way(request),
             Seen::Repeat => return batch.repeated(&command),
             Seen::Reused => return batch.reused(&command, at, headers),
         }
         let (decision, hash) = self.aggregates.decide(&command.key, &command.command, &command.asking, &at);
         // What stores no request is not recognized either, in this batch or another: where a batch ends decides nothing.
-        if decision.verdict != Verdict::Nothing {
-            self.requests.decided(request, fingerprint, self.number);
+        let decided_at = match &decision.verdict {
+            Verdict::Nothing => None,
+            Verdict::Pending => Some(None),
+            Verdict::Decided(_) => Some(Some(at.time)),
+        };
+        if let Some(decided_at) = decided_at {
+            self.requests.decided(request, fingerprint, decided_at, self.number);
+        }
+        if let Some(completion) = &decision.completes {
+            self.requests.completed(completion.asking.request_id, at.time, self.number);
         }
         batch.decided(command, decision, hash, at, headers);
     }

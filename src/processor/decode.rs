@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::lanes::LaneAggregate;
-use crate::domain::{Asking, CommandKind, LanePartition, UserId};
+use crate::domain::{Asking, Command, CommandKind, Lane, LanePartition, UserId};
 use crate::log::{PartitionCounts, Record, Topic};
 use crate::store::RequestKey;
 use crate::wire;
@@ -16,6 +16,8 @@ pub(super) enum Item<A: LaneAggregate> {
     Command(Box<Ordered<A>>),
     /// It belongs on another partition.
     Stray(Stray),
+    /// From the inbox, written anew for the lane that decides it.
+    Forward(Forward),
     DeadLetter {
         reason: String,
     },
@@ -53,6 +55,14 @@ pub(super) struct Stray {
     pub hops: u32,
 }
 
+/// A command on its way from the inbox.
+pub(super) struct Forward {
+    pub key_text: String,
+    pub topic: Topic,
+    pub kind: CommandKind,
+    pub value: Vec<u8>,
+}
+
 /// Records in order of offset.
 pub(super) struct Decoded<A: LaneAggregate> {
     pub items: VecDeque<(Record, Item<A>)>,
@@ -73,7 +83,7 @@ impl<A: LaneAggregate> Decoded<A> {
     pub fn commands(&self) -> impl Iterator<Item = &Ordered<A>> {
         self.items.iter().filter_map(|(_, item)| match item {
             Item::Command(ordered) => Some(&**ordered),
-            Item::Stray(_) | Item::DeadLetter { .. } => None,
+            Item::Stray(_) | Item::Forward(_) | Item::DeadLetter { .. } => None,
         })
     }
 }
@@ -90,6 +100,9 @@ fn understand<A: LaneAggregate>(
     let headers = wire::headers::bytes(&record.headers);
     if headers > wire::headers::BYTES_MAX {
         return Err(format!("{headers} bytes of headers, at most {} are allowed", wire::headers::BYTES_MAX));
+    }
+    if here.lane == Lane::Inbox {
+        return wire::inbox::decode(value).map(|command| Item::Forward(forward(&command))).map_err(|e| e.to_string());
     }
     let command = wire::command::decode(value).map_err(|error| error.to_string())?;
     let fingerprint = wire::command::fingerprint(&command);
@@ -110,4 +123,11 @@ fn understand<A: LaneAggregate>(
         return Err(format!("forwarded {hops} times and still not on its partition {topic}.{partition}"));
     }
     Ok(Item::Stray(Stray { topic, key_text, kind, hops: hops + 1 }))
+}
+
+/// Written from the fields that a client may give: whatever else the record had is gone.
+fn forward(command: &Command) -> Forward {
+    let key = command.body.routing_key();
+    let (topic, key_text) = (Topic::Lane(key.lane()), key.to_string());
+    Forward { key_text, topic, kind: command.body.kind(), value: wire::command::encode(command) }
 }

@@ -8,10 +8,11 @@
 //! ```
 //!
 //! A partition's lane is chosen once, when it is acquired: everything below is generic over the lane's aggregate, and
-//! `lanes` is all that the three differ in.
+//! `lanes` is all that the three differ in. The `inbox` has none: its owner forwards what it takes.
 
 mod acquire;
 mod aggregates;
+mod anchor;
 mod assignment;
 mod batch;
 mod commit;
@@ -19,6 +20,7 @@ mod committer;
 mod context;
 mod decider;
 mod decode;
+mod inbox;
 mod lanes;
 mod outbox;
 mod partition;
@@ -27,6 +29,7 @@ mod published;
 mod relay;
 mod replay;
 mod requests;
+mod retry;
 mod schedule;
 mod standing;
 mod timers;

@@ -4,7 +4,7 @@
 
 use uuid::Uuid;
 
-use super::decode::Stray;
+use super::decode::{Forward, Stray};
 use crate::domain::{Arrival, Body, Command, DerivedId, RequestId};
 use crate::log::{Headers, Record, Topic};
 use crate::store::OutboxRow;
@@ -77,6 +77,13 @@ impl Outbox {
         let headers = with_hops(record.headers, stray.hops);
         let value = record.value.map(|value| value.to_vec()).unwrap_or_default();
         self.push(derived(at, STRAY), stray.topic, stray.key_text, stray.kind.as_str(), value, headers);
+    }
+
+    /// A command from the inbox. Of its record's headers the trace goes along, nothing that a lane would believe.
+    pub fn forward(&mut self, forward: Forward, cause: Cause<'_>) {
+        let headers = traceparent(cause.headers).map(with_traceparent).unwrap_or_default();
+        let Forward { key_text, topic, kind, value } = forward;
+        self.push(derived(&cause.at, STRAY), topic, key_text, kind.as_str(), value, headers);
     }
 
     pub fn dead_letter(&mut self, record: &Record, reason: &str, at: &Arrival) {

@@ -14,6 +14,7 @@ use super::commit::{Backoff, Stopped};
 use super::context::{Context, DRAIN, RelayMode, Settings};
 use super::decider::{DecidedBatch, Decider, Limits};
 use super::decode::Decoded;
+use super::inbox::Inbox;
 use super::lanes::LaneAggregate;
 use super::portion::{NotTaken, Portion};
 use super::relay;
@@ -62,6 +63,7 @@ pub(super) async fn run(
         Lane::Seats => own::<Block>(context, membership, partition, finish, portion).await,
         Lane::Wallets => own::<WalletState>(context, membership, partition, finish, portion).await,
         Lane::Queues => own::<QueueState>(context, membership, partition, finish, portion).await,
+        Lane::Inbox => own::<Inbox>(context, membership, partition, finish, portion).await,
     }
 }
 
@@ -200,7 +202,8 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
             }
         };
         let limits = Limits { cache_rows_max: context.settings.cache_rows_max, changed_rows_max: CHANGED_ROWS_MAX };
-        let decider = Decider::new(partition, context.deps.log.partitions(), limits, progress);
+        let remember = context.settings.remember;
+        let decider = Decider::new(partition, context.deps.log.partitions(), limits, progress, remember);
         let committing = VecDeque::new();
         Owner { context, membership, partition, reader, decider, timers, portion, committing, publish, relay }
     }

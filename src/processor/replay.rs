@@ -5,24 +5,26 @@ use uuid::Uuid;
 
 use super::batch::TimeBounds;
 use super::decider::{Decider, Limits};
+use super::inbox::Inbox;
 use super::lanes::LaneAggregate;
 use crate::domain::block::{self, Block, Payment, Reservation};
 use crate::domain::queue::{Queue, QueueState, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet, WalletState};
 use crate::domain::{BlockKey, Lane, LanePartition, LogTime, PaymentId, ReservationId, ScheduleId, UserId};
 use crate::log::{PartitionCounts, Record};
-use crate::store::{AggregateLoads, CommitBatch, Progress, RequestKey, RequestRow, StoreError};
+use crate::store::{AggregateLoads, CommitBatch, Progress, Remember, RequestKey, RequestRow, StoreError};
 
 /// Replays one partition. It keeps all its aggregates, with all that they remember, and all request ids in memory, about
 /// 60 bytes a request besides the rows themselves, so that it needs no store.
 pub struct Replay(Box<dyn Decides>);
 
 impl Replay {
-    pub fn new(partition: LanePartition, counts: &PartitionCounts) -> Self {
+    pub fn new(partition: LanePartition, counts: &PartitionCounts, remember: Remember) -> Self {
         Replay(match partition.lane {
-            Lane::Seats => decider::<Block>(partition, counts),
-            Lane::Wallets => decider::<WalletState>(partition, counts),
-            Lane::Queues => decider::<QueueState>(partition, counts),
+            Lane::Seats => decider::<Block>(partition, counts, remember),
+            Lane::Wallets => decider::<WalletState>(partition, counts, remember),
+            Lane::Queues => decider::<QueueState>(partition, counts, remember),
+            Lane::Inbox => decider::<Inbox>(partition, counts, remember),
         })
     }
 
@@ -41,9 +43,13 @@ impl Replay {
     }
 }
 
-fn decider<A: LaneAggregate>(partition: LanePartition, counts: &PartitionCounts) -> Box<dyn Decides> {
+fn decider<A: LaneAggregate>(
+    partition: LanePartition,
+    counts: &PartitionCounts,
+    remember: Remember,
+) -> Box<dyn Decides> {
     let limits = Limits { cache_rows_max: usize::MAX, changed_rows_max: usize::MAX };
-    Box::new(Decider::<A>::new(partition, counts, limits, Progress::NONE))
+    Box::new(Decider::<A>::new(partition, counts, limits, Progress::NONE, remember))
 }
 
 /// A [`Decider`] of any lane.

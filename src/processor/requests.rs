@@ -1,14 +1,17 @@
-//! Recognizes commands that this partition has decided before.
+//! Recognizes commands that this partition has decided before, as long as they count as seen: what is older than
+//! `remember` by log time does not, whether or not the store still has it, so deleting it changes no decision.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::{Fingerprint, LanePartition};
-use crate::store::{AggregateLoads, RequestKey, RequestRow, StoreError};
+use crate::domain::{Fingerprint, LanePartition, LogTime, RequestId};
+use crate::store::{AggregateLoads, Remember, RequestKey, RequestRow, RequestState, StoreError};
 
 /// A command's relation to the requests seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     New,
+    /// Something was decided under its id, so long ago that it does not count: the command is decided anew.
+    Forgotten,
     /// The same command again.
     Repeat,
     /// Another command under the same id.
@@ -18,6 +21,8 @@ pub(super) enum Seen {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     fingerprint: Fingerprint,
+    /// `None`: PENDING.
+    decided_at: Option<LogTime>,
     /// The last batch that needs it in memory.
     batch: u64,
 }
@@ -25,12 +30,15 @@ struct Known {
 /// Requests of batches that are not committed yet, and what the store has of those being decided.
 pub(super) struct Requests {
     here: LanePartition,
+    remember: Remember,
     known: HashMap<RequestKey, Known>,
+    /// When clients' requests that the store may still have PENDING were decided, with the batch that says so.
+    completed: HashMap<RequestId, (LogTime, u64)>,
 }
 
 impl Requests {
-    pub fn new(here: LanePartition) -> Self {
-        Requests { here, known: HashMap::new() }
+    pub fn new(here: LanePartition, remember: Remember) -> Self {
+        Requests { here, remember, known: HashMap::new(), completed: HashMap::new() }
     }
 
     /// Reads what the store has of these requests, in one read, for the batch with this number.
@@ -45,23 +53,41 @@ impl Requests {
             return Ok(());
         }
         let keys: Vec<RequestKey> = keys.into_iter().collect();
-        for RequestRow { key, fingerprint, .. } in store.load_requests(self.here, &keys).await? {
-            self.known.insert(key, Known { fingerprint, batch });
+        for RequestRow { key, fingerprint, state, .. } in store.load_requests(self.here, &keys).await? {
+            let decided_at = match state {
+                RequestState::Decided(decided) => Some(decided.at),
+                RequestState::Pending if key.internal => None,
+                RequestState::Pending => self.completed.get(&key.id).map(|(at, _)| *at),
+            };
+            self.known.insert(key, Known { fingerprint, decided_at, batch });
         }
         Ok(())
     }
 
-    pub fn recognize(&self, key: RequestKey, fingerprint: Fingerprint) -> Seen {
+    /// Whether a command of this log time was decided before.
+    pub fn recognize(&self, key: RequestKey, fingerprint: Fingerprint, now: LogTime) -> Seen {
         match self.known.get(&key) {
             None => Seen::New,
+            Some(known) if known.decided_at.is_some_and(|at| at < self.remember.since(now)) => Seen::Forgotten,
             Some(known) if known.fingerprint == fingerprint => Seen::Repeat,
             Some(_) => Seen::Reused,
         }
     }
 
-    /// The batch with this number stores the request.
-    pub fn decided(&mut self, key: RequestKey, fingerprint: Fingerprint, batch: u64) {
-        self.known.insert(key, Known { fingerprint, batch });
+    /// The batch with this number stores the request. `decided_at`: `None` if it is PENDING.
+    pub fn decided(&mut self, key: RequestKey, fingerprint: Fingerprint, decided_at: Option<LogTime>, batch: u64) {
+        self.known.insert(key, Known { fingerprint, decided_at, batch });
+        if !key.internal {
+            self.completed.remove(&key.id);
+        }
+    }
+
+    /// The batch with this number decides a client's request that was PENDING.
+    pub fn completed(&mut self, id: RequestId, at: LogTime, batch: u64) {
+        self.completed.insert(id, (at, batch));
+        if let Some(known) = self.known.get_mut(&RequestKey { id, internal: false }) {
+            known.decided_at = known.decided_at.or(Some(at));
+        }
     }
 
     /// What is known of these requests is needed until the batch with this number is committed.
@@ -76,5 +102,6 @@ impl Requests {
     /// Batches up to this one are committed: from now on the store has their requests.
     pub fn committed(&mut self, batch: u64) {
         self.known.retain(|_, known| known.batch > batch);
+        self.completed.retain(|_, (_, completed)| *completed > batch);
     }
 }

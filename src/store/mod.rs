@@ -11,11 +11,11 @@ pub mod sqlite;
 
 pub use ports::{
     AggregateLoads, AuditReads, Catalog, DeadLetters, FrontStore, LogBinding, Outbox, OwnerStore, Ownership, Reads,
-    Retention, Store, StoreError, Timers,
+    Retention, RetentionStore, Store, StoreError, Timers,
 };
 pub use rows::{
-    BlockSeats, BlockView, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Decided,
-    OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion,
+    Anchor, BlockSeats, BlockView, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Decided,
+    OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, Remember, RequestCompletion,
     RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, StateTable,
 };
 

@@ -38,6 +38,9 @@ pub trait Ownership: Send + Sync {
     /// Makes `owner` the partition's owner: epoch + 1. Older owners' commits are fenced from now on.
     async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress>;
 
+    /// Notes where the log ended when the owner with this epoch acquired the partition; does nothing for another epoch.
+    async fn note_end(&self, partition: LanePartition, epoch: u64, end: u64) -> Result<()>;
+
     /// The progress of these partitions as committed, after every commit of them that is under way; one that nobody
     /// ever acquired is absent.
     async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>>;
@@ -216,8 +219,11 @@ pub trait LogBinding: Send + Sync {
 
 #[async_trait]
 pub trait Retention: Send + Sync {
-    /// Deletes at most `limit` requests (not PENDING) and dead letters decided before `before`; returns how many.
-    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64>;
+    /// Deletes at most `limit` requests of a partition, those decided before this log time; returns how many.
+    async fn forget_requests(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64>;
+
+    /// The same with dead letters that were replayed before this time. Others stay.
+    async fn forget_dead_letters(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64>;
 }
 
 /// What an owner of partitions uses.
@@ -228,12 +234,16 @@ impl<S: Ownership + AggregateLoads + Timers + Outbox + ?Sized> OwnerStore for S 
 pub trait FrontStore: Catalog + Reads {}
 impl<S: Catalog + Reads + ?Sized> FrontStore for S {}
 
+/// What deleting old rows uses.
+pub trait RetentionStore: Retention + Reads {}
+impl<S: Retention + Reads + ?Sized> RetentionStore for S {}
+
 /// All of it, for the place that opens a store and hands out its parts.
 pub trait Store:
-    OwnerStore + FrontStore + DeadLetters + AuditReads + LogBinding + Retention + Send + Sync + 'static
+    OwnerStore + FrontStore + RetentionStore + DeadLetters + AuditReads + LogBinding + Send + Sync + 'static
 {
 }
 impl<S> Store for S where
-    S: OwnerStore + FrontStore + DeadLetters + AuditReads + LogBinding + Retention + Send + Sync + 'static
+    S: OwnerStore + FrontStore + RetentionStore + DeadLetters + AuditReads + LogBinding + Send + Sync + 'static
 {
 }

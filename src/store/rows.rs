@@ -25,12 +25,24 @@ pub struct Progress {
     pub next_outbox_seq: u64,
     /// XOR over the hashes of all rows of state this partition owns.
     pub state_hash: u64,
+    /// By which the log is recognized; `None` until a record was decided.
+    pub anchor: Option<Anchor>,
+}
+
+/// The last decided record that could be read. What was stepped over, markers and gaps leave it alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anchor {
+    pub offset: u64,
+    /// As the log says it.
+    pub time: LogTime,
+    /// Over key and value.
+    pub hash: u64,
 }
 
 impl Progress {
     /// Of a partition that nobody has owned: nothing is decided.
     pub const NONE: Progress =
-        Progress { epoch: 0, next_offset: 0, last_time: LogTime(0), next_outbox_seq: 0, state_hash: 0 };
+        Progress { epoch: 0, next_offset: 0, last_time: LogTime(0), next_outbox_seq: 0, state_hash: 0, anchor: None };
 }
 
 /// Everything one batch of records leads to. Commits whole or not at all.
@@ -43,7 +55,7 @@ pub struct CommitBatch {
     pub after: Progress,
     /// At most one change a row key; to be written as upserts (entries and payments too).
     pub changes: Changes,
-    /// New requests, none of which is in the store for this lane and partition.
+    /// Decided requests, each id once. One that is there already no longer counts as seen and is replaced.
     pub requests: Vec<RequestRow>,
     /// Outcomes of requests stored PENDING by earlier batches. One that is not there refuses the commit.
     pub completions: Vec<RequestCompletion>,
@@ -137,11 +149,42 @@ pub enum RequestState {
     Decided(Decided),
 }
 
-/// How a request ended: the outcome record's value (JSON), without effects.
+/// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
     pub succeeded: bool,
+    /// The outcome record's value (JSON), without effects.
     pub outcome: String,
+    /// Log time of the decision. Of a payment it is that of its settlement, so later than its command's.
+    pub at: LogTime,
+}
+
+/// How long a decided request counts as seen: a repeat of it changes nothing. One that is PENDING counts anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remember {
+    /// Age, by log time.
+    pub ms: i64,
+    /// What was decided before this no longer counted when `ms` was raised, and may have been deleted.
+    pub floor: LogTime,
+}
+
+impl Remember {
+    /// Where no store says otherwise: 7 days.
+    pub const DEFAULT: Remember = Remember::of_ms(7 * 24 * 3_600 * 1_000);
+
+    pub const fn of_ms(ms: i64) -> Remember {
+        Remember { ms, floor: LogTime(i64::MIN) }
+    }
+
+    /// For a command of this log time requests count that were decided then or later. It never moves back.
+    pub fn since(&self, now: LogTime) -> LogTime {
+        LogTime(now.0.saturating_sub(self.ms)).max(self.floor)
+    }
+
+    /// Another age for what is decided after `now`.
+    pub fn changed(&self, ms: i64, now: LogTime) -> Remember {
+        Remember { ms, floor: self.since(now) }
+    }
 }
 
 impl RequestState {
@@ -150,6 +193,13 @@ impl RequestState {
             RequestState::Pending => RequestStatus::Pending,
             RequestState::Decided(Decided { succeeded: true, .. }) => RequestStatus::Succeeded,
             RequestState::Decided(Decided { succeeded: false, .. }) => RequestStatus::Rejected,
+        }
+    }
+
+    pub fn decided_at(&self) -> Option<LogTime> {
+        match self {
+            RequestState::Pending => None,
+            RequestState::Decided(decided) => Some(decided.at),
         }
     }
 
@@ -199,6 +249,8 @@ pub struct DeadLetter {
 /// What the store remembers of the log it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedLog {
+    /// How long requests count as seen, since the first start.
+    pub remember_ms: i64,
     pub identity: LogIdentity,
     pub partitions: PartitionCounts,
 }
@@ -302,6 +354,8 @@ pub struct ProgressView {
     pub last_time: LogTime,
     /// Rows not yet published.
     pub outbox_pending: u64,
+    /// It has passed the log's end of when it was last acquired, and published what its outbox held then.
+    pub caught_up: bool,
 }
 
 /// A dead letter as listed, newest first.

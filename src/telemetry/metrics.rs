@@ -30,6 +30,9 @@ pub static COMMANDS_DECIDED: LazyLock<IntCounterVec> =
 /// Stray records forwarded to their partition.
 pub static STRAYS_FORWARDED: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_strays_forwarded_total", "Strays forwarded to their partition", &["lane"]));
+/// Commands forwarded from the inbox, by type.
+pub static INBOX_FORWARDED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_inbox_forwarded_total", "Commands forwarded from the inbox", &["command"]));
 /// Records that could not be decoded or applied.
 pub static DEAD_LETTERS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_dead_letters_total", "Records sent to the dead letters", &["lane"]));

@@ -71,6 +71,10 @@ pub trait Layer: Send + Sync + 'static {
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>> {
         self.pass(Call::Read, self.below().outbox(partition, from, limit)).await
     }
+
+    async fn forget_requests(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64> {
+        self.pass(Call::Write, self.below().forget_requests(of, before, limit)).await
+    }
 }
 
 /// A [`Layer`] as a store.
@@ -81,6 +85,10 @@ pub struct Layered<L>(pub L);
 impl<L: Layer> Ownership for Layered<L> {
     async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress> {
         self.0.pass(Call::Acquire(partition), self.0.below().acquire(partition, owner)).await
+    }
+
+    async fn note_end(&self, partition: LanePartition, epoch: u64, end: u64) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().note_end(partition, epoch, end)).await
     }
 
     async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>> {
@@ -291,7 +299,11 @@ impl<L: Layer> LogBinding for Layered<L> {
 
 #[async_trait]
 impl<L: Layer> Retention for Layered<L> {
-    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64> {
-        self.0.pass(Call::Write, self.0.below().forget_before(before, limit)).await
+    async fn forget_requests(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64> {
+        self.0.forget_requests(of, before, limit).await
+    }
+
+    async fn forget_dead_letters(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64> {
+        self.0.pass(Call::Write, self.0.below().forget_dead_letters(of, before, limit)).await
     }
 }

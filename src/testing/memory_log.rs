@@ -43,7 +43,10 @@ struct State {
 }
 
 struct Partition {
+    /// In order of offset; with gaps where records were [removed](MemoryLog::remove).
     records: Vec<Record>,
+    /// Everything before was [trimmed](MemoryLog::trim).
+    first: u64,
     /// The end offset; readers wait for it to change.
     end: watch::Sender<u64>,
 }
@@ -66,7 +69,7 @@ impl MemoryLog {
         let partitions = Topic::ALL
             .into_iter()
             .flat_map(|topic| (0..counts.of(topic)).map(move |partition| (topic, partition)))
-            .map(|place| (place, Partition { records: Vec::new(), end: watch::Sender::new(0) }))
+            .map(|place| (place, Partition { records: Vec::new(), first: 0, end: watch::Sender::new(0) }))
             .collect();
         let group = Group::new(&counts, drain);
         let state = Mutex::new(State { partitions, held: false, waiting: VecDeque::new() });
@@ -117,6 +120,21 @@ impl MemoryLog {
         Some(partition.push(|offset| Record { offset, timestamp, key, value, headers, unreadable_headers: 0 }))
     }
 
+    /// Deletes the records of a partition before this offset, as a log's retention does.
+    pub fn trim(&self, place: (Topic, u32), first: u64) {
+        if let Some(partition) = self.inner.lock().partitions.get_mut(&place) {
+            partition.first = first;
+            partition.records.retain(|record| record.offset >= first);
+        }
+    }
+
+    /// Deletes one record, as compaction does: its offset stays empty.
+    pub fn remove(&self, place: (Topic, u32), offset: u64) {
+        if let Some(partition) = self.inner.lock().partitions.get_mut(&place) {
+            partition.records.retain(|record| record.offset != offset);
+        }
+    }
+
     /// Ends the session of the members of this name, as if their heartbeats had stopped: they learn of the loss when
     /// they ask for the next event, and join again.
     pub fn expire(&self, member: &str) {
@@ -126,7 +144,7 @@ impl MemoryLog {
 
 impl Partition {
     fn push(&mut self, record: impl FnOnce(u64) -> Record) -> u64 {
-        let offset = self.records.len() as u64;
+        let offset = *self.end.borrow();
         self.records.push(record(offset));
         self.end.send_replace(offset + 1);
         offset
@@ -163,6 +181,10 @@ impl Inner {
         Ok(Appended { offset })
     }
 
+    fn first(&self, place: (Topic, u32)) -> u64 {
+        self.lock().partitions.get(&place).map_or(0, |partition| partition.first)
+    }
+
     fn end(&self, topic: Topic, partition: u32) -> Result<watch::Receiver<u64>, ReadError> {
         let state = self.lock();
         let partition = state.partitions.get(&(topic, partition));
@@ -177,6 +199,10 @@ impl Source for Inner {
         let end = self.end(topic, partition)?;
         if start > *end.borrow() {
             return Err(ReadError::OutOfRange { offset: start, reason: format!("it ends at {}", *end.borrow()) });
+        }
+        let first = self.first((topic, partition));
+        if start < first {
+            return Err(ReadError::OutOfRange { offset: start, reason: format!("it begins at {first}") });
         }
         Ok(Box::new(Reader { log: Arc::clone(self), place: (topic, partition), next: start, end }))
     }
@@ -217,7 +243,7 @@ impl Log for MemoryLog {
     }
 
     async fn first_offset(&self, topic: Topic, partition: u32) -> Result<u64, ReadError> {
-        self.inner.end(topic, partition).map(|_| 0)
+        self.inner.end(topic, partition).map(|_| self.inner.first((topic, partition)))
     }
 
     async fn read(&self, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
@@ -242,18 +268,21 @@ struct Reader {
 #[async_trait]
 impl PartitionReader for Reader {
     async fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
-        let next = self.next;
-        if self.end.wait_for(|end| *end > next).await.is_err() {
-            return Err(ReadError::Unavailable("the log was closed".to_owned()));
+        loop {
+            let next = self.next;
+            if self.end.wait_for(|end| *end > next).await.is_err() {
+                return Err(ReadError::Unavailable("the log was closed".to_owned()));
+            }
+            let state = self.log.lock();
+            let Some(partition) = state.partitions.get(&self.place) else {
+                return Err(ReadError::Unavailable("no such partition".to_owned()));
+            };
+            let from = partition.records.partition_point(|record| record.offset < next);
+            let batch = batch_within(&partition.records[from..], records_max, bytes_max);
+            self.next = batch.last().map_or(*partition.end.borrow(), |last| last.offset + 1);
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
         }
-        let state = self.log.lock();
-        let Some(partition) = state.partitions.get(&self.place) else {
-            return Err(ReadError::Unavailable("no such partition".to_owned()));
-        };
-        let from = usize::try_from(self.next).unwrap_or(usize::MAX);
-        let records = partition.records.get(from..).unwrap_or_default();
-        let batch = batch_within(records, records_max, bytes_max);
-        self.next += batch.len() as u64;
-        Ok(batch)
     }
 }

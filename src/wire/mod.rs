@@ -7,6 +7,7 @@
 pub mod command;
 mod fields;
 pub mod headers;
+pub mod inbox;
 mod json;
 mod key;
 pub mod outcome;

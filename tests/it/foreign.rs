@@ -104,7 +104,7 @@ async fn codecs_and_headers(system: &System) {
 }
 
 /// Produces lines of `key|value`.
-fn kcat(system: &System, lane: &str, lines: &str) {
+pub fn kcat(system: &System, lane: &str, lines: &str) {
     kcat_with(system, lane, lines, &[]);
 }
 

@@ -62,7 +62,9 @@ pub fn sent_once(cluster: &Cluster) -> Checked {
 
 /// Each answer is the request's outcome.
 pub fn answered(cluster: &Cluster, cases: &[Case]) -> Checked {
-    let clients = cases.iter().filter(|case| !case.command.body.is_internal());
+    // Nobody asks later on.
+    let in_time = |case: &&Case| cluster.later.get().is_none_or(|later| case.time() < *later);
+    let clients = cases.iter().filter(in_time).filter(|case| !case.command.body.is_internal());
     let by_id: BTreeMap<RequestId, &Case> = clients.map(|case| (case.command.request_id, case)).collect();
     let all = cluster.history.operations();
     for operation in &all {

@@ -12,7 +12,7 @@ use turnstile::domain::{
 };
 use turnstile::log::{PartitionCounts, Record, Timestamp, Topic};
 use turnstile::processor::Replay;
-use turnstile::store::CommitBatch;
+use turnstile::store::{CommitBatch, Remember};
 use turnstile::wire;
 use uuid::Uuid;
 
@@ -20,7 +20,8 @@ const ROWS_MAX: usize = 12_000;
 const OUTCOME_BYTES_MAX: usize = 256 * 1024;
 const START_MS: i64 = 1_800_000_000_000;
 const HOLD_TTL_MS: i64 = 60_000;
-const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+const COUNTS: PartitionCounts =
+    PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
 const SCHEDULE: ScheduleId = ScheduleId(Uuid::from_u128(1));
 /// Sections of a block and seats of a section: one hold takes at most this many seats.
 const SIDE: u32 = block::SEATS_PER_HOLD_MAX;
@@ -35,7 +36,12 @@ struct Owner {
 
 impl Owner {
     fn new(lane: Lane) -> Owner {
-        Owner { lane, replay: Replay::new(LanePartition { lane, partition: 0 }, &COUNTS), next: 0, time: START_MS }
+        Owner {
+            lane,
+            replay: Replay::new(LanePartition { lane, partition: 0 }, &COUNTS, Remember::DEFAULT),
+            next: 0,
+            time: START_MS,
+        }
     }
 
     /// Decides a command and checks the bounds. Returns what would be committed.

@@ -1,20 +1,26 @@
 //! The workers and API servers of one run, over one log and one store.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use turnstile::assembly::retention::{self, Forgetting};
+use turnstile::config;
 use turnstile::domain::{Body, Command, ConcertId, LogTime, RequestId, ScheduleId};
 use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps, RelayMode};
 use turnstile::runtime::health::Health;
-use turnstile::store::{Catalog, Concert, OwnerStore, ProgressView, Reads, Schedule, StoreError, lane_partitions};
-use turnstile::testing::FaultyStore;
+use turnstile::store::{
+    Catalog, Concert, OwnerStore, ProgressView, Reads, Remember, Schedule, StoreError, lane_partitions,
+};
+use turnstile::testing::{FaultyStore, Layered, MemoryStore};
 use turnstile::wire;
 
 use crate::api_servers::ApiServer;
+use crate::archive::{Archive, Archived};
 use crate::history::History;
 use crate::log::SimLog;
 use crate::mutants::log::{Side, seen_by};
@@ -28,6 +34,9 @@ const HARMLESS: [&str; 2] = ["fenced by another owner", "cannot be read now"];
 /// Before the epoch.
 const FENCED: &str = "parked: fenced by another owner: epoch ";
 
+/// How long requests count as seen.
+pub const REMEMBER: Remember = Remember::DEFAULT;
+
 pub struct Worker {
     name: String,
     task: AbortHandle,
@@ -40,6 +49,15 @@ pub struct Cluster {
     pub sim: Arc<Sim>,
     pub log: Arc<SimLog>,
     pub store: FaultyStore,
+    /// The store under its faults, if it can be copied.
+    in_memory: Option<MemoryStore>,
+    pub archive: Arc<Archive>,
+    /// The store as it was some time during the sale.
+    copy: Mutex<Option<MemoryStore>>,
+    /// Retention, if it runs.
+    forgetting: Mutex<Option<AbortOnDropHandle<anyhow::Result<()>>>>,
+    /// The log's time when the sale was long over.
+    pub later: OnceLock<LogTime>,
     /// The store as the workers see it.
     owners: Arc<dyn OwnerStore>,
     pub mutant: Option<Mutant>,
@@ -56,16 +74,23 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Cluster {
     pub async fn new(sim: &Arc<Sim>, setup: Setup) -> Arc<Cluster> {
-        let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, outcomes: 2, dead_letters: 1 };
+        let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, inbox: 1, outcomes: 2, dead_letters: 1 };
         let schedules = (0..2).map(|_| ScheduleId(uuid(sim))).collect();
         let log = SimLog::new(Arc::clone(sim), counts);
         let mutant = setup.mutant;
-        let store = faulty(sim, mutants::store::itself(mutant, store::open(setup.storage).await));
+        let (store, in_memory) = store::open(setup.storage).await;
+        let archive = Archive::new(sim, &log, mutants::store::itself(mutant, store));
+        let store = faulty(sim, Arc::new(Layered(Archived(Arc::clone(&archive)))));
         let owners = mutants::store::of_owners(mutant, Arc::new(store.clone()), Arc::clone(&log) as Arc<dyn Log>);
         Arc::new(Cluster {
             sim: Arc::clone(sim),
             log,
             store,
+            in_memory,
+            archive,
+            copy: Mutex::default(),
+            forgetting: Mutex::default(),
+            later: OnceLock::new(),
             owners,
             mutant,
             history: History::default(),
@@ -100,6 +125,7 @@ impl Cluster {
             relay_in_flight_max: plan.relay_in_flight,
             relay: RelayMode::Worker,
             rest: Duration::from_millis(1_000 + sim.below(3_000)),
+            remember: REMEMBER,
             timestamp_tolerance_ms: 60_000,
         };
         let shutdown = CancellationToken::new();
@@ -180,6 +206,43 @@ impl Cluster {
         let ahead = |worker: &Worker| worker.clock_ms.swap(log_ms, Ordering::SeqCst) - log_ms;
         let ahead_ms = lock(&self.workers).iter().map(ahead).max().unwrap_or(0);
         Duration::from_millis(u64::try_from(ahead_ms).unwrap_or(0))
+    }
+
+    /// Keeps a copy of the store as it is now, if it can be copied.
+    pub fn copy_store(&self) {
+        *lock(&self.copy) = self.in_memory.as_ref().map(MemoryStore::copy);
+    }
+
+    /// Puts the copy in place of the store, which nobody may use meanwhile.
+    pub fn restore_store(&self) {
+        if let (Some(store), Some(copy)) = (&self.in_memory, lock(&self.copy).take()) {
+            self.sim.note("store restored", [0; 3]);
+            store.restore(&copy);
+            self.archive.restored();
+        }
+    }
+
+    /// Deletes what no longer counts as seen, in short rounds, like the process of a worker.
+    pub fn start_forgetting(&self) {
+        let what = Forgetting {
+            store: Arc::new(self.store.clone()),
+            log: Arc::clone(&self.log) as Arc<dyn Log>,
+            embedded: None,
+            settings: config::Retention {
+                after: Duration::from_secs(60),
+                batch_rows: 1 + self.sim.below(20) as u32,
+                interval: Duration::from_millis(100 + self.sim.below(400)),
+            },
+            remember: REMEMBER,
+            captured: None,
+        };
+        let clock = self.sim.clock(&self.sim.broker_ms);
+        let task = tokio::spawn(retention::run(what, clock, CancellationToken::new()));
+        *lock(&self.forgetting) = Some(AbortOnDropHandle::new(task));
+    }
+
+    pub fn stop_forgetting(&self) {
+        *lock(&self.forgetting) = None;
     }
 
     /// Reports partitions that are parked for a reason that no injected fault explains.

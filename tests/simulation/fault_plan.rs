@@ -45,6 +45,8 @@ pub struct FaultPlan {
     pub show_cancelled: bool,
     /// Sale windows and the start of the show lie within the run.
     pub windows: bool,
+    /// After the sale a week passes, some commands come again, and the store is restored from a copy of the sale.
+    pub later: bool,
     /// One more user only waits in the queue and polls at the prescribed interval.
     pub patient: bool,
     pub abandon_after_ms: i64,
@@ -88,7 +90,10 @@ impl FaultPlan {
             windows: prng.permille(250),
             patient: prng.permille(350),
             abandon_after_ms: 5_000 + prng.below(60_000) as i64,
+            later: prng.permille(300),
         };
+        // The checks know no times where the log does not stamp.
+        let plan = FaultPlan { later: plan.later && !plan.producers_stamp, ..plan };
         if plan.patient && prng.permille(600) { plan.made_calm() } else { plan }
     }
 

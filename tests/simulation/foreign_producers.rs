@@ -15,7 +15,7 @@ use turnstile::domain::{
 use turnstile::log::{Log, Record, Timestamp, Topic};
 
 use crate::cluster::Cluster;
-use crate::oracle::understood;
+use crate::oracle::{taken, understood};
 use crate::sale::{self, BLOCKS};
 use crate::workload::USERS;
 
@@ -46,6 +46,7 @@ pub async fn produce(cluster: Arc<Cluster>, commands: u64) {
             2 => duplicated(&cluster).await,
             3..=5 => claim_follow_up(&cluster).await,
             6 => hold(&cluster).await,
+            7 => by_inbox(&cluster).await,
             _ => queue_command(&cluster).await,
         }
     }
@@ -75,6 +76,29 @@ async fn hold(cluster: &Cluster) {
     let choice = Choice::BestAvailable(BestAvailable { count, section: None, category });
     let hold = HoldSeats { key: some_key(cluster), user_id: some_user(cluster), choice, admitted: false };
     cluster.send(&cluster.command(Body::Seats(block::Command::HoldSeats(hold)))).await;
+}
+
+/// Through the inbox: what a client may send; a wallet command; what a client may not give.
+async fn by_inbox(cluster: &Cluster) {
+    let sim = &cluster.sim;
+    let place = (Topic::Lane(Lane::Inbox), sim.below(cluster.log.partitions().inbox.into()) as u32);
+    let (schedule_id, user_id) = (cluster.schedules[0], some_user(cluster));
+    let choice = Choice::BestAvailable(BestAvailable { count: 1, section: None, category: None });
+    let admitted = sim.below(3) == 0;
+    let hold = HoldSeats { key: some_key(cluster), user_id: user_id.clone(), choice, admitted };
+    let body = match sim.below(4) {
+        0 => Body::Queues(queue::Command::JoinQueue(OfUser { schedule_id, user_id })),
+        1 => some_charge(cluster, user_id),
+        _ => Body::Seats(block::Command::HoldSeats(hold)),
+    };
+    let by = (sim.below(4) == 0).then(|| sale::user("clerk"));
+    let command = Command { by, ..cluster.command(body) };
+    let value = turnstile::wire::command::encode(&command);
+    sim.note("inbox", [place.1.into(), 0, 0]);
+    match taken(&value) {
+        Some(_) => cluster.send_to(place, &command).await,
+        None => cluster.log.put(place, None, Some(value.into()), Vec::new()),
+    }
 }
 
 fn some_charge(cluster: &Cluster, user_id: UserId) -> Body {

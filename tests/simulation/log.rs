@@ -79,6 +79,13 @@ impl SimLog {
         self.lock().get(&(topic, partition)).map_or(0, |partition| partition.slots.len() as u64)
     }
 
+    /// Puts another record in the place of one.
+    pub fn forge(&self, place: (Topic, u32), offset: u64) {
+        if let Some(slot) = self.lock().get_mut(&place).and_then(|partition| partition.slots.get_mut(offset as usize)) {
+            slot.record.value = Some(Bytes::from_static(b"another record"));
+        }
+    }
+
     /// Stores a record that may lack key and value, as another program's may.
     pub fn put(&self, place: (Topic, u32), key: Option<Bytes>, value: Option<Bytes>, headers: Vec<(String, Vec<u8>)>) {
         let delay = self.sim.delay();

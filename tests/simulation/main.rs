@@ -6,6 +6,7 @@
 
 mod answer_checker;
 mod api_servers;
+mod archive;
 mod bounds;
 mod client;
 mod cluster;
@@ -14,10 +15,12 @@ mod faults;
 mod foreign_producers;
 mod group;
 mod history;
+mod later;
 mod log;
 mod model;
 mod mutants;
 mod oracle;
+mod other_log;
 mod place_checker;
 mod prng;
 mod run;

@@ -8,14 +8,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use turnstile::audit;
-use turnstile::domain::LogTime;
 
 use crate::cluster::Cluster;
 use crate::mutants::{self, Mutant};
 use crate::sale::{self, HOLD_TTL_MS_MAX};
 use crate::sim::Sim;
 use crate::workload::{self, USERS};
-use crate::{client, faults, foreign_producers, oracle, staff};
+use crate::{client, faults, foreign_producers, later, oracle, other_log, staff};
 
 /// Upper bound on the sale, even if everything is down all the time.
 const SALE_MAX: Duration = Duration::from_secs(240);
@@ -118,6 +117,10 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
         cluster.start_worker();
     }
     background.spawn(faults::inject(Arc::clone(cluster)));
+    if sim.plan.later {
+        cluster.start_forgetting();
+        background.spawn(later::copy(Arc::clone(cluster)));
+    }
     for body in sale::openings(cluster) {
         cluster.send(&cluster.command(body)).await;
     }
@@ -140,17 +143,21 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
     clients.shutdown().await;
 
     recover(cluster).await?;
+    if sim.plan.later {
+        later::comes(cluster).await?;
+    }
     stop_at_rest(cluster).await?;
     drop(background);
     if let Some(broken) = sim.broken() {
         return Err(broken);
     }
-    let report = audit::run(&*cluster.log, &cluster.store, LogTime(0), &mut |_| {}).await;
+    let report = audit::run(&*cluster.log, &cluster.store, &mut |_| {}).await;
     let report = report.map_err(|error| format!("the audit: {error}"))?;
     if let Some(first) = report.first {
         return Err(format!("the audit: {first}"));
     }
-    oracle::check(cluster).await
+    oracle::check(cluster).await?;
+    other_log::is_refused(cluster).await
 }
 
 /// Ends the faults: everything accepted must be decided, and every client answered.
@@ -183,7 +190,7 @@ async fn recover(cluster: &Arc<Cluster>) -> Result<(), String> {
     if parked.is_empty() { Ok(()) } else { Err(format!("parked after the faults are over: {parked:?}")) }
 }
 
-async fn quiet(cluster: &Cluster) -> Result<(), String> {
+pub async fn quiet(cluster: &Cluster) -> Result<(), String> {
     let by = Instant::now() + RECOVERY_MAX;
     loop {
         match cluster.is_quiet().await {

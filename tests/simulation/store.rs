@@ -18,15 +18,18 @@ use crate::sim::Sim;
 /// How late a commit may take effect after its sender has given up.
 const LATE_MS_MAX: u64 = 4_000;
 
-/// A store without faults.
-pub async fn open(storage: Storage) -> Arc<dyn Store> {
+/// A store without faults, and the one in memory that can be copied and restored.
+pub async fn open(storage: Storage) -> (Arc<dyn Store>, Option<MemoryStore>) {
     match storage {
-        Storage::Memory => Arc::new(MemoryStore::new()),
+        Storage::Memory => {
+            let store = MemoryStore::new();
+            (Arc::new(store.clone()), Some(store))
+        }
         Storage::Sqlite => {
             let _busy = Busy::now();
             let directory = tempfile::tempdir().expect("a directory for temporary files");
             let store = SqliteStore::open(&directory.path().join("store.db")).await;
-            Arc::new(Layered(Untimed { store: store.expect("a file of its own"), _directory: directory }))
+            (Arc::new(Layered(Untimed { store: store.expect("a file of its own"), _directory: directory })), None)
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::domain::{Position, RequestId};
     tag = "requests",
     params(
         ("id" = String, Path, format = "uuid", description = "The request"),
-        ("position" = Option<String>, Query, pattern = r"^(seats|wallets|queues)\.[0-9]{1,9}\.[0-9]{1,18}$", description = "From `Location`; with it an undecided request is PENDING \
+        ("position" = Option<String>, Query, pattern = r"^(seats|wallets|queues|inbox)\.[0-9]{1,9}\.[0-9]{1,18}$", description = "From `Location`; with it an undecided request is PENDING \
             instead of unknown", example = "seats.3.1234"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when decided, at most N (30) seconds"),
     ),

@@ -179,7 +179,7 @@ mod tests {
     const SCHEDULE: ScheduleId = ScheduleId(Uuid::from_u128(8));
 
     fn feed() -> (Feed, Waiters, Arc<Mutex<Vec<ScheduleId>>>) {
-        let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+        let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
         let (waiters, changed) = (Waiters::new(10), Arc::new(Mutex::new(Vec::new())));
         let noted = changed.clone();
         let sources = Sources {

@@ -65,7 +65,7 @@ impl Submission {
         let register = |wait| Some((self.sources.waiters.register(request_id, Some(fingerprint))?, wait));
         let waiter = options.wait.and_then(register);
         let stored = match options.key {
-            Some(_) => self.stored(request_id).await?,
+            Some(_) => self.stored(request_id).await.map_err(|_| unknown_before(request_id))?,
             None => None,
         };
         let position = match stored {
@@ -154,6 +154,13 @@ impl Submission {
 fn command_of(sender: &UserId, options: &SubmitOptions, body: Body) -> Command {
     let by = (body.user_id() != Some(sender)).then(|| sender.clone());
     Command { request_id: options.request_id(sender), by, body }
+}
+
+/// The store cannot say whether the key was used before: a decided payment must not be told that nothing was recorded.
+fn unknown_before(request_id: RequestId) -> Problem {
+    let detail = "the store does not answer, so whether this Idempotency-Key was used before is unknown; repeating the \
+                  command with it is safe";
+    Problem::new(Kind::OutcomeUnknown, detail).of_request(request_id)
 }
 
 fn key_reused(request_id: RequestId) -> Problem {

@@ -82,7 +82,7 @@ impl Door {
 
     /// Returns once the outcomes are followed.
     async fn with(settings: Settings) -> Self {
-        let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, outcomes: 2, dead_letters: 1 };
+        let counts = PartitionCounts { seats: 2, wallets: 2, queues: 1, inbox: 1, outcomes: 2, dead_letters: 1 };
         let log = MemoryLog::new(counts, Clock::System);
         let store = FaultyStore::in_memory();
         let (log_port, store_port) = (Arc::new(log.clone()), Arc::new(store.clone()));

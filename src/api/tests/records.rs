@@ -50,7 +50,7 @@ impl Decided {
         let (key, encoded) = (key.to_string(), encode(&written));
         let headers = outcome_headers(Uuid::now_v7(), &key, &written, None);
         let record = NewRecord { key: Bytes::from(key.clone()), value: Bytes::from(encoded.record), headers };
-        let decided = crate::store::Decided { succeeded: outcome.is_ok(), outcome: encoded.answer };
+        let decided = crate::store::Decided { succeeded: outcome.is_ok(), outcome: encoded.answer, at: at.time };
         Decided { row: row(command, RequestState::Decided(decided), at), record: Some((key, record)) }
     }
 
@@ -80,6 +80,7 @@ pub fn changes_of(lane: Lane) -> Changes {
         Lane::Seats => Changes::Seats(Vec::new()),
         Lane::Wallets => Changes::Wallets(Vec::new()),
         Lane::Queues => Changes::Queues(Vec::new()),
+        Lane::Inbox => Changes::Inbox,
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use turnstile::assembly::backends::Backends;
 use turnstile::audit::{self, AuditError, Report, Step};
 use turnstile::config::Config;
-use turnstile::domain::LogTime;
 use turnstile::log::Log;
 use turnstile::runtime::clock::Clock;
 use turnstile::store::Store;
@@ -20,20 +19,18 @@ const REDRAW: Duration = Duration::from_millis(100);
 pub async fn run(config: &Config) -> Result<(), Failure> {
     let clock = Clock::System;
     let opened = Backends::open(config, &clock).await?;
-    let keep_ms = i64::try_from(config.retention.age.as_millis()).unwrap_or(i64::MAX);
-    let older_than = clock.now().plus_ms(-keep_ms);
-    let audited = watched(&*opened.log, &*opened.store, older_than).await;
+    let audited = watched(&*opened.log, &*opened.store).await;
     opened.close(config.log.delivery_timeout).await;
     let (report, took) = audited.map_err(anyhow::Error::new)?;
     say(&summary(&report, took))?;
     if report.is_clean() { Ok(()) } else { Err(Failure::Disagreement) }
 }
 
-/// Runs the audit, with a progress bar on a terminal. `older_than`: see [`audit::run`].
-async fn watched(log: &dyn Log, store: &dyn Store, older_than: LogTime) -> Result<(Report, Duration), AuditError> {
+/// Runs the audit, with a progress bar on a terminal.
+async fn watched(log: &dyn Log, store: &dyn Store) -> Result<(Report, Duration), AuditError> {
     let began = Instant::now();
     let mut bar = std::io::stderr().is_terminal().then_some(Bar { began, drawn: None });
-    let report = audit::run(log, store, older_than, &mut |step| {
+    let report = audit::run(log, store, &mut |step| {
         if let Some(bar) = &mut bar {
             bar.show(step);
         }

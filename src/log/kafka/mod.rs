@@ -125,7 +125,7 @@ impl Log for KafkaLog {
     }
 
     /// The cluster id. Topic ids, which would reveal a recreated topic, are out of reach: librdkafka 2.12 has them
-    /// (DescribeTopics), its Rust interface does not. A store ahead of such a topic finds its offset out of range.
+    /// (DescribeTopics), its Rust interface does not. Each partition's anchor tells such a topic.
     async fn identity(&self) -> Result<LogIdentity, ReadError> {
         let appender = Arc::clone(&self.appender);
         let ask = move || appender.client().client().fetch_cluster_id(REQUEST_MAX);

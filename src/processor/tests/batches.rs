@@ -20,11 +20,14 @@ use crate::processor::batch::{Batch, TimeBounds};
 use crate::processor::decider::{DecidedBatch, Decider, Limits};
 use crate::processor::decode::{Decoded, Item};
 use crate::processor::lanes::LaneAggregate;
-use crate::store::{AggregateLoads, CommitBatch, Committed, Ownership, Progress, RequestState, RequestStatus};
+use crate::store::{
+    AggregateLoads, CommitBatch, Committed, Ownership, Progress, Remember, RequestState, RequestStatus,
+};
 use crate::testing::{Call, Fault, FaultyStore};
 use crate::wire;
 
-const COUNTS: PartitionCounts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+const COUNTS: PartitionCounts =
+    PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
 const BOUNDS: TimeBounds = TimeBounds { now: LogTime(0), tolerance_ms: 0 };
 
 fn here(lane: Lane) -> LanePartition {
@@ -45,7 +48,7 @@ fn record(offset: u64, command: &Command) -> Record {
 
 fn wallets(changed_rows_max: usize, progress: Progress) -> Decider<WalletState> {
     let limits = Limits { cache_rows_max: 1_000, changed_rows_max };
-    Decider::new(here(Lane::Wallets), &COUNTS, limits, progress)
+    Decider::new(here(Lane::Wallets), &COUNTS, limits, progress, Remember::DEFAULT)
 }
 
 /// Prefetches and decides.

@@ -20,7 +20,7 @@ const HERE: LanePartition = LanePartition { lane: Lane::Seats, partition: 0 };
 
 /// The timers of a block that is due, in paused time.
 fn due() -> (MemoryLog, BlockKey, Timers<Block>) {
-    let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+    let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
     let clock = Clock::Virtual { since: Instant::now(), ms: Arc::new(AtomicI64::new(10_000)) };
     let log = MemoryLog::new(counts, clock.clone());
     let key = BlockKey::main(ScheduleId(Uuid::now_v7()));

@@ -24,7 +24,7 @@ use crate::store::{CommitGroup, StoreError};
 const FENCE: &str = "\
 locked as materialized (\
 select p.lane, p.partition, claim.place, claim.end_seq, claim.next_offset, claim.last_time, \
-claim.next_outbox_seq, claim.state_hash \
+claim.next_outbox_seq, claim.state_hash, claim.anchor_offset, claim.anchor_time, claim.anchor_hash \
 from claim join partition_progress as p on p.lane = claim.lane and p.partition = claim.partition \
 and p.epoch = claim.epoch and (claim.before_offset is null or p.next_offset = claim.before_offset) \
 order by p.lane, p.partition for no key update of p), \
@@ -33,6 +33,9 @@ update partition_progress as p set next_offset = coalesce(locked.next_offset, p.
 last_time = coalesce(locked.last_time, p.last_time), \
 next_outbox_seq = coalesce(locked.next_outbox_seq, p.next_outbox_seq), \
 state_hash = coalesce(locked.state_hash, p.state_hash), \
+anchor_offset = coalesce(locked.anchor_offset, p.anchor_offset), \
+anchor_time = coalesce(locked.anchor_time, p.anchor_time), \
+anchor_hash = coalesce(locked.anchor_hash, p.anchor_hash), \
 published_seq = greatest(p.published_seq, locked.end_seq) \
 from locked where p.lane = locked.lane and p.partition = locked.partition returning locked.place), \
 passed as materialized (\
@@ -134,7 +137,8 @@ impl Statement {
         let _ = write!(
             self.sql,
             ", done as materialized (select {list} from {unnest} where (select flags from passed)[done.place]), \
-             completed as (update request set status = done.status, outcome = done.outcome from done \
+             completed as (update request set status = done.status, outcome = done.outcome, \
+              decided_at = done.decided_at from done \
              where request.request_id = done.request_id and request.internal = false \
              and request.lane = done.lane and request.partition = done.partition and request.status = 'PENDING' \
              returning 1), \

@@ -185,7 +185,7 @@ fn request(number: u128) -> RequestRow {
         command: CommandKind::HoldSeats,
         user_id: None,
         by: None,
-        state: RequestState::Decided(Decided { succeeded: true, outcome: "{}".into() }),
+        state: RequestState::Decided(Decided { succeeded: true, outcome: "{}".into(), at: LogTime(0) }),
         at: LogTime(1),
     }
 }
@@ -195,6 +195,7 @@ async fn commit(store: &Explained, changes: Changes, requests: Vec<RequestRow>) 
         Changes::Seats(_) => Lane::Seats,
         Changes::Wallets(_) => Lane::Wallets,
         Changes::Queues(_) => Lane::Queues,
+        Changes::Inbox => Lane::Inbox,
     };
     let partition = LanePartition { lane, partition: 0 };
     let before = store.acquire(partition, "worker").await.unwrap();

@@ -60,6 +60,7 @@ pub(in crate::store) fn fill_from<'a>(batch: &'a CommitBatch, sink: &mut impl Si
             queue::Row::Queue => QUEUE, queues::queue_values;
             queue::Row::Token => QUEUE_TOKEN, queues::token_values;
         }),
+        Changes::Inbox => {}
     }
     let requests: Vec<_> = batch.requests.iter().collect();
     fill(sink, &tables::REQUEST, &requests, records::request_values)?;

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::dialect::{Dialect, Query, Side, all, first, query};
+use super::dialect::{Dialect, Side, all, first, query};
 use super::mapping::records;
-use super::value::{position, signed, text, time};
+use super::value::{lane_partition, position, signed, text, time};
 use super::{json, tables};
-use crate::domain::{LogTime, Position};
+use crate::domain::{LanePartition, LogTime, Position};
 use crate::store::{DeadLetterView, DeadLetters, LogBinding, Page, RecordedLog, Retention, StoreError};
 
 fn dead_letters_where(rest: &str) -> String {
@@ -46,14 +46,14 @@ impl<D: Dialect> DeadLetters for D {
 #[async_trait]
 impl<D: Dialect> LogBinding for D {
     async fn recorded_log(&self) -> Result<Option<RecordedLog>, StoreError> {
-        let sql = "select log_id, topics, seats, wallets, queues, outcomes, dead_letters from log_identity";
+        let sql = "select remember_ms, log_id, topics, seats, wallets, queues, inbox, outcomes, dead_letters from log_identity";
         first(&self.read(Side::Owner, query(sql, Vec::new())).await?, records::recorded_log)
     }
 
     async fn record_log(&self, log: &RecordedLog) -> Result<(), StoreError> {
         let sql = "insert into log_identity \
-                   (id, log_id, topics, seats, wallets, queues, outcomes, dead_letters) \
-                   values (1, $1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing";
+                   (id, log_id, topics, seats, wallets, queues, inbox, outcomes, dead_letters, remember_ms) \
+                   values (1, $1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing";
         let counts = &log.partitions;
         let topics = json::topics(&log.identity.topics);
         let parameters = vec![
@@ -62,33 +62,41 @@ impl<D: Dialect> LogBinding for D {
             signed(counts.seats),
             signed(counts.wallets),
             signed(counts.queues),
+            signed(counts.inbox),
             signed(counts.outcomes),
             signed(counts.dead_letters),
+            signed(log.remember_ms),
         ];
         self.write(query(sql, parameters)).await.map(drop)
     }
 }
 
-/// Deletes rows of one table that are older than `$1`, at most `$2`.
-fn forget_query<D: Dialect>(table: &str, condition: &str, before: LogTime, limit: u32) -> Query<'static> {
+/// Deletes rows of one table that meet the condition, at most `$4`. `$1` to `$3`: lane, partition, time.
+async fn forget<D: Dialect>(
+    store: &D,
+    (table, condition, order): (&str, &str, &str),
+    of: LanePartition,
+    before: LogTime,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let (row, open, close) = D::ROW;
     let sql = format!(
-        "delete from {table} where {row} {open}(select {row} from {table} where at < $1 {condition} \
-         order by at limit $2){close} returning 1"
+        "delete from {table} where {row} {open}(select {row} from {table} where lane = $1 and partition = $2 \
+         and {condition} order by {order} limit $4){close} returning 1"
     );
-    query(sql, vec![time(before), signed(limit)])
+    let [lane, partition] = lane_partition(of);
+    let deleted = store.write(query(sql, vec![lane, partition, time(before), signed(limit)])).await?;
+    Ok(deleted.len() as u64)
 }
 
 #[async_trait]
 impl<D: Dialect> Retention for D {
-    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64, StoreError> {
-        let requests = forget_query::<D>("request", "and status <> 'PENDING'", before, limit);
-        let requests = self.write(requests).await?.len();
-        let left = limit.saturating_sub(u32::try_from(requests).unwrap_or(u32::MAX));
-        if left == 0 {
-            return Ok(requests as u64);
-        }
-        let letters = self.write(forget_query::<D>("dead_letter", "", before, left)).await?.len();
-        Ok((requests + letters) as u64)
+    async fn forget_requests(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64, StoreError> {
+        let old = ("request", "status <> 'PENDING' and decided_at < $3", "decided_at");
+        forget(self, old, of, before, limit).await
+    }
+
+    async fn forget_dead_letters(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64, StoreError> {
+        forget(self, ("dead_letter", "replayed_at < $3", "log_offset"), of, before, limit).await
     }
 }

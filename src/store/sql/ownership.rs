@@ -12,7 +12,8 @@ use crate::store::{
     CommitBatch, CommitGroup, Committed, Outbox, OutboxRow, Ownership, Progress, Published, StoreError, Timers,
 };
 
-const PROGRESS: &str = "epoch, next_offset, last_time, next_outbox_seq, state_hash";
+const PROGRESS: &str =
+    "epoch, next_offset, last_time, next_outbox_seq, state_hash, anchor_offset, anchor_time, anchor_hash";
 
 /// Columns of [`Claim::values`].
 pub(in crate::store) const CLAIM_COLUMNS: &[(&str, Kind)] = &[
@@ -24,6 +25,9 @@ pub(in crate::store) const CLAIM_COLUMNS: &[(&str, Kind)] = &[
     ("last_time", Kind::Int),
     ("next_outbox_seq", Kind::Int),
     ("state_hash", Kind::Int),
+    ("anchor_offset", Kind::Int),
+    ("anchor_time", Kind::Int),
+    ("anchor_hash", Kind::Int),
     ("first_seq", Kind::Int),
     ("end_seq", Kind::Int),
 ];
@@ -60,7 +64,7 @@ pub(in crate::store) fn claims(group: &CommitGroup) -> Result<Vec<Claim<'_>>, St
 
 impl Claim<'_> {
     /// Columns that do not change are null.
-    pub fn values(&self) -> Result<[Value<'static>; 10], StoreError> {
+    pub fn values(&self) -> Result<[Value<'static>; 13], StoreError> {
         const NULL: Value = Value::Int(None);
         let [lane, partition] = lane_partition(self.partition);
         let [before_offset, next_offset, last_time, next_outbox_seq, state_hash] = match self.batch {
@@ -73,6 +77,8 @@ impl Claim<'_> {
                 bits(after.state_hash),
             ],
         };
+        let anchor = self.batch.and_then(|batch| batch.after.anchor);
+        let [anchor_offset, anchor_time, anchor_hash] = records::anchor_values(anchor)?;
         let [first_seq, end_seq] = match self.published {
             None => [const { NULL }; 2],
             Some(Published { seqs, .. }) => [int(seqs.start)?, int(seqs.end)?],
@@ -87,6 +93,9 @@ impl Claim<'_> {
             last_time,
             next_outbox_seq,
             state_hash,
+            anchor_offset,
+            anchor_time,
+            anchor_hash,
             first_seq,
             end_seq,
         ])
@@ -98,14 +107,22 @@ impl<D: Dialect> Ownership for D {
     async fn acquire(&self, partition: LanePartition, owner: &str) -> Result<Progress, StoreError> {
         let sql = format!(
             "insert into partition_progress as p \
-             (lane, partition, epoch, owner, next_offset, last_time, next_outbox_seq, state_hash, published_seq) \
-             values ($1, $2, 1, $3, 0, 0, 0, 0, 0) \
-             on conflict (lane, partition) do update set epoch = p.epoch + 1, owner = excluded.owner \
+             (lane, partition, epoch, owner, next_offset, last_time, next_outbox_seq, state_hash, published_seq, \
+             taken_seq) \
+             values ($1, $2, 1, $3, 0, 0, 0, 0, 0, 0) \
+             on conflict (lane, partition) do update set \
+             epoch = p.epoch + 1, owner = excluded.owner, taken_end = null, taken_seq = p.next_outbox_seq \
              returning {PROGRESS}"
         );
         let [lane, partition] = lane_partition(partition);
         let rows = self.write(query(sql, vec![lane, partition, text(owner)])).await?;
         first(&rows, records::progress)?.ok_or_else(|| StoreError::Failed("acquire gave no row".into()))
+    }
+
+    async fn note_end(&self, partition: LanePartition, epoch: u64, end: u64) -> Result<(), StoreError> {
+        let sql = "update partition_progress set taken_end = $4 where lane = $1 and partition = $2 and epoch = $3";
+        let [lane, partition] = lane_partition(partition);
+        self.write(query(sql, vec![lane, partition, int(epoch)?, int(end)?])).await.map(drop)
     }
 
     async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>, StoreError> {

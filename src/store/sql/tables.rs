@@ -170,9 +170,10 @@ tables! {
 
 // Every lane.
 tables! {
-    REQUEST = "request" (request_id, internal, lane, partition) Refuse {
+    REQUEST = "request" (request_id, internal, lane, partition) Replace {
         request_id: Uuid, internal: Flag, lane: Text, partition: Int, log_offset: Int, fingerprint: Int,
-        command: Text, user_id: Text, by_user: Text, status: Text, outcome: Text, at: Int,
+        command: Text, user_id: Text, by_user: Text, status: Text, outcome: Text, decided_at: Int,
+        at: Int,
     }
 
     OUTBOX = "outbox" (lane, partition, seq) Refuse {
@@ -193,4 +194,5 @@ pub(in crate::store) const COMPLETION_COLUMNS: &[(&str, Kind)] = &[
     ("partition", Kind::Int),
     ("status", Kind::Text),
     ("outcome", Kind::Text),
+    ("decided_at", Kind::Int),
 ];

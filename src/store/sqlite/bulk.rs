@@ -37,7 +37,9 @@ impl Statement {
 /// Columns of a claim as parameters. What is null stays as it is.
 const FENCE: &str = "update partition_progress set next_offset = coalesce($5, next_offset), \
      last_time = coalesce($6, last_time), next_outbox_seq = coalesce($7, next_outbox_seq), \
-     state_hash = coalesce($8, state_hash), published_seq = max(published_seq, coalesce($10, 0)) \
+     state_hash = coalesce($8, state_hash), anchor_offset = coalesce($9, anchor_offset), \
+     anchor_time = coalesce($10, anchor_time), anchor_hash = coalesce($11, anchor_hash), \
+     published_seq = max(published_seq, coalesce($13, 0)) \
      where lane = $1 and partition = $2 and epoch = $3 and ($4 is null or next_offset = $4)";
 const PUBLISHED: &str = "delete from outbox where lane = $1 and partition = $2 and seq >= $3 and seq < $4";
 
@@ -90,7 +92,8 @@ impl Texts {
         Texts(SIZES.map(|size| {
             let rows = vec![row.as_str(); size].join(",");
             format!(
-                "update request set status = done.column4, outcome = done.column5 from (values {rows}) as done \
+                "update request set status = done.column4, outcome = done.column5, decided_at = done.column6 \
+                 from (values {rows}) as done \
                  where request.request_id = done.column1 and request.internal = false \
                  and request.lane = done.column2 and request.partition = done.column3 and request.status = 'PENDING'"
             )

@@ -81,7 +81,9 @@ async fn read_everything(store: &Explained) -> Result<(), StoreError> {
     store.recorded_log().await?;
     store.outbox(partition, 0, 10).await?;
     store.delete_outbox(partition, 1).await?;
-    store.forget_before(LogTime(0), 10).await?;
+    store.note_end(partition, 0, 1).await?;
+    store.forget_requests(partition, LogTime(0), 10).await?;
+    store.forget_dead_letters(partition, LogTime(0), 10).await?;
     store.request(RequestId(id)).await?;
     store.next_offsets().await?;
     store.progress_views().await?;
@@ -148,5 +150,6 @@ async fn every_read_uses_an_index() {
     uses("from reservation where user_id", "reservation_user (user_id=?");
     uses("and user_id = $3", "reservation_unfinished (schedule_id=? AND block=? AND user_id=?)");
     uses("from payment where user_id", "payment_user (user_id=?");
-    uses("delete from request", "request_decided (at<?)");
+    uses("delete from request", "request_decided (lane=? AND partition=? AND decided_at<?)");
+    uses("delete from dead_letter", "dead_letter_replayed (lane=? AND partition=?)");
 }

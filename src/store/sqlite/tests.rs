@@ -4,8 +4,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::wallet::{self, Wallet};
 use crate::domain::{Arrival, Balance, Changes, CommandKind, Fingerprint, Lane, LanePartition, LogTime, RequestId};
+use crate::log::Topic;
 use crate::store::sql::dialect::query;
-use crate::store::{AggregateLoads, CommitBatch, Decided, Ownership, Progress, RequestKey, RequestRow, RequestState};
+use crate::store::{
+    AggregateLoads, CommitBatch, Decided, OutboxRow, Ownership, Progress, RequestKey, RequestRow, RequestState,
+};
 
 async fn open() -> (SqliteStore, TempDir) {
     let directory = TempDir::new().unwrap();
@@ -33,7 +36,7 @@ fn batch(of: LanePartition, progress: &Progress, outcome_bytes: usize) -> Commit
         command: CommandKind::ChargeWallet,
         user_id: None,
         by: None,
-        state: RequestState::Decided(Decided { succeeded: true, outcome: "x".repeat(outcome_bytes) }),
+        state: RequestState::Decided(Decided { succeeded: true, outcome: "x".repeat(outcome_bytes), at: LogTime(0) }),
         at: LogTime(1),
     };
     CommitBatch {
@@ -86,8 +89,16 @@ async fn batches_of_one_group_do_not_share_their_fate() {
     let mut batches: Vec<CommitBatch> =
         started.iter().zip(0..).map(|(progress, of)| batch(partition(of), progress, 10)).collect();
     (batches[1].before.epoch, batches[1].after.epoch) = (9, 9);
-    let twice = batches[3].requests[0].clone();
-    batches[3].requests.push(twice);
+    let row = OutboxRow {
+        id: uuid::Uuid::from_u128(1),
+        seq: 0,
+        topic: Topic::Outcomes,
+        key: "k".to_owned(),
+        kind: "x".to_owned(),
+        payload: Vec::new(),
+        headers: Vec::new(),
+    };
+    batches[3].outbox = vec![row.clone(), row];
     batches[4].before.next_offset += 1;
     // All are sent before the writer, on this very thread, looks for the first.
     let results = join_all(batches.iter().map(|batch| store.commit(batch))).await;

@@ -21,6 +21,17 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
+    /// As it is now, on its own from then on.
+    pub fn copy(&self) -> MemoryStore {
+        MemoryStore { state: Arc::new(Mutex::new(self.state().clone())) }
+    }
+
+    /// Becomes what the copy is, like a database that is restored.
+    pub fn restore(&self, copy: &MemoryStore) {
+        let state = copy.state().clone();
+        *self.state() = state;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,6 +22,14 @@ impl Ownership for MemoryStore {
         self.write(|state| state.acquire(partition, owner))
     }
 
+    async fn note_end(&self, partition: LanePartition, epoch: u64, end: u64) -> Result<()> {
+        self.write(|state| {
+            if let Some(row) = state.progress.get_mut(&partition).filter(|row| row.progress.epoch == epoch) {
+                row.taken_end = Some(end);
+            }
+        })
+    }
+
     async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>> {
         self.read(|state| {
             let of = |partition: &LanePartition| Some((*partition, state.progress.get(partition)?.progress));
@@ -143,7 +151,11 @@ impl AuditReads for MemoryStore {
 
 #[async_trait]
 impl Retention for MemoryStore {
-    async fn forget_before(&self, before: LogTime, limit: u32) -> Result<u64> {
-        self.write(|state| state.forget_before(before, limit))
+    async fn forget_requests(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64> {
+        self.write(|state| state.forget_requests(of, before, limit))
+    }
+
+    async fn forget_dead_letters(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64> {
+        self.write(|state| state.forget_dead_letters(of, before, limit))
     }
 }

@@ -133,6 +133,7 @@ impl Reads for MemoryStore {
                 next_offset: row.progress.next_offset,
                 last_time: row.progress.last_time,
                 outbox_pending: row.progress.next_outbox_seq - row.published_seq,
+                caught_up: row.caught_up(),
             });
             views.collect()
         })

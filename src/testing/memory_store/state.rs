@@ -19,7 +19,7 @@ use crate::store::{
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct State {
     pub concerts: BTreeMap<ConcertId, Concert>,
     pub schedules: BTreeMap<ScheduleId, Schedule>,
@@ -46,18 +46,35 @@ pub(super) struct State {
     pub log: Option<RecordedLog>,
 }
 
+#[derive(Clone)]
 pub(super) struct ProgressRow {
     pub progress: Progress,
     pub owner: String,
     pub published_seq: u64,
+    /// The log's end, if known, and the next outbox row of when it was last acquired.
+    pub taken_end: Option<u64>,
+    pub taken_seq: u64,
+}
+
+impl ProgressRow {
+    pub fn caught_up(&self) -> bool {
+        self.taken_end.is_some_and(|end| self.progress.next_offset >= end) && self.published_seq >= self.taken_seq
+    }
 }
 
 impl State {
     pub fn acquire(&mut self, partition: LanePartition, owner: &str) -> Progress {
-        let new = || ProgressRow { progress: Progress::NONE, owner: String::new(), published_seq: 0 };
+        let new = || ProgressRow {
+            progress: Progress::NONE,
+            owner: String::new(),
+            published_seq: 0,
+            taken_end: None,
+            taken_seq: 0,
+        };
         let row = self.progress.entry(partition).or_insert_with(new);
         row.progress.epoch += 1;
         row.owner = owner.to_owned();
+        (row.taken_end, row.taken_seq) = (None, row.progress.next_outbox_seq);
         row.progress
     }
 
@@ -112,6 +129,7 @@ impl State {
             Changes::Seats(rows) => rows.into_iter().for_each(|row| self.write_seats(row)),
             Changes::Wallets(rows) => rows.into_iter().for_each(|row| self.write_wallets(row)),
             Changes::Queues(rows) => rows.into_iter().for_each(|row| self.write_queues(row)),
+            Changes::Inbox => {}
         }
         for completion in &batch.completions {
             if let Some(row) = self.requests.get_mut(&(completed(completion), partition)) {
@@ -134,9 +152,8 @@ impl State {
     fn check(&self, batch: &CommitBatch) -> Result<()> {
         let mut requests = BTreeSet::new();
         for request in &batch.requests {
-            let key = (request.key, batch.partition);
-            if self.requests.contains_key(&key) || !requests.insert(key) {
-                return Err(StoreError::Failed(format!("request {} is stored already", request.key.id)));
+            if !requests.insert(request.key) {
+                return Err(StoreError::Failed(format!("request {} is decided twice", request.key.id)));
             }
         }
         if let Some(row) = batch.outbox.iter().find(|row| self.outbox.contains_key(&(batch.partition, row.seq))) {
@@ -248,16 +265,20 @@ impl State {
         }
     }
 
-    pub fn forget_before(&mut self, before: LogTime, limit: u32) -> u64 {
-        let limit = limit as usize;
-        let decided = |row: &RequestRow| row.at < before && row.state != RequestState::Pending;
-        let requests: Vec<_> =
-            self.requests.iter().filter(|(_, row)| decided(row)).map(|(key, _)| *key).take(limit).collect();
-        requests.iter().for_each(|key| drop(self.requests.remove(key)));
-        let old = self.dead_letters.iter().filter(|(_, view)| view.letter.at < before).map(|(key, _)| *key);
-        let letters: Vec<_> = old.take(limit - requests.len()).collect();
-        letters.iter().for_each(|key| drop(self.dead_letters.remove(key)));
-        (requests.len() + letters.len()) as u64
+    pub fn forget_requests(&mut self, of: LanePartition, before: LogTime, limit: u32) -> u64 {
+        let old = |row: &RequestRow| row.state.decided_at().is_some_and(|at| at < before);
+        let of_partition = self.requests.iter().filter(|((_, partition), row)| *partition == of && old(row));
+        let keys: Vec<_> = of_partition.map(|(key, _)| *key).take(limit as usize).collect();
+        keys.iter().for_each(|key| drop(self.requests.remove(key)));
+        keys.len() as u64
+    }
+
+    pub fn forget_dead_letters(&mut self, of: LanePartition, before: LogTime, limit: u32) -> u64 {
+        let old = |view: &DeadLetterView| view.replayed_at.is_some_and(|at| at < before);
+        let of_partition = self.dead_letters.iter().filter(|(at, view)| at.partition == of && old(view));
+        let positions: Vec<_> = of_partition.map(|(at, _)| *at).take(limit as usize).collect();
+        positions.iter().for_each(|at| drop(self.dead_letters.remove(at)));
+        positions.len() as u64
     }
 }
 

@@ -10,7 +10,7 @@ mod wallets;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fields::{DecodeError, Fields, quoted};
+use super::fields::{DecodeError, Fields, no_reader, quoted};
 use super::json::Object;
 use crate::domain::{Body, Command, CommandKind, Fingerprint, Lane, Reply, UserId, block};
 
@@ -92,6 +92,7 @@ fn read_body(kind: CommandKind, f: &Fields<'_>) -> Result<Body, DecodeError> {
         Lane::Seats => Body::Seats(seats::read(kind, f)?),
         Lane::Wallets => Body::Wallets(wallets::read(kind, f)?),
         Lane::Queues => Body::Queues(queues::read(kind, f)?),
+        Lane::Inbox => return Err(no_reader(kind)),
     })
 }
 

@@ -13,7 +13,7 @@ use turnstile::log::{Log, PartitionCounts, Topic};
 
 /// Small, and different for each topic so that a mix-up shows.
 pub fn counts() -> PartitionCounts {
-    PartitionCounts { seats: 4, wallets: 3, queues: 2, outcomes: 2, dead_letters: 1 }
+    PartitionCounts { seats: 4, wallets: 3, queues: 2, inbox: 2, outcomes: 2, dead_letters: 1 }
 }
 
 pub const SEATS: Topic = Topic::Lane(Lane::Seats);

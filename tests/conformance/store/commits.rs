@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use turnstile::domain::{Changes, Fingerprint, Lane, LanePartition, LogTime, RequestId, wallet};
 use turnstile::log::{LogIdentity, PartitionCounts, Topic};
 use turnstile::store::{
-    CommitBatch, Committed, Page, Progress, RecordedLog, RequestCompletion, RequestKey, RequestState, Store, StoreError,
+    Anchor, CommitBatch, Committed, Page, Progress, RecordedLog, RequestCompletion, RequestKey, RequestState, Store,
+    StoreError,
 };
 
 use super::rows::*;
@@ -24,6 +25,7 @@ pub async fn a_new_owner_starts_where_the_last_commit_ended(store: Arc<dyn Store
         last_time: LogTime(1_700_000_000_123),
         next_outbox_seq: 77,
         state_hash: u64::MAX - 5,
+        anchor: Some(Anchor { offset: 249, time: LogTime(-1), hash: u64::MAX - 6 }),
     };
     assert_eq!(store.commit(&first).await, Ok(Committed::Done));
     assert_eq!(store.progress(SEATS).await, Ok(Some(first.after)));
@@ -91,11 +93,12 @@ pub async fn a_partition_nobody_acquired_takes_no_commit(store: Arc<dyn Store>) 
     assert_eq!(store.request(RequestId(id(1))).await, Ok(None));
 }
 
-pub async fn a_request_stored_twice_fails_the_whole_commit(store: Arc<dyn Store>) {
-    let progress = commit(&*store, SEATS, |batch| batch.requests = vec![request(1, SEATS, 0)]).await;
+pub async fn a_row_stored_twice_fails_the_whole_commit(store: Arc<dyn Store>) {
+    let progress = commit(&*store, SEATS, |batch| batch.outbox = vec![outbox_row(0)]).await;
     let mut again = batch(SEATS, &progress);
     again.changes = Changes::Seats(opened(&key(1), &["A"], 1));
-    again.requests = vec![request(2, SEATS, 1), request(1, SEATS, 1)];
+    again.requests = vec![request(2, SEATS, 1)];
+    again.outbox = vec![outbox_row(0)];
     assert!(matches!(store.commit(&again).await, Err(StoreError::Failed(_))));
     assert_eq!(store.progress(SEATS).await, Ok(Some(progress)));
     assert_eq!(store.load_blocks(&[key(1)]).await, Ok(vec![]));
@@ -131,6 +134,7 @@ pub async fn numbers_come_back_at_their_limits(store: Arc<dyn Store>) {
         last_time: LogTime(i64::MAX),
         next_outbox_seq: i64::MAX as u64,
         state_hash: u64::MAX,
+        anchor: Some(Anchor { offset: i64::MAX as u64, time: LogTime(i64::MAX), hash: 0 }),
     };
     let mut row = request(1, top, i64::MAX as u64 / 100);
     (row.fingerprint, row.at, row.user_id) = (Fingerprint(u64::MAX), LogTime(i64::MIN), None);
@@ -291,41 +295,12 @@ pub async fn two_owners_at_once_never_both_commit(store: Arc<dyn Store>) {
 pub async fn the_log_is_remembered_once(store: Arc<dyn Store>) {
     assert_eq!(store.recorded_log().await, Ok(None));
     let topics = Topic::ALL.into_iter().map(|topic| (topic, format!("id of {topic}"))).collect();
-    let partitions = PartitionCounts { seats: 16, wallets: 15, queues: 8, outcomes: 17, dead_letters: 1 };
-    let log = RecordedLog { identity: LogIdentity { log_id: "cluster".into(), topics }, partitions };
+    let partitions = PartitionCounts { seats: 16, wallets: 15, queues: 8, inbox: 1, outcomes: 17, dead_letters: 1 };
+    let log =
+        RecordedLog { remember_ms: 60_000, identity: LogIdentity { log_id: "cluster".into(), topics }, partitions };
     store.record_log(&log).await.unwrap();
     let mut other = log.clone();
-    other.identity.log_id = "another".into();
+    (other.identity.log_id, other.remember_ms) = ("another".into(), 1);
     store.record_log(&other).await.unwrap();
     assert_eq!(store.recorded_log().await, Ok(Some(log)));
-}
-
-pub async fn retention_goes_in_batches_and_leaves_what_is_pending(store: Arc<dyn Store>) {
-    let mut requests: Vec<_> = (0..10).map(|offset| request(u128::from(offset), SEATS, offset)).collect();
-    requests[0].state = RequestState::Pending;
-    requests[1].key.internal = true;
-    commit(&*store, SEATS, |batch| {
-        batch.requests = requests;
-        batch.dead_letters = (0..10).map(|offset| dead_letter(SEATS, offset)).collect();
-    })
-    .await;
-    let before = arrival(SEATS, 8).time;
-    let mut rounds = Vec::new();
-    loop {
-        let deleted = store.forget_before(before, 4).await.unwrap();
-        if deleted == 0 {
-            break;
-        }
-        rounds.push(deleted);
-    }
-    // 7 requests (0 is pending, 8 and 9 are young) and 8 dead letters.
-    assert_eq!(rounds, [4, 4, 4, 3]);
-    let mut keys: Vec<_> = (0..10).map(client).collect();
-    keys.push(internal(1));
-    let mut left: Vec<u64> =
-        store.load_requests(SEATS, &keys).await.unwrap().iter().map(|row| row.position.offset).collect();
-    left.sort_unstable();
-    assert_eq!(left, [0, 8, 9]);
-    let letters = store.dead_letters(Page { after: None, limit: 100 }).await.unwrap();
-    assert!(letters.iter().map(|view| view.letter.position.offset).eq([9, 8]));
 }

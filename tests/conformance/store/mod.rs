@@ -7,6 +7,7 @@ mod loads;
 mod memory;
 mod postgres;
 mod reads;
+mod retention;
 mod rows;
 mod sqlite;
 mod states;
@@ -40,7 +41,7 @@ macro_rules! conforms {
             commits::a_commit_from_another_offset_changes_nothing,
             commits::a_batch_never_changes_the_epoch,
             commits::a_partition_nobody_acquired_takes_no_commit,
-            commits::a_request_stored_twice_fails_the_whole_commit,
+            commits::a_row_stored_twice_fails_the_whole_commit,
             commits::a_cause_moves_money_of_a_wallet_once,
             commits::numbers_come_back_at_their_limits,
             commits::large_batches_come_back_whole,
@@ -50,12 +51,15 @@ macro_rules! conforms {
             commits::many_partitions_commit_at_once,
             commits::two_owners_at_once_never_both_commit,
             commits::the_log_is_remembered_once,
+            retention::requests_go_in_batches_by_the_time_of_their_decision_and_pending_ones_stay,
+            retention::dead_letters_go_once_they_were_replayed,
+            retention::a_request_decided_anew_replaces_the_old_one,
+            retention::a_partition_has_caught_up_when_it_passed_the_end_and_published_what_it_had,
             groups::each_batch_of_a_group_is_fenced_by_itself,
             groups::a_batch_that_is_refused_takes_its_group_along,
             groups::a_completion_needs_the_request_of_an_earlier_commit,
             groups::what_is_published_goes_by_the_epoch_alone,
             groups::groups_of_the_same_partitions_never_wait_for_each_other,
-            commits::retention_goes_in_batches_and_leaves_what_is_pending,
             states::every_field_of_a_block_comes_back,
             states::every_state_of_a_reservation_comes_back,
             states::every_state_of_a_payment_comes_back,

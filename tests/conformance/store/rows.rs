@@ -58,6 +58,7 @@ pub fn batch(partition: LanePartition, progress: &Progress) -> CommitBatch {
         Lane::Seats => Changes::Seats(Vec::new()),
         Lane::Wallets => Changes::Wallets(Vec::new()),
         Lane::Queues => Changes::Queues(Vec::new()),
+        Lane::Inbox => Changes::Inbox,
     };
     CommitBatch {
         partition,
@@ -318,7 +319,7 @@ pub fn request(number: u128, partition: LanePartition, offset: u64) -> RequestRo
 }
 
 pub fn decided(succeeded: bool, outcome: &str) -> Decided {
-    Decided { succeeded, outcome: outcome.to_owned() }
+    Decided { succeeded, outcome: outcome.to_owned(), at: LogTime(1_700_000_000_456) }
 }
 
 pub fn client(number: u128) -> RequestKey {

@@ -16,7 +16,7 @@ use super::System;
 pub fn partitions(lane: Lane) -> u32 {
     match lane {
         Lane::Seats | Lane::Wallets => 3,
-        Lane::Queues => 2,
+        Lane::Queues | Lane::Inbox => 2,
     }
 }
 

@@ -161,7 +161,7 @@ fn settings(directory: &Path, services: Option<&Services>) -> Vec<(String, Strin
     set("HTTP__LISTEN", "127.0.0.1:0".into());
     set("DATA_DIR", directory.display().to_string());
     set("DEMO__ON_FIRST_START", "false".into());
-    for (lane, partitions) in [("SEATS", 3), ("WALLETS", 3), ("QUEUES", 2), ("OUTCOMES", 3)] {
+    for (lane, partitions) in [("SEATS", 3), ("WALLETS", 3), ("QUEUES", 2), ("INBOX", 2), ("OUTCOMES", 3)] {
         set(&format!("LOG__PARTITIONS__{lane}"), partitions.to_string());
     }
     if let Some(services) = services {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use turnstile::domain::block::Settlement;
 use turnstile::domain::wallet::{Command, ForPayment};
-use turnstile::domain::{Body, Code};
+use turnstile::domain::{Body, Code, RequestId};
 
 use super::{Case, FollowUp};
 use crate::oracle::must;
@@ -16,6 +16,8 @@ pub struct WalletModel {
     pub entries: BTreeMap<String, u64>,
     /// By payment, and whether it is a refund: the amount, and the balance after it unless it was declined.
     pub answers: BTreeMap<(String, bool), (i64, Option<i64>)>,
+    /// The balance after each charge and debit, by its request, and whether it is a charge.
+    causes: BTreeMap<(RequestId, String, bool), i64>,
     pub charged: i64,
     pub debited: i64,
     pub paid: i64,
@@ -28,13 +30,11 @@ impl WalletModel {
         let Body::Wallets(command) = &case.command.body else { return Err("not a command of this lane".to_owned()) };
         match command {
             Command::ChargeWallet(c) => {
-                self.direct(case, c.user_id.as_str(), c.amount)?;
-                self.charged += if case.succeeded() { c.amount } else { 0 };
+                self.charged += if self.direct(case, c.user_id.as_str(), c.amount)? { c.amount } else { 0 };
                 Ok(None)
             }
             Command::DebitWallet(c) => {
-                self.direct(case, c.user_id.as_str(), -c.amount)?;
-                self.debited += if case.succeeded() { c.amount } else { 0 };
+                self.debited += if self.direct(case, c.user_id.as_str(), -c.amount)? { c.amount } else { 0 };
                 Ok(None)
             }
             Command::DebitForPayment(c) => self.for_payment(case, c, false).map(Some),
@@ -55,15 +55,23 @@ impl WalletModel {
         Ok(balance)
     }
 
-    fn direct(&mut self, case: &Case, user: &str, by: i64) -> Result<(), String> {
+    /// Whether money moved.
+    fn direct(&mut self, case: &Case, user: &str, by: i64) -> Result<bool, String> {
+        let cause = (case.command.request_id, user.to_owned(), by > 0);
+        if let Some(before) = self.causes.get(&cause) {
+            let said = &case.result()["balance"];
+            must!(case.succeeded() && *said == *before, "it was {before} after the first time: {}", case.answer);
+            return Ok(false);
+        }
         if !case.succeeded() {
             let poor = case.code() == "insufficient_balance" && self.balance(user) + by < 0;
             must!(poor, "refused for no reason: {}", case.answer);
-            return Ok(());
+            return Ok(false);
         }
         let balance = self.moves(user, by)?;
         must!(case.result()["balance"] == balance, "the balance is {balance}, the answer is {}", case.answer);
-        Ok(())
+        self.causes.insert(cause, balance);
+        Ok(true)
     }
 
     fn for_payment(&mut self, case: &Case, payment: &ForPayment, is_refund: bool) -> Result<FollowUp, String> {

@@ -161,6 +161,18 @@ mutants! {
         IdClaimed,
         /// The answer to a client has the effects on others.
         EffectsLeak,
+        /// The last decided record is not compared with the log's.
+        AnchorNotCompared,
+        /// A request counts as seen for as long as it is stored.
+        OldRowCounts,
+        /// Requests are deleted by their age on the clock, not by log time.
+        AgeByWallTime,
+        /// Requests are deleted while other partitions have to decide again.
+        DeletedBeforeOthers,
+        /// A wallet command is forwarded from the inbox.
+        InboxForwardsWallets,
+        /// What the inbox forwards may say that the queue was passed.
+        InboxKeepsAdmitted,
         /// The outcome of a payment does not carry the fingerprint of its request.
         FingerprintLost,
     }

@@ -58,13 +58,14 @@ fn nothing(lane: Lane) -> Changes {
         Lane::Seats => Changes::Seats(Vec::new()),
         Lane::Wallets => Changes::Wallets(Vec::new()),
         Lane::Queues => Changes::Queues(Vec::new()),
+        Lane::Inbox => Changes::Inbox,
     }
 }
 
 fn wallet_rows(changes: &Changes) -> &[wallet::Row] {
     match changes {
         Changes::Wallets(rows) => rows,
-        Changes::Seats(_) | Changes::Queues(_) => &[],
+        Changes::Seats(_) | Changes::Queues(_) | Changes::Inbox => &[],
     }
 }
 

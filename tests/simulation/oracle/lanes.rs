@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use turnstile::domain::{Arrival, Body, Command, LanePartition, LogTime, Position, block, queue};
+use turnstile::domain::{Arrival, Body, Command, Lane, LanePartition, LogTime, Position, block, queue};
 use turnstile::log::{Log, Record, Timestamp, Topic};
 use turnstile::store::{RequestKey, RequestRow, RequestState, RequestStatus, lane_partitions};
 use turnstile::wire;
 
-use super::{home, must, understood};
-use crate::cluster::Cluster;
+use super::{home, must, taken, understood};
+use crate::cluster::{Cluster, REMEMBER};
 use crate::model::Case;
 
-type ById<'a> = BTreeMap<(RequestKey, LanePartition), &'a RequestRow>;
+/// In order of position.
+type ById<'a> = BTreeMap<(RequestKey, LanePartition), Vec<&'a RequestRow>>;
 
 /// The cases by lane and partition, in order of the log; effects are added later.
 pub fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, String> {
@@ -23,8 +24,7 @@ pub fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, St
         let status = row.state.status();
         must!(status != RequestStatus::Pending, "request {} at {} is never decided", row.key.id, row.position);
         must!(by_position.insert(row.position, row).is_none(), "two requests lie at {}", row.position);
-        let twice = by_id.insert((row.key, row.position.partition), row);
-        must!(twice.is_none(), "request {} has two rows in {}", row.key.id, row.position.partition);
+        by_id.entry((row.key, row.position.partition)).or_default().push(row);
     }
     let mut cases = Vec::new();
     for here in lane_partitions(cluster.log.partitions()) {
@@ -33,12 +33,18 @@ pub fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, St
             time = time.max(LogTime(stamp(&record, time)));
             let at = Arrival { position: here.at(record.offset), time };
             let own = by_position.remove(&at.position);
+            if here.lane == Lane::Inbox {
+                must!(own.is_none(), "{} was decided in the inbox", at.position);
+                forwarded(cluster, &by_id, &record).map_err(|why| format!("{}: {why}", at.position))?;
+                continue;
+            }
             let Some(command) = understood(&record) else {
                 must!(own.is_none(), "garbage at {} became a request", at.position);
                 continue;
             };
             match own {
                 Some(row) => {
+                    must!(!is_seen(&by_id, row.key, &at), "{} is a repeat and was decided again", at.position);
                     check_row(cluster, row, &command, &at)?;
                     cases.push(decided(row, command, stored_ms)?);
                 }
@@ -58,6 +64,21 @@ fn stamp(record: &Record, last: LogTime) -> i64 {
         Timestamp::LogAppend(ms) => ms,
         Timestamp::Create(_) => last.0,
     }
+}
+
+/// Whether an earlier request under this id counts as seen: one that was undecided then, or is not too old by log time.
+fn is_seen(by_id: &ById<'_>, key: RequestKey, at: &Arrival) -> bool {
+    let rows = by_id.get(&(key, at.position.partition)).into_iter().flatten();
+    let counts = |row: &&RequestRow| row.state.decided_at().is_none_or(|decided| decided >= REMEMBER.since(at.time));
+    rows.copied().take_while(|row| row.position < at.position).any(|row| counts(&row))
+}
+
+/// What the inbox takes is decided on its lane; the rest is a dead letter, as is checked elsewhere.
+fn forwarded(cluster: &Cluster, by_id: &ById<'_>, record: &Record) -> Result<(), String> {
+    let Some(command) = record.value.as_ref().and_then(|value| taken(value)) else { return Ok(()) };
+    let decided = by_id.contains_key(&(key_of(&command), home(cluster, &command.body)));
+    must!(decided, "{} was taken from the inbox and never decided", command.body.kind());
+    Ok(())
 }
 
 fn is_timer(body: &Body) -> bool {
@@ -96,9 +117,11 @@ fn not_own(
     stored_ms: u64,
 ) -> Result<Option<Case>, String> {
     let (kind, home) = (command.body.kind(), home(cluster, &command.body));
-    let row = by_id.get(&(key_of(&command), home));
-    let before = row.is_some_and(|row| home != at.position.partition || row.position < at.position);
-    if before {
+    let known = match home == at.position.partition {
+        true => is_seen(by_id, key_of(&command), &at),
+        false => by_id.contains_key(&(key_of(&command), home)),
+    };
+    if known {
         return Ok(None);
     }
     must!(is_timer(&command.body), "{kind} at {} was never decided at {home}", at.position);

@@ -44,7 +44,7 @@ struct Kept {
 }
 
 fn kept() -> Kept {
-    let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, outcomes: 1, dead_letters: 1 };
+    let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
     let now = Arc::new(AtomicI64::new(1_000_000));
     let clock = Clock::Manual(now.clone());
     let (log, store) = (MemoryLog::new(counts, clock.clone()), FaultyStore::in_memory());

@@ -17,6 +17,7 @@ use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
 use turnstile::runtime::shutdown::{self, Hangups};
 use turnstile::runtime::supervise::Supervisor;
+use turnstile::store::Remember;
 use turnstile::telemetry::metrics::BUILD_INFO;
 use turnstile::{api, processor};
 
@@ -112,11 +113,7 @@ async fn serve(
     signals: Signals,
     first_start: bool,
 ) -> Result<(), Failure> {
-    let prefix = config.log.brokers.as_ref().map(|_| config.log.topic_prefix.as_str());
-    identity::check(&*opened.log, &*opened.store, prefix, roles.worker).await.map_err(|error| match error {
-        identity::CheckError::Refused(reason) => Failure::Usage(reason),
-        other => Failure::Internal(other.into()),
-    })?;
+    let remember = checked(roles, config, opened).await?;
     let health = Health::default();
     let address = listener.local_addr().context("the bound address is unknown")?;
     let mut door = settings::api(config, roles.api);
@@ -140,11 +137,13 @@ async fn serve(
     if roles.worker {
         let deps =
             processor::Deps { log: opened.log.clone(), store: opened.store.clone(), clock: clock.clone(), health };
-        tasks.spawn("worker", processor::run(deps, settings::worker(config), worker_stop));
+        tasks.spawn("worker", processor::run(deps, settings::worker(config, remember), worker_stop));
         let what = retention::Forgetting {
             store: opened.store.clone(),
+            log: opened.log.clone(),
             embedded: opened.embedded.clone(),
             settings: config.retention.clone(),
+            remember,
             captured: (!config.worker.relay).then(|| retention::CapturedOutbox {
                 store: opened.store.clone(),
                 partitions: opened.log.partitions().clone(),
@@ -157,6 +156,22 @@ async fn serve(
         tokio::spawn(offer_demo(format!("http://{address}"), clock.clone()));
     }
     Ok(tasks.run(config.shutdown_deadline.saturating_sub(flush_within(config))).await?)
+}
+
+/// Checks that log and store belong together; says how long the store has requests count as seen.
+async fn checked(roles: Roles, config: &Config, opened: &Backends) -> Result<Remember, Failure> {
+    let prefix = config.log.brokers.as_ref().map(|_| config.log.topic_prefix.as_str());
+    let after_ms = i64::try_from(config.retention.after.as_millis()).unwrap_or(i64::MAX);
+    let checked = identity::check(&*opened.log, &*opened.store, prefix, roles.worker.then_some(after_ms)).await;
+    let remember = checked.map_err(|error| match error {
+        identity::CheckError::Refused(reason) => Failure::Usage(reason),
+        other => Failure::Internal(other.into()),
+    })?;
+    if roles.worker && remember.ms != after_ms {
+        let kept = Duration::from_millis(remember.ms.unsigned_abs());
+        warn!(?kept, configured = ?config.retention.after, "retention.after has no effect: the store keeps that of its first start");
+    }
+    Ok(remember)
 }
 
 fn warn_of_open_login(roles: Roles, config: &Config) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use turnstile::config::{Auth, AuthMode, Config, KeySource, Web};
+use turnstile::store::Remember;
 use turnstile::{api, processor};
 
 /// `front_door: false`: health and metrics only.
@@ -56,7 +57,7 @@ fn auth(auth: &Auth) -> api::AuthSettings {
     })
 }
 
-pub fn worker(config: &Config) -> processor::Settings {
+pub fn worker(config: &Config, remember: Remember) -> processor::Settings {
     let worker = &config.worker;
     processor::Settings {
         owner: worker.name.clone().unwrap_or_else(own_name),
@@ -67,6 +68,7 @@ pub fn worker(config: &Config) -> processor::Settings {
         relay: if worker.relay { processor::RelayMode::Worker } else { processor::RelayMode::External },
         // As long as another worker may take to notice that it lost the partition.
         rest: worker.session_timeout,
+        remember,
         ..processor::Settings::default()
     }
 }

@@ -4,16 +4,18 @@ use crate::domain::{Fingerprint, LanePartition, RequestId};
 use crate::log::{LogIdentity, PartitionCounts};
 use crate::store::sql::cells::{Cells, corrupt};
 use crate::store::sql::json;
-use crate::store::sql::value::{Value, bits, int, lane_partition, optional_text, owned, position, text, time, uuid};
+use crate::store::sql::value::{
+    Value, bits, int, lane_partition, optional_text, optional_time, owned, position, text, time, uuid,
+};
 use crate::store::{
-    DeadLetter, DeadLetterView, Decided, OutboxRow, Progress, ProgressView, RecordedLog, RequestCompletion, RequestKey,
-    RequestRow, RequestState, RequestStatus, StoreError,
+    Anchor, DeadLetter, DeadLetterView, Decided, OutboxRow, Progress, ProgressView, RecordedLog, RequestCompletion,
+    RequestKey, RequestRow, RequestState, RequestStatus, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub fn request_values(row: &RequestRow) -> Result<[Value<'_>; 12]> {
-    let RequestRow { key, position: at, fingerprint, command, user_id, by, state, at: decided } = row;
+pub fn request_values(row: &RequestRow) -> Result<[Value<'_>; 13]> {
+    let RequestRow { key, position: at, fingerprint, command, user_id, by, state, at: arrived } = row;
     let [lane, partition, offset] = position(*at)?;
     Ok([
         uuid(key.id.0),
@@ -27,17 +29,24 @@ pub fn request_values(row: &RequestRow) -> Result<[Value<'_>; 12]> {
         optional_text(by.as_ref().map(|by| by.as_str())),
         text(state.status().as_str()),
         optional_text(state.outcome()),
-        time(*decided),
+        optional_time(state.decided_at()),
+        time(*arrived),
     ])
 }
 
 pub fn request(row: &impl Cells) -> Result<RequestRow> {
-    let outcome = row.optional_text("outcome")?;
-    let decided = |succeeded, outcome: &str| RequestState::Decided(Decided { succeeded, outcome: outcome.to_owned() });
-    let state = match (row.parsed("status")?, outcome) {
+    let decided = match (row.optional_text("outcome")?, row.optional_time("decided_at")?) {
+        (Some(outcome), Some(at)) => Some((outcome.to_owned(), at)),
+        _ => None,
+    };
+    let state = match (row.parsed("status")?, decided) {
         (RequestStatus::Pending, None) => RequestState::Pending,
-        (RequestStatus::Succeeded, Some(outcome)) => decided(true, outcome),
-        (RequestStatus::Rejected, Some(outcome)) => decided(false, outcome),
+        (RequestStatus::Succeeded, Some((outcome, at))) => {
+            RequestState::Decided(Decided { succeeded: true, outcome, at })
+        }
+        (RequestStatus::Rejected, Some((outcome, at))) => {
+            RequestState::Decided(Decided { succeeded: false, outcome, at })
+        }
         (status, _) => return Err(corrupt("outcome", format!("it does not fit {status}"))),
     };
     Ok(RequestRow {
@@ -52,11 +61,11 @@ pub fn request(row: &impl Cells) -> Result<RequestRow> {
     })
 }
 
-pub fn completion_values(of: LanePartition, row: &RequestCompletion) -> [Value<'_>; 5] {
-    let RequestCompletion { request_id, decided: Decided { succeeded, outcome } } = row;
+pub fn completion_values(of: LanePartition, row: &RequestCompletion) -> [Value<'_>; 6] {
+    let RequestCompletion { request_id, decided: Decided { succeeded, outcome, at } } = row;
     let status = if *succeeded { RequestStatus::Succeeded } else { RequestStatus::Rejected };
     let [lane, partition] = lane_partition(of);
-    [uuid(request_id.0), lane, partition, text(status.as_str()), text(outcome)]
+    [uuid(request_id.0), lane, partition, text(status.as_str()), text(outcome), time(*at)]
 }
 
 pub fn outbox_values(of: LanePartition, row: &OutboxRow) -> Result<[Value<'_>; 9]> {
@@ -114,6 +123,16 @@ pub fn dead_letter(row: &impl Cells) -> Result<DeadLetterView> {
     Ok(DeadLetterView { letter, replayed_at: row.optional_time("replayed_at")? })
 }
 
+pub fn anchor_values(anchor: Option<Anchor>) -> Result<[Value<'static>; 3]> {
+    let Some(Anchor { offset, time: at, hash }) = anchor else { return Ok([const { Value::Int(None) }; 3]) };
+    Ok([int(offset)?, time(at), bits(hash)])
+}
+
+fn anchor(row: &impl Cells) -> Result<Option<Anchor>> {
+    let Some(offset) = row.optional_narrow("anchor_offset")? else { return Ok(None) };
+    Ok(Some(Anchor { offset, time: row.time("anchor_time")?, hash: row.hash("anchor_hash")? }))
+}
+
 pub fn progress(row: &impl Cells) -> Result<Progress> {
     Ok(Progress {
         epoch: row.int("epoch")?,
@@ -121,6 +140,7 @@ pub fn progress(row: &impl Cells) -> Result<Progress> {
         last_time: row.time("last_time")?,
         next_outbox_seq: row.int("next_outbox_seq")?,
         state_hash: row.hash("state_hash")?,
+        anchor: anchor(row)?,
     })
 }
 
@@ -132,6 +152,7 @@ pub fn progress_view(row: &impl Cells) -> Result<ProgressView> {
         next_offset: row.int("next_offset")?,
         last_time: row.time("last_time")?,
         outbox_pending: row.int("outbox_pending")?,
+        caught_up: row.signed("caught_up")? != 0,
     })
 }
 
@@ -145,8 +166,9 @@ pub fn recorded_log(row: &impl Cells) -> Result<RecordedLog> {
         seats: row.int("seats")?,
         wallets: row.int("wallets")?,
         queues: row.int("queues")?,
+        inbox: row.int("inbox")?,
         outcomes: row.int("outcomes")?,
         dead_letters: row.int("dead_letters")?,
     };
-    Ok(RecordedLog { identity, partitions })
+    Ok(RecordedLog { remember_ms: row.signed("remember_ms")?, identity, partitions })
 }

@@ -1,0 +1,44 @@
+//! Calls that are repeated until log or store answer: while they are away nothing is parked.
+
+use tracing::warn;
+
+use super::commit::Backoff;
+use crate::domain::LanePartition;
+use crate::log::ReadError;
+use crate::store::StoreError;
+
+/// Asks the log until it answers: a broker that is away for a moment is no reason to park the partition.
+pub(super) async fn readable<T, F>(partition: LanePartition, ask: impl Fn() -> F) -> Result<T, String>
+where
+    F: Future<Output = Result<T, ReadError>>,
+{
+    let mut backoff = Backoff::new();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(ReadError::Unavailable(reason)) => {
+                warn!(%partition, reason, "the log cannot be read");
+                backoff.wait().await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Repeats a read until the store answers.
+pub(super) async fn retried<T, F>(what: &str, partition: LanePartition, attempt: impl Fn() -> F) -> Result<T, String>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut backoff = Backoff::new();
+    loop {
+        match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(StoreError::Failed(reason)) => return Err(format!("{what}: {reason}")),
+            Err(error) => {
+                warn!(%partition, %error, what, "repeated until the store answers");
+                backoff.wait().await;
+            }
+        }
+    }
+}
