@@ -266,7 +266,8 @@ fn first_commands(schedule_id: ScheduleId, schedule: &Schedule) -> [Asked; 5] {
 async fn decide(partition: LanePartition, log: &MemoryLog, store: &MemoryStore) {
     let mut reader = log.read(Topic::Lane(partition.lane), 0, 0).await.expect("a reader");
     let records = reader.next(100, 1 << 20).await.expect("records");
-    let mut batch = Replay::new(partition, &COUNTS, Remember::DEFAULT).decide(records).await.expect("a decision");
+    let mut batch =
+        Replay::new(partition, &COUNTS, Remember::DEFAULT, Vec::new()).decide(records).await.expect("a decision");
     let epoch = store.acquire(partition, "nobody").await.expect("an owner").epoch;
     (batch.before.epoch, batch.after.epoch) = (epoch, epoch);
     store.commit(&batch).await.expect("a commit");

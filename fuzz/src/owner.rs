@@ -101,7 +101,7 @@ impl Owners {
         for lane in Lane::ALL {
             let partition = LanePartition { lane, partition: 0 };
             let epoch = store.acquire(partition, "fuzz").await.expect("an owner").epoch;
-            replays.push((Replay::new(partition, &COUNTS, Remember::DEFAULT), epoch));
+            replays.push((Replay::new(partition, &COUNTS, Remember::DEFAULT, Vec::new()), epoch));
         }
         Owners { log, store, replays, time: BEGAN }
     }

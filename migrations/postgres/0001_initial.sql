@@ -324,10 +324,30 @@ create table dead_letter (
     headers text not null,
     at bigint not null,
     replayed_at bigint,
+    dismissed_at bigint,
     primary key (lane, partition, log_offset)
 );
 create index dead_letter_at on dead_letter (at, lane, partition, log_offset);
-create index dead_letter_replayed on dead_letter (lane, partition, log_offset) where replayed_at is not null;
+-- What retention may delete; the rest stays until an operator has dealt with it.
+create index dead_letter_done on dead_letter (lane, partition, log_offset)
+    where coalesce(replayed_at, dismissed_at) is not null;
+
+-- What operators did about records that stop a partition; never deleted. log_offset and through are both ends of a range;
+-- of kind remember, log_offset is the first offset it holds for, once it is applied.
+create table intervention (
+    id uuid not null primary key,
+    lane text collate "C" not null,
+    partition bigint not null,
+    log_offset bigint,
+    through bigint,
+    kind text not null,
+    value bigint,
+    reason text not null,
+    by_user text not null,
+    at bigint not null,
+    applied_at bigint
+);
+create index intervention_partition on intervention (lane, partition, through);
 
 -- One row: the log this store belongs to.
 create table log_identity (

@@ -324,10 +324,30 @@ create table dead_letter (
     headers text not null,
     at integer not null,
     replayed_at integer,
+    dismissed_at integer,
     primary key (lane, partition, log_offset)
 ) strict;
 create index dead_letter_at on dead_letter (at, lane, partition, log_offset);
-create index dead_letter_replayed on dead_letter (lane, partition, log_offset) where replayed_at is not null;
+-- What retention may delete; the rest stays until an operator has dealt with it.
+create index dead_letter_done on dead_letter (lane, partition, log_offset)
+    where coalesce(replayed_at, dismissed_at) is not null;
+
+-- What operators did about records that stop a partition; never deleted. log_offset and through are both ends of a range;
+-- of kind remember, log_offset is the first offset it holds for, once it is applied.
+create table intervention (
+    id blob not null primary key,
+    lane text not null,
+    partition integer not null,
+    log_offset integer,
+    through integer,
+    kind text not null,
+    value integer,
+    reason text not null,
+    by_user text not null,
+    at integer not null,
+    applied_at integer
+) strict;
+create index intervention_partition on intervention (lane, partition, through);
 
 -- One row: the log this store belongs to.
 create table log_identity (

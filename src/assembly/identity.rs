@@ -142,6 +142,7 @@ mod tests {
             completions: vec![],
             outbox: vec![],
             dead_letters: vec![],
+            interventions: vec![],
         };
         store.commit(&batch).await.unwrap();
     }

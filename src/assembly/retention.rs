@@ -232,6 +232,7 @@ mod tests {
                 completions: vec![],
                 outbox: vec![row],
                 dead_letters: vec![],
+                interventions: vec![],
             };
             self.store.commit(&batch).await.unwrap();
         }

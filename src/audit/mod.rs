@@ -8,27 +8,27 @@ mod conservation;
 mod expected;
 mod forwarded;
 mod reading;
+mod records;
 mod rows;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use futures_util::future::join;
 
-use crate::domain::{Command, Lane, LanePartition, LogTime, Position};
-use crate::log::{Log, ReadError, Record, Timestamp, Topic};
+use crate::domain::{Lane, LanePartition, LogTime, Position};
+use crate::log::{Log, ReadError, Topic};
 use crate::processor::Replay;
 use crate::store::{
-    AggregateLoads, Anchor, AuditReads, DeadLetters, LogBinding, Outbox, Ownership, Page, Progress, Remember,
-    RequestKey, StateTable, StoreError, lane_partitions,
+    Anchor, AuditReads, DeadLetters, Intervention, Interventions, LogBinding, Outbox, Ownership, Page, Progress,
+    Remember, StateTable, StoreError, lane_partitions,
 };
-use crate::wire;
 
 use conservation::Conservation;
 pub use expected::Kind;
 use expected::{Expected, Match};
 use forwarded::Forwarded;
-use reading::read;
+use records::Records;
 
 const PAGE_ROWS: u32 = 5_000;
 
@@ -66,6 +66,8 @@ pub struct Report {
     /// Old requests and dead letters that the store no longer has because their retention is over.
     pub forgotten: u64,
     pub differences: u64,
+    /// What operators did about records, as owners applied it.
+    pub interventions: Vec<Intervention>,
     /// Of those that have a position the first by lane, partition and offset, else any.
     pub first: Option<Difference>,
 }
@@ -105,8 +107,8 @@ pub enum AuditError {
 }
 
 /// What the audit reads of a store.
-pub trait AuditedStore: Ownership + AggregateLoads + DeadLetters + AuditReads + LogBinding + Outbox {}
-impl<S: Ownership + AggregateLoads + DeadLetters + AuditReads + LogBinding + Outbox + ?Sized> AuditedStore for S {}
+pub trait AuditedStore: Ownership + Interventions + DeadLetters + AuditReads + LogBinding + Outbox {}
+impl<S: Ownership + Interventions + DeadLetters + AuditReads + LogBinding + Outbox + ?Sized> AuditedStore for S {}
 
 /// Audits the whole store. What no longer counts as seen, by the log time of its partition, may have been deleted.
 ///
@@ -182,16 +184,14 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
         stored: &Progress,
         of: u64,
     ) -> Result<(), AuditError> {
-        let mut replay = Replay::new(partition, self.log.partitions(), self.remember);
-        let mut stamped = true;
-        let mut reader = self.log.read(Topic::Lane(partition.lane), partition.partition, 0).await?;
-        let mut ahead = if stored.next_offset > 0 { read(&mut *reader).await? } else { Vec::new() };
+        let mut acts = self.store.interventions(partition, 0).await?;
+        acts.retain(|act| act.applied_at.is_some());
+        let mut replay = Replay::new(partition, self.log.partitions(), self.remember, acts.clone());
+        let mut log = Records::open(self.log, self.store, partition, stored.next_offset, &acts).await?;
+        self.report.interventions.extend(acts);
+        let mut ahead = log.next().await?;
         while !ahead.is_empty() {
-            let mut records = std::mem::take(&mut ahead);
-            // What lies beyond is not decided yet.
-            records.retain(|record| record.offset < stored.next_offset);
-            let Some(last) = records.last().map(|record| record.offset) else { break };
-            stamped &= self.stamp(partition, &mut records).await?;
+            let records = std::mem::take(&mut ahead);
             self.report.records += records.len() as u64;
             let (expected, forwarded, counts) = (&mut self.expected, &mut self.forwarded, self.log.partitions());
             forwarded.found(partition, &records);
@@ -206,39 +206,13 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
                 Ok::<(), StoreError>(())
             };
             // The log looks for the next records while these are decided.
-            if last + 1 < stored.next_offset {
-                let (next, decided) = join(read(&mut *reader), decide).await;
-                (ahead, _) = (next?, decided?);
-            } else {
-                decide.await?;
-            }
+            let (next, decided) = join(log.next(), decide).await;
+            (ahead, _) = (next?, decided?);
             (self.watch)(Step::Replayed { records: self.report.records, of });
         }
         self.counts_since.insert(partition, self.remember.since(stored.last_time));
-        self.compare_progress(partition, stored, replay.progress(), stamped);
+        self.compare_progress(partition, stored, replay.progress());
         Ok(())
-    }
-
-    /// Gives records that only their producers stamped the times the owner used, as stored with their requests. The
-    /// rest decided nothing, so theirs do not matter. Says whether the log stamped them all.
-    async fn stamp(&self, partition: LanePartition, records: &mut [Record]) -> Result<bool, AuditError> {
-        let unstamped = |record: &&Record| matches!(record.timestamp, Timestamp::Create(_));
-        let command = |record: &Record| wire::command::decode(record.value.as_ref()?).ok();
-        let request = |command: Command| RequestKey { id: command.request_id, internal: command.body.is_internal() };
-        let keys: Vec<_> = records.iter().filter(unstamped).filter_map(command).map(request).collect();
-        if !records.iter().any(|record| unstamped(&record)) {
-            return Ok(true);
-        }
-        let rows = self.store.load_requests(partition, &keys).await?;
-        let used: HashMap<u64, LogTime> = rows.into_iter().map(|row| (row.position.offset, row.at)).collect();
-        for record in records.iter_mut().filter(|record| unstamped(&&**record)) {
-            let time = match used.get(&record.offset) {
-                Some(time) => Some(*time),
-                None => self.store.dead_letter(partition.at(record.offset)).await?.map(|view| view.letter.at),
-            };
-            record.timestamp = Timestamp::LogAppend(time.map_or(i64::MIN, |time| time.0));
-        }
-        Ok(false)
     }
 
     /// What was not among the decided records lies behind them, or waits in the outbox; else it is lost.
@@ -256,27 +230,22 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
         Ok(())
     }
 
-    fn compare_progress(&mut self, partition: LanePartition, stored: &Progress, decided: &Progress, stamped: bool) {
+    fn compare_progress(&mut self, partition: LanePartition, stored: &Progress, decided: &Progress) {
         let last = Some(partition.at(stored.next_offset.saturating_sub(1)));
         let rows = self.expected.state_hash(partition);
         let of = |anchor: Option<Anchor>, part: fn(Anchor) -> u64| anchor.map_or(u64::MAX, part);
         let numbers = [
-            ("next_offset", stored.next_offset, decided.next_offset, true),
-            ("next_outbox_seq", stored.next_outbox_seq, decided.next_outbox_seq, true),
-            ("state_hash", stored.state_hash, decided.state_hash, true),
-            ("state_hash of all rows", decided.state_hash, rows, true),
-            ("last_time", stored.last_time.0 as u64, decided.last_time.0 as u64, stamped),
-            (
-                "anchor_offset",
-                of(stored.anchor, |anchor| anchor.offset),
-                of(decided.anchor, |anchor| anchor.offset),
-                true,
-            ),
-            ("anchor_hash", of(stored.anchor, |anchor| anchor.hash), of(decided.anchor, |anchor| anchor.hash), true),
-            ("anchor_time", of(stored.anchor, |a| a.time.0 as u64), of(decided.anchor, |a| a.time.0 as u64), stamped),
+            ("next_offset", stored.next_offset, decided.next_offset),
+            ("next_outbox_seq", stored.next_outbox_seq, decided.next_outbox_seq),
+            ("state_hash", stored.state_hash, decided.state_hash),
+            ("state_hash of all rows", decided.state_hash, rows),
+            ("last_time", stored.last_time.0 as u64, decided.last_time.0 as u64),
+            ("anchor_offset", of(stored.anchor, |anchor| anchor.offset), of(decided.anchor, |anchor| anchor.offset)),
+            ("anchor_hash", of(stored.anchor, |anchor| anchor.hash), of(decided.anchor, |anchor| anchor.hash)),
+            ("anchor_time", of(stored.anchor, |a| a.time.0 as u64), of(decided.anchor, |a| a.time.0 as u64)),
         ];
-        for (name, store, log, counts) in numbers {
-            if counts && store != log {
+        for (name, store, log) in numbers {
+            if store != log {
                 self.report
                     .note(last, || format!("{name} of {partition} is {store:x} in the store, {log:x} by the log"));
             }

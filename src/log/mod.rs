@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::domain::Lane;
+use crate::domain::{Lane, LogTime};
 
 pub use crate::domain::LanePartition;
 
@@ -134,6 +134,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Stands for a record of which nothing can be read.
+    pub fn unread(offset: u64) -> Self {
+        let timestamp = Timestamp::LogAppend(i64::MIN);
+        Record { offset, timestamp, key: None, value: None, headers: Headers::new(), unreadable_headers: 0 }
+    }
+
     /// Bytes counted against a batch's limit.
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len)
@@ -251,6 +257,10 @@ pub trait Log: Send + Sync + 'static {
     async fn reported(&self) -> Result<BTreeMap<LanePartition, u64>, ReadError> {
         Ok(BTreeMap::new())
     }
+
+    /// The owner of a lane's partition has decided everything before `end`, and the log time is this now: where the last
+    /// record lies ahead of it, an operator gave that one another time. A log that stamps records itself begins there again.
+    fn resume_at(&self, _partition: LanePartition, _end: u64, _time: LogTime) {}
 
     /// Waits until every append is acknowledged or the deadline has passed.
     async fn flush(&self, deadline: Duration);

@@ -6,16 +6,21 @@ use super::anchor;
 use super::context::Context;
 use super::lanes::LaneAggregate;
 use super::retry::{readable, retried};
+use super::standing::Step;
 use super::timers::Timers;
 use crate::domain::LanePartition;
 use crate::log::{Membership, PartitionReader, Topic};
-use crate::store::Progress;
+use crate::store::{Intervention, Progress};
 
 /// A partition at the offset where its owner goes on.
 pub(super) struct Acquired<A: LaneAggregate> {
     pub progress: Progress,
     pub reader: Box<dyn PartitionReader>,
     pub timers: Timers<A>,
+    /// Where the log ended.
+    pub end: u64,
+    /// What operators did about records from here on.
+    pub interventions: Vec<Intervention>,
 }
 
 /// # Errors
@@ -25,14 +30,21 @@ pub(super) async fn acquire<A: LaneAggregate>(
     membership: &dyn Membership,
     partition: LanePartition,
 ) -> Result<Acquired<A>, String> {
-    let deps = &context.deps;
-    let progress = retried("acquire", partition, || deps.store.acquire(partition, &context.settings.owner)).await?;
+    let (deps, standing) = (&context.deps, &*context.standings.of(partition));
+    standing.begin(Step::Acquire);
+    let progress =
+        retried("acquire", partition, standing, || deps.store.acquire(partition, &context.settings.owner)).await?;
     let topic = Topic::Lane(partition.lane);
-    let end = readable(partition, || deps.log.end_offset(topic, partition.partition)).await?;
-    let reader = anchor::open(&*deps.log, membership, partition, &progress, end).await?;
-    retried("noting the end", partition, || deps.store.note_end(partition, progress.epoch, end)).await?;
-    let due = retried("reading what is due", partition, || A::due(&*deps.store, partition.partition)).await?;
-    let timers = Timers::new(partition, deps.log.clone(), deps.clock.clone(), due);
+    let end = readable(partition, standing, || deps.log.end_offset(topic, partition.partition)).await?;
+    let reader = anchor::open(&*deps.log, membership, partition, &progress, end, standing).await?;
+    let note_end = || deps.store.note_end(partition, progress.epoch, end);
+    retried("noting the end", partition, standing, note_end).await?;
+    let due = retried("reading what is due", partition, standing, || A::due(&*deps.store, partition.partition)).await?;
+    let read = || deps.store.interventions(partition, progress.next_offset);
+    let interventions = retried("reading interventions", partition, standing, read).await?;
+    let timers = Timers::new(partition, deps.log.clone(), deps.clock.clone(), due, progress.last_time);
+    deps.log.resume_at(partition, progress.next_offset, progress.last_time);
+    standing.done(Step::Acquire);
     info!(%partition, epoch = progress.epoch, next_offset = progress.next_offset, "acquired");
-    Ok(Acquired { progress, reader, timers })
+    Ok(Acquired { progress, reader, timers, end, interventions })
 }

@@ -7,6 +7,7 @@ use tracing::{debug, warn};
 
 use super::commit::Backoff;
 use super::retry::readable;
+use super::standing::Standing;
 use crate::domain::{LanePartition, LogTime};
 use crate::log::{Log, Membership, PartitionReader, ReadError, Record, Topic};
 use crate::store::{Anchor, Progress};
@@ -42,9 +43,10 @@ pub(super) async fn open(
     partition: LanePartition,
     progress: &Progress,
     end: u64,
+    standing: &Standing,
 ) -> Result<Box<dyn PartitionReader>, String> {
     let (topic, next) = (Topic::Lane(partition.lane), progress.next_offset);
-    let first = readable(partition, || log.first_offset(topic, partition.partition)).await?;
+    let first = readable(partition, standing, || log.first_offset(topic, partition.partition)).await?;
     if next > end {
         return Err(format!(
             "the store is ahead of the log: everything before offset {next} is decided, the log ends at {end}. \
@@ -57,13 +59,15 @@ pub(super) async fn open(
              undecided; {ADVICE}"
         ));
     }
-    let Some(anchor) = progress.anchor else { return readable(partition, || membership.open(partition, next)).await };
+    let Some(anchor) = progress.anchor else {
+        return readable(partition, standing, || membership.open(partition, next)).await;
+    };
     if anchor.offset < first {
         warn!(%partition, anchor = anchor.offset, first, "the log was trimmed: its last decided record is gone, so \
               whether it is the same log cannot be checked");
-        return readable(partition, || membership.open(partition, next)).await;
+        return readable(partition, standing, || membership.open(partition, next)).await;
     }
-    let mut reader = readable(partition, || membership.open(partition, anchor.offset)).await?;
+    let mut reader = readable(partition, standing, || membership.open(partition, anchor.offset)).await?;
     match record_at(&mut *reader, partition, anchor.offset).await? {
         Some(found) if of(&found) == anchor => {}
         found => return Err(another(&anchor, found.as_ref())),
@@ -73,7 +77,7 @@ pub(super) async fn open(
     }
     // What lies between was stepped over, or is no record.
     drop(reader);
-    readable(partition, || membership.open(partition, next)).await
+    readable(partition, standing, || membership.open(partition, next)).await
 }
 
 fn another(anchor: &Anchor, found: Option<&Record>) -> String {

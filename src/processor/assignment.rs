@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::context::{Context, DRAIN};
+use super::interventions;
 use super::partition::{self, Ended};
 use super::portion::{Portion, Then};
-use super::standing::Standing;
 use crate::domain::LanePartition;
 use crate::log::{GroupEvent, Membership};
 
@@ -104,7 +104,7 @@ impl Owned {
     }
 
     fn forget(&self, partition: LanePartition) {
-        Standing::of(partition, &self.context).nobodys();
+        self.context.standings.of(partition).nobodys();
     }
 }
 
@@ -116,17 +116,14 @@ async fn keep_owning(
     partition: LanePartition,
     finish: CancellationToken,
 ) {
-    let standing = Standing::of(partition, &context);
+    let standing = context.standings.of(partition);
     let rest = context.settings.rest;
     let mut portion = Portion::whole();
     loop {
-        // One that waits shows it until it has committed something.
-        if !portion.is_waiting() {
-            standing.owned();
-        }
+        standing.owned();
         // A panic in the rules parks this partition like any other failure; the others go on.
-        let (context, membership) = (Arc::clone(&context), Arc::clone(&membership));
-        let run = partition::run(context, membership, partition, finish.clone(), &mut portion);
+        let run =
+            partition::run(Arc::clone(&context), Arc::clone(&membership), partition, finish.clone(), &mut portion);
         let ended = std::panic::AssertUnwindSafe(run).catch_unwind().await;
         let (reason, then) = match ended {
             Ok(Ended::Finished) => return,
@@ -136,7 +133,13 @@ async fn keep_owning(
             }
             Ok(Ended::Fenced { epoch }) => (format!("fenced by another owner: epoch {epoch} is over"), Then::Park),
             Ok(Ended::Failed(reason)) => (reason, Then::Park),
-            Err(_) => ("panicked; see the log".to_owned(), Then::Park),
+            Err(_) => match portion.panicked() {
+                Some(batch) => {
+                    let then = portion.not_taken(&batch);
+                    (batch.reason, then)
+                }
+                None => ("panicked; see the log".to_owned(), Then::Park),
+            },
         };
         let pause = match then {
             Then::Again => {
@@ -156,6 +159,7 @@ async fn keep_owning(
             biased;
             () = finish.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
+            () = interventions::given(&context, partition, portion.stands_at()) => {}
         }
     }
 }

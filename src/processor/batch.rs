@@ -10,30 +10,12 @@ use super::outbox::{Cause, Outbox, Whose};
 use crate::domain::{
     Arrival, Code, Completion, Decision, Effects, LanePartition, LogTime, Outcome, Refusal, RequestId, Verdict,
 };
-use crate::log::{Headers, Record, Timestamp};
+use crate::log::{Headers, Record};
 use crate::store::{
-    CommitBatch, DeadLetter, Decided, Progress, RequestCompletion, RequestKey, RequestRow, RequestState,
+    CommitBatch, DeadLetter, Decided, Intervention, Progress, RequestCompletion, RequestKey, RequestRow, RequestState,
 };
 use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, INBOX_FORWARDED, STRAYS_FORWARDED};
 use crate::wire::outcome::OutcomeRecord;
-
-/// How a producer's own timestamp is taken: within `tolerance_ms` of `now`, where the log does not stamp records.
-#[derive(Clone, Copy)]
-pub(super) struct TimeBounds {
-    pub now: LogTime,
-    pub tolerance_ms: i64,
-}
-
-/// Log time: what the record says, but never before the record in front of it.
-fn log_time(last: LogTime, timestamp: Timestamp, bounds: TimeBounds) -> LogTime {
-    let said = match timestamp {
-        Timestamp::LogAppend(ms) => ms,
-        Timestamp::Create(ms) => {
-            ms.clamp(bounds.now.0 - bounds.tolerance_ms, bounds.now.0.saturating_add(bounds.tolerance_ms))
-        }
-    };
-    last.max(LogTime(said))
-}
 
 /// What a batch has led to so far.
 pub(super) struct Batch<A: LaneAggregate> {
@@ -49,8 +31,9 @@ pub(super) struct Batch<A: LaneAggregate> {
     completions: Vec<RequestCompletion>,
     dead_letters: Vec<DeadLetter>,
     outbox: Outbox,
-    /// Aggregates that commands were decided on, and whether a timer's was among them.
-    touched: BTreeMap<A::Key, bool>,
+    /// Aggregates that commands were decided on, with the log time of the last timer's among them.
+    touched: BTreeMap<A::Key, Option<LogTime>>,
+    interventions: Vec<Intervention>,
 }
 
 impl<A: LaneAggregate> Batch<A> {
@@ -64,17 +47,27 @@ impl<A: LaneAggregate> Batch<A> {
             pending: HashMap::new(),
             completions: Vec::new(),
             dead_letters: Vec::new(),
+            interventions: Vec::new(),
             outbox: Outbox::new(progress.next_outbox_seq),
             touched: BTreeMap::new(),
         }
     }
 
-    /// Moves past a record, which becomes the anchor; says when it arrived.
-    pub fn next(&mut self, record: &Record, bounds: TimeBounds) -> Arrival {
-        self.after.anchor = Some(anchor::of(record));
-        self.after.last_time = log_time(self.after.last_time, record.timestamp, bounds);
+    /// Moves past a record whose time is said to be this; says when it arrived: never before the record in front of it.
+    /// `None`: it is skipped, so it is no anchor and its time does not count.
+    pub fn next(&mut self, record: &Record, said: Option<LogTime>) -> Arrival {
+        let last = self.after.last_time;
+        if said.is_some() {
+            self.after.anchor = Some(anchor::of(record));
+        }
+        self.after.last_time = said.map_or(last, |said| last.max(said));
         self.after.next_offset = record.offset + 1;
         Arrival { position: self.here.at(record.offset), time: self.after.last_time }
+    }
+
+    /// Commits these rows as they are now.
+    pub fn apply(&mut self, rows: Vec<Intervention>) {
+        self.interventions.extend(rows);
     }
 
     /// How many rows of state have changed.
@@ -91,16 +84,7 @@ impl<A: LaneAggregate> Batch<A> {
             if state == RequestState::Pending {
                 self.pending.insert(command.asking.request_id, self.requests.len());
             }
-            self.requests.push(RequestRow {
-                key: command.request(),
-                position: at.position,
-                fingerprint: command.asking.fingerprint,
-                command: command.kind,
-                user_id: command.user_id.clone(),
-                by: command.asking.by.clone(),
-                state,
-                at: at.time,
-            });
+            self.requests.push(request_row(&command, at, state));
         }
         if let Some(completion) = completes {
             self.completed(&command, &completion, cause);
@@ -108,8 +92,17 @@ impl<A: LaneAggregate> Batch<A> {
         for (index, body) in follow_ups.into_iter().enumerate() {
             self.outbox.follow_up(body, index, cause);
         }
-        let is_timer = command.is_timer();
-        *self.touched.entry(command.key).or_default() |= is_timer;
+        let timer = command.is_timer().then_some(at.time);
+        let touched = self.touched.entry(command.key).or_default();
+        *touched = timer.or(*touched);
+    }
+
+    /// The outcome of a command that an operator skipped.
+    pub fn skipped(&mut self, command: &Ordered<A>, headers: &Headers, at: Arrival) {
+        let refusal = Err(Refusal::new(Code::SkippedByOperator, "an operator skipped it"));
+        let decided = self.own_outcome(command, &refusal, &Effects::default(), Cause { at, headers });
+        self.count(command, "skipped");
+        self.requests.push(request_row(command, at, RequestState::Decided(decided)));
     }
 
     /// A request of this id no longer counts as seen, and is about to be decided anew: what this batch wrote under it,
@@ -228,7 +221,7 @@ impl<A: LaneAggregate> Batch<A> {
     }
 
     /// The batch as it is committed, and the aggregates it touched.
-    pub fn finish(self) -> (CommitBatch, BTreeMap<A::Key, bool>) {
+    pub fn finish(self) -> (CommitBatch, BTreeMap<A::Key, Option<LogTime>>) {
         let after = Progress { next_outbox_seq: self.outbox.next_seq(), ..self.after };
         let commit = CommitBatch {
             partition: self.here,
@@ -239,8 +232,22 @@ impl<A: LaneAggregate> Batch<A> {
             completions: self.completions,
             outbox: self.outbox.into_rows(),
             dead_letters: self.dead_letters,
+            interventions: self.interventions,
         };
         (commit, self.touched)
+    }
+}
+
+fn request_row<A: LaneAggregate>(command: &Ordered<A>, at: Arrival, state: RequestState) -> RequestRow {
+    RequestRow {
+        key: command.request(),
+        position: at.position,
+        fingerprint: command.asking.fingerprint,
+        command: command.kind,
+        user_id: command.user_id.clone(),
+        by: command.asking.by.clone(),
+        state,
+        at: at.time,
     }
 }
 

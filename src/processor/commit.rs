@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::standing::{Standings, Step};
 use crate::domain::LanePartition;
 use crate::store::{CommitBatch, CommitGroup, Committed, Ownership, Progress, Published, StoreError};
 use crate::telemetry::metrics::{BATCH_RECORDS, COMMIT_BATCHES, COMMIT_SECONDS, COMMITS_FENCED};
@@ -150,10 +151,10 @@ impl Group {
 
 /// Commits a group; after an error that is about what it holds, each batch alone. The future may be dropped at any await:
 /// the next owners then find their batches committed or not, and both are right.
-pub(super) async fn commit(store: &dyn Ownership, group: Group) -> Ended {
+pub(super) async fn commit(store: &dyn Ownership, standings: &Standings, group: Group) -> Ended {
     let (mut ended, mut left) = (Ended::default(), VecDeque::from([group]));
     while let Some(mut group) = left.pop_front() {
-        match until_known(store, &mut group, &mut ended).await {
+        match until_known(store, standings, &mut group, &mut ended).await {
             Ok(()) => {}
             Err(_) if group.commit.batches.len() > 1 => left.extend(group.apart()),
             Err(error) => group.refused(&error, &mut ended),
@@ -166,7 +167,12 @@ pub(super) async fn commit(store: &dyn Ownership, group: Group) -> Ended {
 ///
 /// # Errors
 /// [`StoreError::Failed`] or [`StoreError::TimedOut`]: what is left of the group is not taken as it is.
-async fn until_known(store: &dyn Ownership, group: &mut Group, ended: &mut Ended) -> Result<(), StoreError> {
+async fn until_known(
+    store: &dyn Ownership,
+    standings: &Standings,
+    group: &mut Group,
+    ended: &mut Ended,
+) -> Result<(), StoreError> {
     let (mut backoff, mut away) = (Backoff::new(), false);
     loop {
         let fenced = match once(store, &group.commit).await {
@@ -186,8 +192,9 @@ async fn until_known(store: &dyn Ownership, group: &mut Group, ended: &mut Ended
             }
             Err(error @ (StoreError::Failed(_) | StoreError::TimedOut(_))) => return Err(error),
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
+                let partitions = group.partitions();
+                partitions.iter().for_each(|partition| standings.of(*partition).failed(Step::Commit, &error));
                 if !away {
-                    let partitions = group.partitions();
                     warn!(?partitions, %error, "a commit is repeated until the store answers");
                 }
                 backoff.wait().await;

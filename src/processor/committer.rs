@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::commit::{self, Ended, Group, Job, Stopped};
 use super::published::Marks;
+use super::standing::Standings;
 use crate::domain::LanePartition;
 use crate::store::{CommitBatch, Ownership, Published};
 
@@ -36,10 +37,11 @@ pub(super) struct Committer {
 
 impl Committer {
     /// It works until the returned task is dropped.
-    pub fn start(store: Arc<dyn Ownership>) -> (Committer, AbortOnDropHandle<()>) {
+    pub fn start(store: Arc<dyn Ownership>, standings: Arc<Standings>) -> (Committer, AbortOnDropHandle<()>) {
         let (jobs, receiver) = mpsc::channel(JOBS_MAX);
         let marks = Arc::new(Marks::default());
-        let worker = Worker { store, marks: Arc::clone(&marks), queue: VecDeque::new(), small: None, large: None };
+        let queue = VecDeque::new();
+        let worker = Worker { store, standings, marks: Arc::clone(&marks), queue, small: None, large: None };
         (Committer { jobs, marks }, AbortOnDropHandle::new(tokio::spawn(worker.run(receiver))))
     }
 
@@ -82,6 +84,7 @@ struct UnderWay {
 
 struct Worker {
     store: Arc<dyn Ownership>,
+    standings: Arc<Standings>,
     marks: Arc<Marks>,
     /// In order of arrival, so in order of offset within a partition.
     queue: VecDeque<Job>,
@@ -136,8 +139,9 @@ impl Worker {
             return;
         }
         let partitions = jobs.iter().map(|job| job.batch.partition).collect();
-        let (store, group) = (Arc::clone(&self.store), Group::new(jobs, published));
-        let ended = async move { commit::commit(&*store, group).await }.boxed();
+        let (store, standings) = (Arc::clone(&self.store), Arc::clone(&self.standings));
+        let group = Group::new(jobs, published);
+        let ended = async move { commit::commit(&*store, &standings, group).await }.boxed();
         let under_way = Some(UnderWay { partitions, ended });
         match size {
             Size::Small => self.small = under_way,

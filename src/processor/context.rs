@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::committer::Committer;
+use super::standing::Standings;
 use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
@@ -43,8 +44,6 @@ pub struct Settings {
     pub rest: Duration,
     /// How long requests count as seen: as the store has noted it at its first start.
     pub remember: Remember,
-    /// How far a producer's own timestamp may lie from this clock before it is clamped.
-    pub timestamp_tolerance_ms: i64,
 }
 
 impl Default for Settings {
@@ -58,7 +57,6 @@ impl Default for Settings {
             relay: RelayMode::Worker,
             rest: Duration::from_secs(6),
             remember: Remember::DEFAULT,
-            timestamp_tolerance_ms: 60_000,
         }
     }
 }
@@ -70,5 +68,6 @@ pub(super) const DRAIN: Duration = Duration::from_secs(5);
 pub(super) struct Context {
     pub deps: Deps,
     pub settings: Settings,
+    pub standings: Arc<Standings>,
     pub committer: Committer,
 }

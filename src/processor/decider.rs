@@ -1,9 +1,11 @@
 //! What one partition holds in memory, and the step from records to a batch. No I/O but the prefetch.
 
 use super::aggregates::Cache;
-use super::batch::{Batch, TimeBounds};
+use super::batch::Batch;
 use super::decode::{Decoded, Item, Ordered};
+use super::interventions::Interventions;
 use super::lanes::LaneAggregate;
+use super::log_time;
 use super::requests::{Requests, Seen};
 use crate::domain::{Arrival, LanePartition, LogTime, Verdict};
 use crate::log::{Headers, PartitionCounts, Record};
@@ -34,8 +36,8 @@ pub(super) struct Touched<K> {
     pub key: K,
     /// From when on a timer record has something to do.
     pub due: Option<LogTime>,
-    /// A timer's record was decided.
-    pub timer_decided: bool,
+    /// The log time of the last timer's record that was decided.
+    pub timer: Option<LogTime>,
 }
 
 pub(super) struct Decider<A: LaneAggregate> {
@@ -48,8 +50,9 @@ pub(super) struct Decider<A: LaneAggregate> {
     requests: Requests,
     /// The number of the next batch.
     number: u64,
-    /// Records that the last batch was too full for.
+    /// Records that the last batch was too full for, or that are to be decided next.
     rest: Option<Decoded<A>>,
+    interventions: Interventions,
 }
 
 impl<A: LaneAggregate> Decider<A> {
@@ -69,7 +72,13 @@ impl<A: LaneAggregate> Decider<A> {
             requests: Requests::new(here, remember),
             number: 1,
             rest: None,
+            interventions: Interventions::default(),
         }
+    }
+
+    /// What operators did about records from here on.
+    pub fn interventions(&mut self) -> &mut Interventions {
+        &mut self.interventions
     }
 
     /// How far it has decided, and the state hash there.
@@ -77,11 +86,41 @@ impl<A: LaneAggregate> Decider<A> {
         &self.progress
     }
 
-    pub fn decode(&self, records: Vec<Record>) -> Decoded<A> {
-        Decoded::of(records, self.here, &self.counts)
+    /// Takes records in, to be decided next: there is no rest.
+    pub fn put(&mut self, records: Vec<Record>, now: LogTime) {
+        let mut decoded = Decoded::of(records, self.here, &self.counts);
+        decoded.skip(&mut self.interventions, now);
+        self.rest = Some(decoded);
     }
 
-    /// What the last batch was too full for: to be decided before any other record.
+    /// Takes in what cannot be read of the next record, if an operator skipped it.
+    pub fn put_unreadable(&mut self, now: LogTime) -> bool {
+        let offset = self.progress.next_offset;
+        let Some(reason) = self.interventions.skip(offset, now) else { return false };
+        self.rest = Some(Decoded::unreadable(offset, reason));
+        true
+    }
+
+    /// The offset of the first record to be decided next and, if it has to wait, why.
+    pub fn waits(&mut self, now: LogTime) -> Option<(u64, Result<(), String>)> {
+        let (record, item) = self.rest.as_ref()?.items.front()?;
+        let offset = record.offset;
+        let ready = match item {
+            Item::Skipped { .. } => Ok(()),
+            _ if self.interventions.time(offset, now).is_some() => Ok(()),
+            _ => log_time::said(self.here.lane, record, now).map(drop),
+        };
+        Some((offset, ready))
+    }
+
+    /// Marks what an operator skipped meanwhile.
+    pub fn skip_rest(&mut self, now: LogTime) {
+        if let Some(rest) = &mut self.rest {
+            rest.skip(&mut self.interventions, now);
+        }
+    }
+
+    /// What is to be decided before any other record.
     pub fn take_rest(&mut self) -> Option<Decoded<A>> {
         self.rest.take()
     }
@@ -94,22 +133,36 @@ impl<A: LaneAggregate> Decider<A> {
         if decoded.requests_loaded {
             return Ok(());
         }
-        self.requests.load(store, decoded.commands().map(Ordered::request), self.number).await
+        self.requests.load(store, decoded.requests(), self.number).await
     }
 
-    /// Decides prefetched records one after another until the batch is full; the rest waits for
-    /// [`Decider::take_rest`].
-    pub fn decide(&mut self, mut decoded: Decoded<A>, bounds: TimeBounds) -> DecidedBatch<A::Key> {
+    /// Decides prefetched records one after another until the batch is full or one has to wait for its log time; the
+    /// rest waits for [`Decider::take_rest`]. The first record does not wait any more.
+    pub fn decide(&mut self, mut decoded: Decoded<A>, now: LogTime) -> DecidedBatch<A::Key> {
         let mut batch = Batch::new(self.here, self.progress);
         let taken = decoded.items.len();
         while let Some((record, item)) = decoded.items.pop_front() {
-            let at = batch.next(&record, bounds);
+            let offset = record.offset;
+            let said = match &item {
+                Item::Skipped { .. } => None,
+                _ => match self.said(&record, now) {
+                    Err(_) if decoded.items.len() + 1 < taken => {
+                        decoded.items.push_front((record, item));
+                        break;
+                    }
+                    // It was in bounds when it was taken.
+                    said => Some(said.unwrap_or(LogTime(record.timestamp.millis()))),
+                },
+            };
+            let at = batch.next(&record, said);
             match item {
                 Item::Command(command) => self.command(&mut batch, *command, &record.headers, at),
                 Item::Stray(stray) => batch.stray(record, stray, at),
                 Item::Forward(forward) => batch.forward(forward, &record.headers, at),
                 Item::DeadLetter { reason } => batch.dead_letter(record, reason, at),
+                Item::Skipped { command, reason } => self.skipped(&mut batch, record, command, reason, at),
             }
+            batch.apply(self.interventions.begun_at(offset));
             if batch.changed_rows() >= self.limits.changed_rows_max {
                 break;
             }
@@ -119,9 +172,9 @@ impl<A: LaneAggregate> Decider<A> {
         self.progress = commit.after;
         self.number += 1;
         self.keep(decoded);
-        let touched = touched.into_iter().map(|(key, timer_decided)| {
+        let touched = touched.into_iter().map(|(key, timer)| {
             let due = self.aggregates.next_due(&key);
-            Touched { key, due, timer_decided }
+            Touched { key, due, timer }
         });
         DecidedBatch { commit, records, touched: touched.collect(), number }
     }
@@ -150,6 +203,40 @@ impl<A: LaneAggregate> Decider<A> {
         batch.decided(command, decision, hash, at, headers);
     }
 
+    /// What an operator gave counts; else what the record says.
+    fn said(&mut self, record: &Record, now: LogTime) -> Result<LogTime, String> {
+        match self.interventions.time(record.offset, now) {
+            Some(time) => Ok(time),
+            None => log_time::said(self.here.lane, record, now),
+        }
+    }
+
+    /// Whoever sent it gets an outcome, unless it is a repeat of what has one.
+    fn skipped(
+        &mut self,
+        batch: &mut Batch<A>,
+        record: Record,
+        command: Option<Box<Ordered<A>>>,
+        mut reason: String,
+        at: Arrival,
+    ) {
+        if let Some(command) = command {
+            let (request, fingerprint) = (command.request(), command.asking.fingerprint);
+            let seen = self.requests.recognize(request, fingerprint, at.time);
+            if seen == Seen::Forgotten {
+                batch.give_way(request);
+            }
+            if matches!(seen, Seen::New | Seen::Forgotten) {
+                self.requests.decided(request, fingerprint, Some(at.time), self.number);
+                batch.skipped(&command, &record.headers, at);
+            }
+            if let Some(waiting) = A::waiting_for(&command.command) {
+                reason = format!("{reason}; {waiting} waits for it");
+            }
+        }
+        batch.dead_letter(record, reason, at);
+    }
+
     /// Keeps records for the next batch, and in memory what was loaded for them.
     fn keep(&mut self, mut rest: Decoded<A>) {
         if rest.items.is_empty() {
@@ -157,7 +244,7 @@ impl<A: LaneAggregate> Decider<A> {
         }
         // What is absent from memory now is absent from the store, or decided by a batch that keeps it in memory: the
         // requests need not be read again.
-        self.requests.keep(rest.commands().map(Ordered::request), self.number);
+        self.requests.keep(rest.requests(), self.number);
         rest.requests_loaded = true;
         self.aggregates.keep(rest.commands().map(|command| &command.key), self.number);
         self.rest = Some(rest);

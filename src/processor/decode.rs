@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::interventions::Interventions;
 use super::lanes::LaneAggregate;
-use crate::domain::{Asking, Command, CommandKind, Lane, LanePartition, UserId};
+use crate::domain::{Asking, Command, CommandKind, Lane, LanePartition, LogTime, UserId};
 use crate::log::{PartitionCounts, Record, Topic};
 use crate::store::RequestKey;
 use crate::wire;
@@ -21,6 +22,22 @@ pub(super) enum Item<A: LaneAggregate> {
     DeadLetter {
         reason: String,
     },
+    /// An operator skipped it.
+    Skipped {
+        /// What it is, if it is a command of this partition.
+        command: Option<Box<Ordered<A>>>,
+        reason: String,
+    },
+}
+
+impl<A: LaneAggregate> Item<A> {
+    fn skipped(self, reason: String) -> Self {
+        let command = match self {
+            Item::Command(command) | Item::Skipped { command: Some(command), .. } => Some(command),
+            Item::Stray(_) | Item::Forward(_) | Item::DeadLetter { .. } | Item::Skipped { command: None, .. } => None,
+        };
+        Item::Skipped { command, reason }
+    }
 }
 
 /// A command of this partition, with what is made once of it.
@@ -80,10 +97,35 @@ impl<A: LaneAggregate> Decoded<A> {
         Decoded { items: records.into_iter().map(item).collect(), requests_loaded: false }
     }
 
+    /// A record that the log holds and cannot give: skipped.
+    pub fn unreadable(offset: u64, reason: String) -> Self {
+        let record = Record::unread(offset);
+        Decoded { items: [(record, Item::Skipped { command: None, reason })].into(), requests_loaded: false }
+    }
+
+    /// Marks those that an operator skipped: nothing is loaded for these.
+    pub fn skip(&mut self, interventions: &mut Interventions, now: LogTime) {
+        for (record, item) in &mut self.items {
+            if let Some(reason) = interventions.skip(record.offset, now) {
+                let taken = std::mem::replace(item, Item::DeadLetter { reason: String::new() });
+                *item = taken.skipped(reason);
+            }
+        }
+    }
+
+    /// The commands to decide.
     pub fn commands(&self) -> impl Iterator<Item = &Ordered<A>> {
         self.items.iter().filter_map(|(_, item)| match item {
             Item::Command(ordered) => Some(&**ordered),
-            Item::Stray(_) | Item::Forward(_) | Item::DeadLetter { .. } => None,
+            Item::Stray(_) | Item::Forward(_) | Item::DeadLetter { .. } | Item::Skipped { .. } => None,
+        })
+    }
+
+    /// The requests that get an outcome.
+    pub fn requests(&self) -> impl Iterator<Item = RequestKey> {
+        self.items.iter().filter_map(|(_, item)| match item {
+            Item::Command(command) | Item::Skipped { command: Some(command), .. } => Some(command.request()),
+            Item::Stray(_) | Item::Forward(_) | Item::DeadLetter { .. } | Item::Skipped { command: None, .. } => None,
         })
     }
 }

@@ -83,6 +83,10 @@ impl LaneAggregate for Inbox {
         Changes::Inbox
     }
 
+    fn waiting_for(command: &Infallible) -> Option<String> {
+        match *command {}
+    }
+
     fn timer(key: &Infallible) -> Option<Body> {
         match *key {}
     }

@@ -24,6 +24,9 @@ pub(super) trait LaneAggregate: Aggregate {
 
     fn changes(rows: Vec<Self::Row>) -> Changes;
 
+    /// What stands still for ever if this command is never decided: a payment or a token.
+    fn waiting_for(command: &Self::Command) -> Option<String>;
+
     /// The record that decides what is due; `None`: nothing falls due by itself.
     fn timer(key: &Self::Key) -> Option<Body>;
 
@@ -42,6 +45,10 @@ pub(super) trait LaneAggregate: Aggregate {
 
     /// What is due when, of all aggregates that this partition wrote last.
     fn due(store: &dyn Timers, partition: u32) -> impl Future<Output = Result<Vec<(Self::Key, LogTime)>>> + Send;
+}
+
+fn payment(origin: &block::Origin) -> String {
+    format!("payment {}", origin.payment_id)
 }
 
 impl LaneAggregate for Block {
@@ -64,6 +71,13 @@ impl LaneAggregate for Block {
 
     fn changes(rows: Vec<block::Row>) -> Changes {
         Changes::Seats(rows)
+    }
+
+    fn waiting_for(command: &block::Command) -> Option<String> {
+        match command {
+            block::Command::SettlePayment(settle) => Some(payment(&settle.origin)),
+            _ => None,
+        }
     }
 
     fn timer(key: &BlockKey) -> Option<Body> {
@@ -120,6 +134,16 @@ impl LaneAggregate for WalletState {
 
     fn changes(rows: Vec<wallet::Row>) -> Changes {
         Changes::Wallets(rows)
+    }
+
+    fn waiting_for(command: &wallet::Command) -> Option<String> {
+        match command {
+            wallet::Command::DebitForPayment(asked) | wallet::Command::CreditWallet(asked) => {
+                Some(payment(&asked.origin))
+            }
+            wallet::Command::AskPayment(asked) => Some(payment(&asked.payment.origin)),
+            wallet::Command::ChargeWallet(_) | wallet::Command::DebitWallet(_) => None,
+        }
     }
 
     fn timer(_: &UserId) -> Option<Body> {
@@ -179,6 +203,13 @@ impl LaneAggregate for QueueState {
 
     fn changes(rows: Vec<queue::Row>) -> Changes {
         Changes::Queues(rows)
+    }
+
+    fn waiting_for(command: &queue::Command) -> Option<String> {
+        match command {
+            queue::Command::CompleteToken(done) => Some(format!("the token of {}", done.user_id)),
+            _ => None,
+        }
     }
 
     fn timer(key: &ScheduleId) -> Option<Body> {

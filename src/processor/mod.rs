@@ -21,7 +21,10 @@ mod context;
 mod decider;
 mod decode;
 mod inbox;
+mod intake;
+mod interventions;
 mod lanes;
+mod log_time;
 mod outbox;
 mod partition;
 mod portion;
@@ -33,6 +36,7 @@ mod retry;
 mod schedule;
 mod standing;
 mod timers;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -40,10 +44,12 @@ mod tests;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use context::{Deps, RelayMode, Settings};
 pub use replay::Replay;
 
+use self::standing::Standings;
 use crate::domain::Lane;
 use crate::log::Topic;
 use crate::telemetry::metrics::PARTITIONS;
@@ -56,10 +62,13 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) ->
     for lane in Lane::ALL {
         PARTITIONS.with_label_values(&[lane.as_str()]).set(deps.log.partitions().of(Topic::Lane(lane)).into());
     }
-    let (committer, task) = committer::Committer::start(deps.store.clone());
+    let standings = Arc::new(Standings::new(deps.health.clone()));
+    let (committer, task) = committer::Committer::start(deps.store.clone(), Arc::clone(&standings));
+    let context = Arc::new(context::Context { deps, settings, standings, committer });
+    let _watching = AbortOnDropHandle::new(tokio::spawn(watch::run(Arc::clone(&context))));
     tokio::select! {
         biased;
-        ended = assignment::run(Arc::new(context::Context { deps, settings, committer }), shutdown) => ended,
+        ended = assignment::run(context, shutdown) => ended,
         ended = task => anyhow::bail!("the committer ended: {ended:?}"),
     }
 }

@@ -6,25 +6,26 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::acquire::{Acquired, acquire};
-use super::batch::TimeBounds;
 use super::commit::{Backoff, Stopped};
-use super::context::{Context, DRAIN, RelayMode, Settings};
+use super::context::{Context, DRAIN, RelayMode};
 use super::decider::{DecidedBatch, Decider, Limits};
 use super::decode::Decoded;
 use super::inbox::Inbox;
+use super::intake::Intake;
+use super::interventions::Interventions;
 use super::lanes::LaneAggregate;
 use super::portion::{NotTaken, Portion};
 use super::relay;
-use super::standing::Standing;
+use super::standing::{Standing, Step};
 use super::timers::Timers;
 use crate::domain::block::Block;
 use crate::domain::queue::QueueState;
 use crate::domain::wallet::WalletState;
 use crate::domain::{Lane, LanePartition};
-use crate::log::{Membership, PartitionReader, ReadError};
+use crate::log::Membership;
 use crate::store::{CommitBatch, OutboxRow, Progress, StoreError};
 use crate::telemetry::metrics::NEXT_OFFSET;
 
@@ -95,9 +96,10 @@ async fn own<A: LaneAggregate>(
 
 struct Owner<'a, A: LaneAggregate> {
     context: Arc<Context>,
+    standing: Arc<Standing>,
     membership: Arc<dyn Membership>,
     partition: LanePartition,
-    reader: Box<dyn PartitionReader>,
+    intake: Intake,
     /// As decided: ahead of the store by the batch that commits.
     decider: Decider<A>,
     timers: Timers<A>,
@@ -128,13 +130,20 @@ impl<A: LaneAggregate> Owner<'_, A> {
                     self.publish(committed?).await;
                     continue;
                 }
-                never = self.timers.run() => match never {},
-                decoded = take(&mut self.decider, &mut *self.reader, &self.context.settings, self.portion),
-                    if self.committing.len() < COMMITS_MAX => decoded?,
+                never = self.timers.run(), if self.intake.has_caught_up() => match never {},
+                decoded = self.intake.take(&mut self.decider, self.portion), if self.committing.len() < COMMITS_MAX => {
+                    match decoded.map_err(Ended::Failed)? {
+                        Some(decoded) => decoded,
+                        None => continue,
+                    }
+                }
             };
+            self.portion.trying(self.decider.progress().next_offset, decoded.items.len());
             self.prefetch(&decoded, finish).await?;
-            let decided = self.decider.decide(decoded, self.time_bounds());
-            self.timers.set(&decided.touched);
+            self.standing.begin(Step::Decide);
+            let decided = self.decider.decide(decoded, self.context.deps.clock.now());
+            self.standing.done(Step::Decide);
+            self.timers.set(&decided.touched, decided.commit.after.last_time);
             self.commit(decided).await;
         }
     }
@@ -160,29 +169,6 @@ async fn committed(under_way: &mut VecDeque<Committing>) -> Result<(u64, CommitB
     Err(ended)
 }
 
-/// What the last batch was too full for; or else waits for the first record, then takes what else has arrived.
-/// Cancel-safe.
-async fn take<A: LaneAggregate>(
-    decider: &mut Decider<A>,
-    reader: &mut dyn PartitionReader,
-    settings: &Settings,
-    portion: &Portion,
-) -> Result<Decoded<A>, Ended> {
-    if let Some(rest) = decider.take_rest() {
-        return Ok(rest);
-    }
-    loop {
-        match reader.next(portion.of(settings.batch_records_max), settings.batch_bytes_max).await {
-            Ok(records) => return Ok(decider.decode(records)),
-            Err(error @ ReadError::OutOfRange { .. }) => return Err(Ended::Failed(error.to_string())),
-            Err(ReadError::Unavailable(reason)) => {
-                debug!(reason, "reading again");
-                Backoff::new().wait().await;
-            }
-        }
-    }
-}
-
 /// The steps of the loop.
 impl<'a, A: LaneAggregate> Owner<'a, A> {
     fn new(
@@ -192,7 +178,7 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         acquired: Acquired<A>,
         portion: &'a mut Portion,
     ) -> Self {
-        let Acquired { progress, reader, timers } = acquired;
+        let Acquired { progress, reader, timers, end, interventions } = acquired;
         let (publish, relay) = match context.settings.relay {
             RelayMode::External => (None, None),
             RelayMode::Worker => {
@@ -203,22 +189,31 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         };
         let limits = Limits { cache_rows_max: context.settings.cache_rows_max, changed_rows_max: CHANGED_ROWS_MAX };
         let remember = context.settings.remember;
-        let decider = Decider::new(partition, context.deps.log.partitions(), limits, progress, remember);
+        let mut decider = Decider::new(partition, context.deps.log.partitions(), limits, progress, remember);
+        let standing = context.standings.of(partition);
+        let stands_at = portion.stands_at().filter(|offset| *offset == progress.next_offset);
+        *decider.interventions() = Interventions::new(interventions, end, stands_at);
+        let intake = Intake::new(partition, reader, end, &context, &membership, &standing);
         let committing = VecDeque::new();
-        Owner { context, membership, partition, reader, decider, timers, portion, committing, publish, relay }
+        Owner { context, standing, membership, partition, intake, decider, timers, portion, committing, publish, relay }
     }
 
     async fn prefetch(&mut self, decoded: &Decoded<A>, finish: &CancellationToken) -> Result<(), Ended> {
+        self.standing.begin(Step::Load);
         let mut backoff = Backoff::new();
         loop {
             match self.decider.prefetch(&*self.context.deps.store, decoded).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.standing.done(Step::Load);
+                    return Ok(());
+                }
                 Err(StoreError::Failed(reason)) => return Err(self.not_read(decoded, false, &reason)),
                 Err(StoreError::TimedOut(reason)) => return Err(self.not_read(decoded, true, &reason)),
                 // What was taken is not decided: the next owner takes it again.
                 Err(_) if finish.is_cancelled() => return Err(Ended::Finished),
                 Err(error) => {
                     warn!(partition = %self.partition, %error, "prefetch is repeated until the store answers");
+                    self.standing.failed(Step::Load, error);
                     backoff.wait().await;
                 }
             }
@@ -227,18 +222,15 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
 
     fn not_read(&self, decoded: &Decoded<A>, timed_out: bool, reason: &str) -> Ended {
         let records = decoded.items.len();
-        let from = decoded.items.front().map_or(self.decider.progress().next_offset, |(record, _)| record.offset);
+        let from = self.decider.progress().next_offset;
         let reason = format!("{records} records from offset {from}: prefetch: {reason}");
         Ended::NotTaken(NotTaken { records, from, timed_out, reason })
-    }
-
-    fn time_bounds(&self) -> TimeBounds {
-        TimeBounds { now: self.context.deps.clock.now(), tolerance_ms: self.context.settings.timestamp_tolerance_ms }
     }
 
     async fn commit(&mut self, decided: DecidedBatch<A::Key>) {
         let DecidedBatch { commit, records, number, .. } = decided;
         let Progress { epoch, next_offset: from, .. } = commit.before;
+        self.standing.begin(Step::Commit);
         let result = self.context.committer.commit(commit).await;
         self.committing.push_back(Committing { number, records, from, epoch, result });
     }
@@ -257,10 +249,16 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         let next_offset = batch.after.next_offset;
         self.decider.committed(number, next_offset);
         let records = usize::try_from(next_offset - batch.before.next_offset).unwrap_or(usize::MAX);
-        if self.portion.committed(records, self.context.settings.batch_records_max) {
-            Standing::of(self.partition, &self.context).owned();
+        self.portion.committed(records, self.context.settings.batch_records_max);
+        match self.committing.is_empty() {
+            true => self.standing.done(Step::Commit),
+            false => self.standing.moved(Step::Commit),
         }
+        self.standing.progressed();
         self.membership.report(self.partition, next_offset);
+        if !self.decider.interventions().is_empty() {
+            self.context.deps.log.resume_at(self.partition, next_offset, batch.after.last_time);
+        }
         let partition = self.partition.partition.to_string();
         let next_offset = i64::try_from(next_offset).unwrap_or(i64::MAX);
         NEXT_OFFSET.with_label_values(&[self.partition.lane.as_str(), &partition]).set(next_offset);

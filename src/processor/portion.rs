@@ -39,17 +39,31 @@ pub(super) struct Portion {
     /// Where one record alone was refused.
     refused_at: Option<u64>,
     backoff: Backoff,
-    /// One record alone takes too long.
-    waiting: bool,
+    /// Where one record alone stops the partition.
+    stands_at: Option<u64>,
+    /// First offset and number of the records that are loaded and decided.
+    tried: Option<(u64, usize)>,
 }
 
 impl Portion {
     pub fn whole() -> Self {
-        Portion { records: None, refused_at: None, backoff: Backoff::new(), waiting: false }
+        Portion { records: None, refused_at: None, stands_at: None, tried: None, backoff: Backoff::new() }
     }
 
-    pub fn is_waiting(&self) -> bool {
-        self.waiting
+    /// Records that are about to be loaded and decided.
+    pub fn trying(&mut self, from: u64, records: usize) {
+        self.tried = Some((from, records));
+    }
+
+    /// What a panic was about, if it came from records.
+    pub fn panicked(&mut self) -> Option<NotTaken> {
+        let (from, records) = self.tried.take()?;
+        Some(NotTaken { records, from, timed_out: false, reason: format!("offset {from}: panicked; see the log") })
+    }
+
+    /// The record that alone stops the partition, if it is one.
+    pub fn stands_at(&self) -> Option<u64> {
+        self.stands_at
     }
 
     /// Most records for the next batch, where `most` are allowed.
@@ -57,19 +71,18 @@ impl Portion {
         self.records.map_or(most, |records| records.min(most))
     }
 
-    /// A batch of so many records was committed; `most` are allowed. Says whether this ended a wait. The bound grows by
-    /// batches that met it: not by those that were on their way when it grew last.
-    pub fn committed(&mut self, records: usize, most: usize) -> bool {
+    /// A batch of so many records was committed; `most` are allowed. The bound grows by batches
+    /// that met it: not by those that were on their way when it grew last.
+    pub fn committed(&mut self, records: usize, most: usize) {
         self.backoff = Backoff::new();
-        self.refused_at = None;
+        (self.refused_at, self.stands_at) = (None, None);
         let grown = |bound: usize| if records < bound { bound } else { bound + bound / 32 + 1 };
         self.records = self.records.map(grown).filter(|bound| *bound < most);
-        std::mem::take(&mut self.waiting)
     }
 
     pub fn not_taken(&mut self, batch: &NotTaken) -> Then {
         let alone = batch.records <= 1;
-        self.waiting = alone && batch.timed_out;
+        self.stands_at = alone.then_some(batch.from);
         self.records = Some((batch.records / 2).max(1));
         match (alone, batch.timed_out) {
             (false, _) => Then::Again,
@@ -111,10 +124,11 @@ mod tests {
         let waits: Vec<Then> = (0..50).map(|_| portion.not_taken(&batch(1, true))).collect();
         assert_eq!(waits[0], Then::Wait(Duration::from_millis(50)));
         assert_eq!(waits[49], Then::Wait(Duration::from_secs(1)));
-        assert!(portion.is_waiting());
-        assert!(portion.committed(1, 2_000), "the wait is over");
+        assert_eq!(portion.stands_at(), Some(7));
+        portion.committed(1, 2_000);
+        assert_eq!(portion.stands_at(), None);
         assert_eq!(portion.of(2_000), 2);
-        assert!(!portion.committed(1, 2_000));
+        portion.committed(1, 2_000);
         assert_eq!(portion.of(2_000), 2, "one record is less than what is allowed now");
         assert_eq!(portion.not_taken(&batch(1, true)), Then::Wait(Duration::from_millis(50)));
     }

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::commit::Backoff;
 use super::context::Context;
+use super::standing::{Standing, Step};
 use crate::domain::LanePartition;
 use crate::log::{AppendError, Appended, NewRecord, Topic};
 use crate::store::{CommitGroup, OutboxRow, Progress};
@@ -63,6 +64,7 @@ type Ack = (u64, Result<Appended, AppendError>);
 
 struct Relay {
     context: Arc<Context>,
+    standing: Arc<Standing>,
     partition: LanePartition,
     epoch: u64,
     /// Appended, in order of seq, from the first on that is not acknowledged.
@@ -77,8 +79,10 @@ struct Relay {
 
 impl Relay {
     fn new(context: Arc<Context>, partition: LanePartition, epoch: u64) -> Self {
+        let standing = context.standings.of(partition);
         Relay {
             context,
+            standing,
             partition,
             epoch,
             sent: VecDeque::new(),
@@ -96,11 +100,13 @@ impl Relay {
         loop {
             match self.context.deps.store.outbox(self.partition, from, BACKLOG_ROWS).await {
                 Ok(rows) => {
+                    self.standing.done(Step::Publish);
                     self.backoff = Backoff::new();
                     return rows;
                 }
                 Err(error) => {
                     warn!(partition = %self.partition, %error, "the outbox cannot be read");
+                    self.standing.failed(Step::Publish, error);
                     self.backoff.wait().await;
                 }
             }
@@ -121,6 +127,7 @@ impl Relay {
                 };
                 self.acknowledged(ack).await;
             }
+            self.standing.begin(Step::Publish);
             self.append(&row).await;
             self.sent.push_back(Sent { row, acknowledged: false });
         }
@@ -140,7 +147,10 @@ impl Relay {
         loop {
             let mut ack = log.append(row.topic, partition, record.clone());
             match (&mut ack).now_or_never() {
-                Some(Err(AppendError::Backlog)) => self.backoff.wait().await,
+                Some(Err(error @ AppendError::Backlog)) => {
+                    self.standing.failed(Step::Publish, error);
+                    self.backoff.wait().await;
+                }
                 Some(known) => return self.acks.push(std::future::ready((seq, known)).boxed()),
                 None => return self.acks.push(ack.map(move |ack| (seq, ack)).boxed()),
             }
@@ -175,9 +185,11 @@ impl Relay {
         while let Some(Sent { row, .. }) = self.sent.pop_front_if(|sent| sent.acknowledged) {
             self.acknowledged = row.seq + 1;
             self.backoff = Backoff::new();
+            self.standing.moved(Step::Publish);
         }
         self.context.committer.published(self.partition, self.epoch, self.acknowledged);
         if self.sent.is_empty() {
+            self.standing.done(Step::Publish);
             self.show_pending();
         }
     }
@@ -186,6 +198,7 @@ impl Relay {
     /// again, one known failure at a time.
     async fn append_again(&mut self, error: &AppendError) {
         warn!(partition = %self.partition, %error, rows = self.sent.len(), "publishing again");
+        self.standing.failed(Step::Publish, error);
         while let Some((seq, ack)) = self.acks.next().await {
             // Whether it failed too does not matter now.
             let _ = self.judge(seq, ack);

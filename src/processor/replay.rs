@@ -3,36 +3,41 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::batch::TimeBounds;
 use super::decider::{Decider, Limits};
 use super::inbox::Inbox;
+use super::interventions::Interventions;
 use super::lanes::LaneAggregate;
 use crate::domain::block::{self, Block, Payment, Reservation};
 use crate::domain::queue::{Queue, QueueState, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet, WalletState};
 use crate::domain::{BlockKey, Lane, LanePartition, LogTime, PaymentId, ReservationId, ScheduleId, UserId};
 use crate::log::{PartitionCounts, Record};
-use crate::store::{AggregateLoads, CommitBatch, Progress, Remember, RequestKey, RequestRow, StoreError};
+use crate::store::{AggregateLoads, CommitBatch, Intervention, Progress, Remember, RequestKey, RequestRow, StoreError};
 
 /// Replays one partition. It keeps all its aggregates, with all that they remember, and all request ids in memory, about
 /// 60 bytes a request besides the rows themselves, so that it needs no store.
 pub struct Replay(Box<dyn Decides>);
 
 impl Replay {
-    pub fn new(partition: LanePartition, counts: &PartitionCounts, remember: Remember) -> Self {
+    /// `acts`: what operators did and owners applied.
+    pub fn new(
+        partition: LanePartition,
+        counts: &PartitionCounts,
+        remember: Remember,
+        acts: Vec<Intervention>,
+    ) -> Self {
         Replay(match partition.lane {
-            Lane::Seats => decider::<Block>(partition, counts, remember),
-            Lane::Wallets => decider::<WalletState>(partition, counts, remember),
-            Lane::Queues => decider::<QueueState>(partition, counts, remember),
-            Lane::Inbox => decider::<Inbox>(partition, counts, remember),
+            Lane::Seats => decider::<Block>(partition, counts, remember, acts),
+            Lane::Wallets => decider::<WalletState>(partition, counts, remember, acts),
+            Lane::Queues => decider::<QueueState>(partition, counts, remember, acts),
+            Lane::Inbox => decider::<Inbox>(partition, counts, remember, acts),
         })
     }
 
-    /// Decides the next records; what comes back is what an owner would have committed, as one batch. Where the log does
-    /// not stamp records, the caller puts the times that were used in.
+    /// Decides the next records; what comes back is what an owner would have committed, as one batch.
     ///
     /// # Errors
-    /// None: what was never stored can always be read.
+    /// A record has no log time.
     pub async fn decide(&mut self, records: Vec<Record>) -> Result<CommitBatch, StoreError> {
         self.0.decide(records).await
     }
@@ -47,10 +52,16 @@ fn decider<A: LaneAggregate>(
     partition: LanePartition,
     counts: &PartitionCounts,
     remember: Remember,
+    acts: Vec<Intervention>,
 ) -> Box<dyn Decides> {
     let limits = Limits { cache_rows_max: usize::MAX, changed_rows_max: usize::MAX };
-    Box::new(Decider::<A>::new(partition, counts, limits, Progress::NONE, remember))
+    let mut decider = Decider::<A>::new(partition, counts, limits, Progress::NONE, remember);
+    *decider.interventions() = Interventions::new(acts, 0, None);
+    Box::new(decider)
 }
+
+/// No record lies ahead of this clock.
+const NOW: LogTime = LogTime(i64::MAX);
 
 /// A [`Decider`] of any lane.
 #[async_trait]
@@ -63,11 +74,18 @@ trait Decides: Send + Sync {
 #[async_trait]
 impl<A: LaneAggregate> Decides for Decider<A> {
     async fn decide(&mut self, records: Vec<Record>) -> Result<CommitBatch, StoreError> {
-        let decoded = self.decode(records);
+        self.put(records, NOW);
+        if let Some((_, Err(reason))) = self.waits(NOW) {
+            return Err(StoreError::Failed(reason));
+        }
+        let decoded = self.take_rest().ok_or_else(|| StoreError::Failed("nothing to decide".into()))?;
         self.prefetch(&Nothing, &decoded).await?;
-        let bounds = TimeBounds { now: LogTime(0), tolerance_ms: 0 };
         // Never committed: it forgets nothing.
-        Ok(Decider::decide(self, decoded, bounds).commit)
+        let decided = Decider::decide(self, decoded, NOW).commit;
+        match self.waits(NOW) {
+            Some((_, Err(reason))) => Err(StoreError::Failed(reason)),
+            _ => Ok(decided),
+        }
     }
 
     fn progress(&self) -> &Progress {

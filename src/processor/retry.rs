@@ -3,12 +3,17 @@
 use tracing::warn;
 
 use super::commit::Backoff;
+use super::standing::{Standing, Step};
 use crate::domain::LanePartition;
 use crate::log::ReadError;
 use crate::store::StoreError;
 
 /// Asks the log until it answers: a broker that is away for a moment is no reason to park the partition.
-pub(super) async fn readable<T, F>(partition: LanePartition, ask: impl Fn() -> F) -> Result<T, String>
+pub(super) async fn readable<T, F>(
+    partition: LanePartition,
+    standing: &Standing,
+    ask: impl Fn() -> F,
+) -> Result<T, String>
 where
     F: Future<Output = Result<T, ReadError>>,
 {
@@ -18,6 +23,7 @@ where
             Ok(answer) => return Ok(answer),
             Err(ReadError::Unavailable(reason)) => {
                 warn!(%partition, reason, "the log cannot be read");
+                standing.failed(Step::Acquire, reason);
                 backoff.wait().await;
             }
             Err(error) => return Err(error.to_string()),
@@ -26,7 +32,12 @@ where
 }
 
 /// Repeats a read until the store answers.
-pub(super) async fn retried<T, F>(what: &str, partition: LanePartition, attempt: impl Fn() -> F) -> Result<T, String>
+pub(super) async fn retried<T, F>(
+    what: &str,
+    partition: LanePartition,
+    standing: &Standing,
+    attempt: impl Fn() -> F,
+) -> Result<T, String>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
@@ -37,6 +48,7 @@ where
             Err(StoreError::Failed(reason)) => return Err(format!("{what}: {reason}")),
             Err(error) => {
                 warn!(%partition, %error, what, "repeated until the store answers");
+                standing.failed(Step::Acquire, format!("{what}: {error}"));
                 backoff.wait().await;
             }
         }

@@ -1,49 +1,74 @@
-//! When each aggregate's timer fires: what is due, and whether a record for it is on its way.
+//! When each aggregate's timer fires: what is due, and whether a record for it is on its way. Distances are of the
+//! monotonic clock: setting the wall clock moves none of them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::domain::LogTime;
 
 /// A record that was appended and not decided is appended again after this time, then after twice as long, and so on:
 /// a partition that lags gets few records more.
-const DECIDED_WITHIN_MS: i64 = 5_000;
+const DECIDED_WITHIN: Duration = Duration::from_secs(5);
 /// After a failed append.
-const RETRY_MS: i64 = 1_000;
+const RETRY: Duration = Duration::from_secs(1);
 /// Two timer records of one aggregate lie at least so far apart, however often something is due. It bounds the
 /// records a rate-controlled queue writes; an admission waits at most this long.
-const INTERVAL_MS: i64 = 100;
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Records that find nothing due double the distance, up to this: log time may stand still.
+const DOUBLED_MAX: u32 = 6;
+
+/// What is due of an aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    /// By log time.
+    pub time: LogTime,
+    /// When that is here.
+    pub at: Instant,
+}
 
 /// At most one entry an aggregate that has something due.
 #[derive(Debug)]
 pub(super) struct Schedule<K> {
-    order: BTreeSet<(LogTime, K)>,
+    order: BTreeSet<(Instant, K)>,
     timers: HashMap<K, Timer>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Timer {
-    due: LogTime,
+    due: Due,
     record: Record,
+    /// How many records in a row found nothing due.
+    in_vain: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Record {
-    /// None is on its way.
+    /// None was appended yet.
+    None,
+    /// The last one, appended then, is decided.
     Decided {
-        not_before: LogTime,
+        at: Instant,
+    },
+    /// The append of the last one failed.
+    Failed {
+        at: Instant,
     },
     Appended {
-        at: LogTime,
-        wait_ms: i64,
+        at: Instant,
+        wait: Duration,
     },
 }
 
 impl Timer {
-    fn fires_at(&self) -> LogTime {
+    fn fires_at(&self) -> Instant {
         match self.record {
-            Record::Decided { not_before } => self.due.max(not_before),
-            Record::Appended { at, wait_ms } => self.due.max(at.plus_ms(wait_ms)),
+            Record::None => self.due.at,
+            Record::Decided { at } => self.due.at.max(at + INTERVAL * (1 << self.in_vain)),
+            Record::Failed { at } => self.due.at.max(at + RETRY),
+            Record::Appended { at, wait } => self.due.at.max(at + wait),
         }
     }
 }
@@ -53,47 +78,63 @@ impl<K: Clone + Eq + Ord + Hash> Schedule<K> {
         Schedule { order: BTreeSet::new(), timers: HashMap::new() }
     }
 
+    /// When the aggregate's last record was appended, if it is not decided yet.
+    pub fn appended_at(&self, key: &K) -> Option<Instant> {
+        match self.timers.get(key)?.record {
+            Record::Appended { at, .. } => Some(at),
+            Record::None | Record::Decided { .. } | Record::Failed { .. } => None,
+        }
+    }
+
     /// What is due of an aggregate by its latest state; `None`: nothing any more. `decided`: a timer's record was.
-    pub fn set(&mut self, key: &K, due: Option<LogTime>, decided: bool) {
+    pub fn set(&mut self, key: &K, due: Option<Due>, decided: bool) {
+        let known = self.timers.get(key).copied();
         let Some(due) = due else {
             if let Some(timer) = self.timers.remove(key) {
                 self.order.remove(&(timer.fires_at(), key.clone()));
             }
             return;
         };
-        let known = self.timers.get(key).map(|timer| timer.record);
+        let known = known.unwrap_or(Timer { due, record: Record::None, in_vain: 0 });
         // A later state may have something due earlier.
-        let mut record = known.unwrap_or(Record::Decided { not_before: LogTime(i64::MIN) });
-        if let (Record::Appended { at, .. }, true) = (record, decided) {
-            record = Record::Decided { not_before: at.plus_ms(INTERVAL_MS) };
+        let mut timer = Timer { due, ..known };
+        if known.due.time != due.time {
+            timer.in_vain = 0;
         }
-        self.put(key.clone(), Timer { due, record });
+        if let (Record::Appended { at, .. }, true) = (timer.record, decided) {
+            if known.due.time == due.time {
+                timer.in_vain = (timer.in_vain + 1).min(DOUBLED_MAX);
+            }
+            timer.record = Record::Decided { at };
+        }
+        self.put(key.clone(), timer);
     }
 
     /// The append of the aggregate's last record failed.
     pub fn failed(&mut self, key: &K) {
-        if let Some(Timer { due, record: Record::Appended { at, .. } }) = self.timers.get(key).copied() {
-            let record = Record::Decided { not_before: at.plus_ms(RETRY_MS) };
-            self.put(key.clone(), Timer { due, record });
+        if let Some(timer) = self.timers.get(key).copied()
+            && let Record::Appended { at, .. } = timer.record
+        {
+            self.put(key.clone(), Timer { record: Record::Failed { at }, ..timer });
         }
     }
 
     /// When the first timer fires.
-    pub fn next(&self) -> Option<LogTime> {
+    pub fn next(&self) -> Option<Instant> {
         self.order.first().map(|(at, _)| *at)
     }
 
     /// The aggregates to append a record for at `now`, at most `limit`.
-    pub fn fire(&mut self, now: LogTime, limit: usize) -> Vec<K> {
+    pub fn fire(&mut self, now: Instant, limit: usize) -> Vec<K> {
         let mut fired = Vec::new();
         while fired.len() < limit {
             let Some((at, key)) = self.order.first().cloned() else { break };
             let Some(timer) = self.timers.get(&key).copied().filter(|_| at <= now) else { break };
-            let wait_ms = match timer.record {
-                Record::Decided { .. } => DECIDED_WITHIN_MS,
-                Record::Appended { wait_ms, .. } => wait_ms.saturating_mul(2),
+            let wait = match timer.record {
+                Record::None | Record::Decided { .. } | Record::Failed { .. } => DECIDED_WITHIN,
+                Record::Appended { wait, .. } => wait.saturating_mul(2).min(DECIDED_WITHIN * 1_000),
             };
-            self.put(key.clone(), Timer { record: Record::Appended { at: now, wait_ms }, ..timer });
+            self.put(key.clone(), Timer { record: Record::Appended { at: now, wait }, ..timer });
             fired.push(key);
         }
         fired
@@ -109,24 +150,37 @@ impl<K: Clone + Eq + Ord + Hash> Schedule<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
-    fn due_at(ms: i64) -> Schedule<u8> {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    /// So many ms after the test began.
+    fn at(ms: u64) -> Instant {
+        *BEGAN + Duration::from_millis(ms)
+    }
+
+    fn due(ms: u64) -> Option<Due> {
+        Some(Due { time: LogTime(ms as i64), at: at(ms) })
+    }
+
+    fn due_at(ms: u64) -> Schedule<u8> {
         let mut schedule = Schedule::new();
-        schedule.set(&1, Some(LogTime(ms)), false);
+        schedule.set(&1, due(ms), false);
         schedule
     }
 
     #[test]
     fn a_record_that_is_not_decided_is_appended_again_at_doubling_intervals() {
         let mut schedule = due_at(1_000);
-        assert!(schedule.fire(LogTime(999), 10).is_empty());
-        assert_eq!(schedule.fire(LogTime(1_000), 10), [1]);
-        schedule.set(&1, Some(LogTime(1_000)), false);
-        assert!(schedule.fire(LogTime(5_999), 10).is_empty(), "it is on its way, whatever else is decided");
-        assert_eq!(schedule.fire(LogTime(6_000), 10), [1]);
-        assert!(schedule.fire(LogTime(15_999), 10).is_empty());
-        assert_eq!(schedule.fire(LogTime(16_000), 10), [1]);
+        assert!(schedule.fire(at(999), 10).is_empty());
+        assert_eq!(schedule.fire(at(1_000), 10), [1]);
+        schedule.set(&1, due(1_000), false);
+        assert!(schedule.fire(at(5_999), 10).is_empty(), "it is on its way, whatever else is decided");
+        assert_eq!(schedule.fire(at(6_000), 10), [1]);
+        assert!(schedule.fire(at(15_999), 10).is_empty());
+        assert_eq!(schedule.fire(at(16_000), 10), [1]);
         schedule.set(&1, None, true);
         assert_eq!(schedule.next(), None);
     }
@@ -134,37 +188,56 @@ mod tests {
     #[test]
     fn a_record_whose_append_failed_is_appended_again_after_a_second() {
         let mut schedule = due_at(1_000);
-        schedule.fire(LogTime(1_000), 10);
+        schedule.fire(at(1_000), 10);
         schedule.failed(&1);
-        assert_eq!(schedule.next(), Some(LogTime(2_000)));
-        assert_eq!(schedule.fire(LogTime(2_000), 10), [1]);
-        assert_eq!(schedule.next(), Some(LogTime(7_000)), "the wait begins anew");
+        assert_eq!(schedule.next(), Some(at(2_000)));
+        assert_eq!(schedule.fire(at(2_000), 10), [1]);
+        assert_eq!(schedule.next(), Some(at(7_000)), "the wait begins anew");
     }
 
     #[test]
     fn what_is_due_again_at_once_keeps_its_distance() {
         let mut schedule = due_at(1_000);
-        schedule.fire(LogTime(1_000), 10);
-        schedule.set(&1, Some(LogTime(1_000)), true);
-        assert_eq!(schedule.next(), Some(LogTime(1_100)));
-        schedule.set(&1, Some(LogTime(9_000)), false);
-        assert_eq!(schedule.next(), Some(LogTime(9_000)), "due later");
+        schedule.fire(at(1_000), 10);
+        schedule.set(&1, due(1_001), true);
+        assert_eq!(schedule.next(), Some(at(1_100)));
+        schedule.set(&1, due(9_000), false);
+        assert_eq!(schedule.next(), Some(at(9_000)), "due later");
+    }
+
+    #[test]
+    fn records_that_find_nothing_due_become_rare() {
+        let mut schedule = due_at(1_000);
+        let mut fired = Vec::new();
+        for now in 1_000..61_000 {
+            if !schedule.fire(at(now), 10).is_empty() {
+                fired.push(now);
+                schedule.set(&1, due(1_000), true);
+            }
+        }
+        assert_eq!(fired[..4], [1_000, 1_200, 1_600, 2_400]);
+        assert!(fired.len() < 20, "{fired:?}");
+        let last = fired[fired.len() - 1];
+        schedule.set(&1, due(61_000), false);
+        assert_eq!(schedule.fire(at(61_000), 10), [1], "the last one was appended at {last}");
+        schedule.set(&1, due(61_001), true);
+        assert_eq!(schedule.next(), Some(at(61_100)), "it found something");
     }
 
     #[test]
     fn what_is_due_earlier_than_before_fires_earlier() {
         let mut schedule = due_at(9_000);
-        schedule.set(&1, Some(LogTime(1_000)), false);
-        assert_eq!(schedule.fire(LogTime(1_000), 10), [1]);
+        schedule.set(&1, due(1_000), false);
+        assert_eq!(schedule.fire(at(1_000), 10), [1]);
     }
 
     #[test]
     fn firing_is_bounded_and_in_order_of_time() {
         let mut schedule = Schedule::new();
         for n in 0..10 {
-            schedule.set(&n, Some(LogTime(n)), false);
+            schedule.set(&n, due(n), false);
         }
-        assert_eq!(schedule.fire(LogTime(100), 4), [0, 1, 2, 3]);
-        assert_eq!(schedule.next(), Some(LogTime(4)));
+        assert_eq!(schedule.fire(at(100), 4), [0, 1, 2, 3]);
+        assert_eq!(schedule.next(), Some(at(4)));
     }
 }

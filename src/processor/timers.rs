@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::decider::Touched;
 use super::lanes::LaneAggregate;
-use super::schedule::Schedule;
+use super::schedule::{Due, Schedule};
 use crate::domain::{Command, LanePartition, LogTime, RequestId};
 use crate::log::{AppendError, Log, NewRecord, Topic};
 use crate::runtime::clock::Clock;
@@ -19,6 +20,9 @@ use crate::wire;
 
 /// Records on their way to the log.
 const IN_FLIGHT_MAX: usize = 256;
+
+/// What is due later is looked at again then: a show may start in years.
+const DISTANCE_MAX_MS: i64 = 30 * 86_400_000;
 
 /// An aggregate's append, and how it ended.
 type Ack<K> = (K, Result<(), AppendError>);
@@ -30,41 +34,72 @@ pub(super) struct Timers<A: LaneAggregate> {
     clock: Clock,
     schedule: Schedule<A::Key>,
     acks: FuturesUnordered<BoxFuture<'static, Ack<A::Key>>>,
+    /// The last record of these timers that was decided: when it was appended, and its log time.
+    stamped: Option<(Instant, LogTime)>,
 }
 
 impl<A: LaneAggregate> Timers<A> {
-    pub fn new(here: LanePartition, log: Arc<dyn Log>, clock: Clock, due: Vec<(A::Key, LogTime)>) -> Self {
-        let mut schedule = Schedule::new();
-        due.iter().for_each(|(key, at)| schedule.set(key, Some(*at), false));
-        Timers { here, log, clock, schedule, acks: FuturesUnordered::new() }
+    /// `due`: of all aggregates of this partition, whose log time is `last` now.
+    pub fn new(
+        here: LanePartition,
+        log: Arc<dyn Log>,
+        clock: Clock,
+        due: Vec<(A::Key, LogTime)>,
+        last: LogTime,
+    ) -> Self {
+        let (schedule, acks) = (Schedule::new(), FuturesUnordered::new());
+        let mut timers = Timers { here, log, clock, schedule, acks, stamped: None };
+        for (key, time) in due {
+            let due = timers.due(time, last);
+            timers.schedule.set(&key, Some(due), false);
+        }
+        timers
     }
 
-    /// Takes in what is due after a batch.
-    pub fn set(&mut self, touched: &[Touched<A::Key>]) {
-        touched.iter().for_each(|Touched { key, due, timer_decided }| self.schedule.set(key, *due, *timer_decided));
+    /// Takes in what is due after a batch; `last`: its log time.
+    pub fn set(&mut self, touched: &[Touched<A::Key>], last: LogTime) {
+        for Touched { key, timer, .. } in touched {
+            if let (Some(time), Some(at)) = (timer, self.schedule.appended_at(key)) {
+                self.stamped = Some((at, *time));
+            }
+        }
+        for Touched { key, due, timer } in touched {
+            let due = due.map(|time| self.due(time, last));
+            self.schedule.set(key, due, timer.is_some());
+        }
+    }
+
+    /// When the log's clock reaches this time. Only a record just appended says what that clock says, so the last one
+    /// counts; before there is one, this machine's clock does, unless the log has been further.
+    fn due(&self, time: LogTime, last: LogTime) -> Due {
+        let (at, then) = match self.stamped {
+            Some((at, stamped)) => {
+                let elapsed = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
+                (Instant::now(), stamped.plus_ms(elapsed).max(last))
+            }
+            None => (Instant::now(), self.clock.now().max(last)),
+        };
+        let distance = time.0.saturating_sub(then.0).clamp(0, DISTANCE_MAX_MS);
+        Due { time, at: at + Duration::from_millis(distance.unsigned_abs()) }
     }
 
     /// Appends what falls due, for as long as it is polled. Cancel-safe.
     pub async fn run(&mut self) -> Infallible {
         loop {
-            let wait = self.schedule.next().filter(|_| self.acks.len() < IN_FLIGHT_MAX).map(|due| self.until(due));
+            let wait = self.schedule.next().filter(|_| self.acks.len() < IN_FLIGHT_MAX);
             tokio::select! {
                 // Neither branch starves the other. And a run in simulated time repeats itself exactly.
                 biased;
                 Some(ack) = self.acks.next() => self.acknowledged(ack),
-                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.append_due(),
+                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => self.append_due(),
                 else => return std::future::pending().await,
             }
         }
     }
 
-    fn until(&self, due: LogTime) -> Duration {
-        Duration::from_millis(due.0.saturating_sub(self.clock.now().0).max(0).unsigned_abs())
-    }
-
     fn append_due(&mut self) {
         let now = self.clock.now();
-        for key in self.schedule.fire(now, IN_FLIGHT_MAX - self.acks.len()) {
+        for key in self.schedule.fire(Instant::now(), IN_FLIGHT_MAX - self.acks.len()) {
             let Some(body) = A::timer(&key) else { continue };
             let key_text = A::routing_key(&key).to_string();
             let command = Command { request_id: request_id(&key_text, now), by: None, body };

@@ -3,15 +3,17 @@
 //! `ports` is what it can do, by capability; `rows` what it holds besides the aggregates. Implementations: `sqlite`,
 //! `postgres`, and one in memory for tests. All of them pass `tests/conformance`.
 
+pub mod intervention;
 pub mod ports;
 pub mod postgres;
 pub mod rows;
 mod sql;
 pub mod sqlite;
 
+pub use intervention::{Act, Intervention, InterventionKind, Offsets};
 pub use ports::{
-    AggregateLoads, AuditReads, Catalog, DeadLetters, FrontStore, LogBinding, Outbox, OwnerStore, Ownership, Reads,
-    Retention, RetentionStore, Store, StoreError, Timers,
+    AggregateLoads, AuditReads, Catalog, DeadLetters, FrontStore, Interventions, LogBinding, Outbox, OwnerStore,
+    Ownership, Reads, Retention, RetentionStore, Store, StoreError, Timers,
 };
 pub use rows::{
     Anchor, BlockSeats, BlockView, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Decided,

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::intervention::Intervention;
 use super::rows::{
     BlockSeats, CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, OutboxRow, Page, PlanRow, PlanSummary,
     Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
@@ -195,6 +196,21 @@ pub trait DeadLetters: Send + Sync {
 
     /// Notes that an operator replayed it.
     async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()>;
+
+    /// Notes that an operator needs it no longer; says whether it is there.
+    async fn dismiss(&self, position: Position, at: LogTime) -> Result<bool>;
+}
+
+/// What operators did about records that stop a partition. An owner applies a row by writing it again in a commit
+/// ([`CommitBatch::interventions`]).
+#[async_trait]
+pub trait Interventions: Send + Sync {
+    /// Gives a row to the owners; refused if its id is there already.
+    async fn intervene(&self, row: &Intervention) -> Result<()>;
+
+    /// The rows of this partition that concern records from this offset on, applied or not, in the order in which they
+    /// were given. An owner that has applied a skip at `first` goes on to apply it up to its `last`.
+    async fn interventions(&self, partition: LanePartition, from: u64) -> Result<Vec<Intervention>>;
 }
 
 /// Everything, page by page, for the audit.
@@ -222,13 +238,13 @@ pub trait Retention: Send + Sync {
     /// Deletes at most `limit` requests of a partition, those decided before this log time; returns how many.
     async fn forget_requests(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64>;
 
-    /// The same with dead letters that were replayed before this time. Others stay.
+    /// The same with dead letters that were replayed or dismissed before this time. Others stay.
     async fn forget_dead_letters(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64>;
 }
 
 /// What an owner of partitions uses.
-pub trait OwnerStore: Ownership + AggregateLoads + Timers + Outbox {}
-impl<S: Ownership + AggregateLoads + Timers + Outbox + ?Sized> OwnerStore for S {}
+pub trait OwnerStore: Ownership + AggregateLoads + Timers + Outbox + Interventions {}
+impl<S: Ownership + AggregateLoads + Timers + Outbox + Interventions + ?Sized> OwnerStore for S {}
 
 /// What the front door uses.
 pub trait FrontStore: Catalog + Reads {}

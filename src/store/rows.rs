@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
+use super::intervention::Intervention;
 use crate::domain::block::{BlockRow, Seat, SectionRow};
 use crate::domain::texts::texts;
 use crate::domain::{
@@ -61,6 +62,8 @@ pub struct CommitBatch {
     pub completions: Vec<RequestCompletion>,
     pub outbox: Vec<OutboxRow>,
     pub dead_letters: Vec<DeadLetter>,
+    /// Rows that this batch applied, as they are from now on.
+    pub interventions: Vec<Intervention>,
 }
 
 impl CommitBatch {
@@ -364,6 +367,8 @@ pub struct DeadLetterView {
     pub letter: DeadLetter,
     /// Last replay by an operator, if any.
     pub replayed_at: Option<LogTime>,
+    /// When an operator said that it is not needed, if ever.
+    pub dismissed_at: Option<LogTime>,
 }
 
 /// Which part of a list: at most `limit` rows after the one named by `after`, which is the last row's id of the page

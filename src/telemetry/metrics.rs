@@ -53,9 +53,13 @@ pub static BATCH_RECORDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     let buckets = (0..13).map(|i| f64::from(1 << i)).collect();
     histogram("turnstile_batch_records", "Records in one batch", &["lane"], buckets)
 });
-/// Partitions owned (1), parked (2) or neither (0) by this process.
+/// How a partition stands in this process: no owner here (0), owned (1), parked (2), waiting (3).
 pub static PARTITION_STATE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_partition_state", "0 not here, 1 owned, 2 parked, 3 waiting", &["lane", "partition"])
+});
+/// How long a partition has been parked, waiting or without progress; 0 while it moves.
+pub static PARTITION_STALLED: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_partition_stalled_seconds", "How long a partition stands still", &["lane", "partition"])
 });
 /// Partitions of a lane; with `turnstile_partition_state` it tells how many have no owner.
 pub static PARTITIONS: LazyLock<IntGaugeVec> =

@@ -13,8 +13,9 @@ use crate::domain::{
 };
 use crate::store::{
     AggregateLoads, AuditReads, BlockSeats, Catalog, CommitGroup, Committed, Concert, DeadLetterView, DeadLetters,
-    LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow, PlanSummary, Progress, ProgressView, Reads, RecordedLog,
-    RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable, Store, StoreError, Timers,
+    Intervention, Interventions, LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow, PlanSummary, Progress,
+    ProgressView, Reads, RecordedLog, RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable, Store,
+    StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -158,6 +159,17 @@ impl<L: Layer> Outbox for Layered<L> {
 }
 
 #[async_trait]
+impl<L: Layer> Interventions for Layered<L> {
+    async fn intervene(&self, row: &Intervention) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().intervene(row)).await
+    }
+
+    async fn interventions(&self, partition: LanePartition, from: u64) -> Result<Vec<Intervention>> {
+        self.0.pass(Call::Read, self.0.below().interventions(partition, from)).await
+    }
+}
+
+#[async_trait]
 impl<L: Layer> Catalog for Layered<L> {
     async fn insert_concert(&self, concert: &Concert) -> Result<()> {
         self.0.pass(Call::Write, self.0.below().insert_concert(concert)).await
@@ -272,6 +284,10 @@ impl<L: Layer> DeadLetters for Layered<L> {
 
     async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()> {
         self.0.pass(Call::Write, self.0.below().mark_replayed(position, at)).await
+    }
+
+    async fn dismiss(&self, position: Position, at: LogTime) -> Result<bool> {
+        self.0.pass(Call::Write, self.0.below().dismiss(position, at)).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! A log in memory. It keeps everything, so its size is the test's business.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::runtime::clock::Clock;
 
 /// Appends a held log takes before it answers `Backlog`, unless told otherwise.
 const BACKLOG_RECORDS_MAX: usize = 10_000;
+const FAR_AHEAD_MS: i64 = 60_000;
 
 /// The log. Clones share it.
 #[derive(Clone)]
@@ -40,6 +42,8 @@ struct State {
     held: bool,
     /// Appends that wait for [`MemoryLog::release_appends`], in order.
     waiting: VecDeque<Waiting>,
+    /// Offsets that cannot be read, whether or not a record is there.
+    damaged: BTreeMap<(Topic, u32), Range<u64>>,
 }
 
 struct Partition {
@@ -72,7 +76,7 @@ impl MemoryLog {
             .map(|place| (place, Partition { records: Vec::new(), first: 0, end: watch::Sender::new(0) }))
             .collect();
         let group = Group::new(&counts, drain);
-        let state = Mutex::new(State { partitions, held: false, waiting: VecDeque::new() });
+        let state = Mutex::new(State { partitions, held: false, waiting: VecDeque::new(), damaged: BTreeMap::new() });
         let log_id = Uuid::now_v7().to_string();
         MemoryLog { inner: Arc::new(Inner { counts, clock, log_id, backlog_records_max, state }), group }
     }
@@ -118,6 +122,11 @@ impl MemoryLog {
         let mut state = self.inner.lock();
         let partition = state.partitions.get_mut(&(topic, partition))?;
         Some(partition.push(|offset| Record { offset, timestamp, key, value, headers, unreadable_headers: 0 }))
+    }
+
+    /// From now on these offsets of a partition cannot be read, whether or not a record is there; an empty range: all can.
+    pub fn damage(&self, place: (Topic, u32), offsets: Range<u64>) {
+        self.inner.lock().damaged.insert(place, offsets);
     }
 
     /// Deletes the records of a partition before this offset, as a log's retention does.
@@ -169,7 +178,9 @@ impl Inner {
         };
         let last_ms = partition.records.last().map_or(i64::MIN, |record| record.timestamp.millis());
         let NewRecord { key, value, headers } = record;
-        let timestamp = Timestamp::LogAppend(now_ms.max(last_ms));
+        // As brokers do, and unlike the embedded log, it goes on behind a record that lies far ahead.
+        let far_ahead = last_ms.saturating_sub(now_ms) > FAR_AHEAD_MS;
+        let timestamp = Timestamp::LogAppend(if far_ahead { now_ms } else { now_ms.max(last_ms) });
         let offset = partition.push(|offset| Record {
             offset,
             timestamp,
@@ -265,20 +276,33 @@ struct Reader {
     end: watch::Receiver<u64>,
 }
 
+impl Reader {
+    fn damage_at(&self, offset: u64) -> Result<Range<u64>, ReadError> {
+        let damaged = self.log.lock().damaged.get(&self.place).cloned().unwrap_or_default();
+        if damaged.contains(&offset) {
+            return Err(ReadError::Unavailable(format!("the records from {offset} on are damaged")));
+        }
+        Ok(damaged)
+    }
+}
+
 #[async_trait]
 impl PartitionReader for Reader {
     async fn next(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
         loop {
             let next = self.next;
+            self.damage_at(next)?;
             if self.end.wait_for(|end| *end > next).await.is_err() {
                 return Err(ReadError::Unavailable("the log was closed".to_owned()));
             }
+            let damaged = self.damage_at(next)?;
             let state = self.log.lock();
             let Some(partition) = state.partitions.get(&self.place) else {
                 return Err(ReadError::Unavailable("no such partition".to_owned()));
             };
             let from = partition.records.partition_point(|record| record.offset < next);
-            let batch = batch_within(&partition.records[from..], records_max, bytes_max);
+            let readable = partition.records[from..].iter().take_while(|record| !damaged.contains(&record.offset));
+            let batch = batch_within(readable, records_max, bytes_max);
             self.next = batch.last().map_or(*partition.end.borrow(), |last| last.offset + 1);
             if !batch.is_empty() {
                 return Ok(batch);

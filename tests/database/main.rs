@@ -38,5 +38,6 @@ fn empty_batch(before: &Progress) -> CommitBatch {
         completions: Vec::new(),
         outbox: Vec::new(),
         dead_letters: Vec::new(),
+        interventions: Vec::new(),
     }
 }

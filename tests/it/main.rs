@@ -26,5 +26,6 @@ mod restored;
 mod seat_stream;
 mod seats;
 mod shutdown;
+mod stepped_over;
 mod wallet;
 mod whole;

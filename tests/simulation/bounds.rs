@@ -38,7 +38,7 @@ impl Owner {
     fn new(lane: Lane) -> Owner {
         Owner {
             lane,
-            replay: Replay::new(LanePartition { lane, partition: 0 }, &COUNTS, Remember::DEFAULT),
+            replay: Replay::new(LanePartition { lane, partition: 0 }, &COUNTS, Remember::DEFAULT, Vec::new()),
             next: 0,
             time: START_MS,
         }

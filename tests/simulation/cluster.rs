@@ -1,5 +1,6 @@
 //! The workers and API servers of one run, over one log and one store.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use turnstile::assembly::retention::{self, Forgetting};
 use turnstile::config;
-use turnstile::domain::{Body, Command, ConcertId, LogTime, RequestId, ScheduleId};
+use turnstile::domain::{Body, Command, ConcertId, LogTime, Position, RequestId, ScheduleId};
 use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps, RelayMode};
 use turnstile::runtime::health::Health;
@@ -22,15 +23,25 @@ use turnstile::wire;
 use crate::api_servers::ApiServer;
 use crate::archive::{Archive, Archived};
 use crate::history::History;
-use crate::log::SimLog;
+use crate::interventions::Bad;
+use crate::log::{DAMAGED, SimLog};
 use crate::mutants::log::{Side, seen_by};
 use crate::mutants::{self, Mutant};
 use crate::run::Setup;
 use crate::sim::{DAY_MS, START_MS, Sim};
 use crate::store::{self, faulty};
 
-/// Reasons for which a partition may be parked: another owner, or a reader that could not be opened.
-const HARMLESS: [&str; 2] = ["fenced by another owner", "cannot be read now"];
+/// Reasons for which a partition may stand still: another owner, a reader that could not be opened, an outage of half a
+/// minute, and the bad records; a worker that owns but one partition then suspects its clock.
+const HARMLESS: [&str; 7] = [
+    "fenced by another owner",
+    "cannot be read now",
+    "no progress for",
+    "has log time",
+    "has its producer's time",
+    DAMAGED,
+    "ahead of this machine's clock",
+];
 /// Before the epoch.
 const FENCED: &str = "parked: fenced by another owner: epoch ";
 
@@ -63,6 +74,8 @@ pub struct Cluster {
     pub mutant: Option<Mutant>,
     pub history: History,
     pub schedules: Vec<ScheduleId>,
+    /// Records on which a partition stands still, until an operator acts.
+    pub bad: Mutex<BTreeMap<Position, Bad>>,
     workers: Mutex<Vec<Worker>>,
     pub(crate) api_servers: Mutex<Vec<Option<Arc<ApiServer>>>>,
     started: Mutex<u64>,
@@ -95,6 +108,7 @@ impl Cluster {
             mutant,
             history: History::default(),
             schedules,
+            bad: Mutex::default(),
             workers: Mutex::default(),
             api_servers: Mutex::default(),
             started: Mutex::default(),
@@ -126,7 +140,6 @@ impl Cluster {
             relay: RelayMode::Worker,
             rest: Duration::from_millis(1_000 + sim.below(3_000)),
             remember: REMEMBER,
-            timestamp_tolerance_ms: 60_000,
         };
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(processor::run(deps, settings, shutdown.clone()));

@@ -19,8 +19,8 @@ pub struct FaultPlan {
     /// A lost append also fails the later ones of its partition until the loss is known, as an idempotent producer does.
     /// Only then is the order of first appearances promised.
     pub gapless: bool,
-    /// The log does not stamp records: their producers do, with clocks of their own.
-    pub producers_stamp: bool,
+    /// Records on which a partition stands still: without a log time, with one a day ahead, or unreadable.
+    pub bad_records: u64,
     pub skew_ms_max: u64,
     pub workers: u64,
     pub cache_rows: usize,
@@ -68,7 +68,7 @@ impl FaultPlan {
             commit_late: some(300, 80),
             store_slow: some(400, 150),
             gapless: some(800, 1) > 0,
-            producers_stamp: some(200, 1) > 0,
+            bad_records: some(200, 4),
             skew_ms_max: some(400, 3_000),
             workers: 1 + some(700, 3),
             cache_rows: if some(400, 1) > 0 { 8 } else { 100_000 },
@@ -92,8 +92,6 @@ impl FaultPlan {
             abandon_after_ms: 5_000 + prng.below(60_000) as i64,
             later: prng.permille(300),
         };
-        // The checks know no times where the log does not stamp.
-        let plan = FaultPlan { later: plan.later && !plan.producers_stamp, ..plan };
         if plan.patient && prng.permille(600) { plan.made_calm() } else { plan }
     }
 
@@ -101,13 +99,13 @@ impl FaultPlan {
     /// the prescribed interval must not be dropped.
     fn made_calm(self) -> FaultPlan {
         let (append_lost, append_backlog, outages, api_crashes, jumps, operator) = (0, 0, 0, 0, 0, 0);
-        let producers_stamp = false;
-        FaultPlan { append_lost, append_backlog, outages, api_crashes, jumps, operator, producers_stamp, ..self }
+        let bad_records = 0;
+        FaultPlan { append_lost, append_backlog, outages, api_crashes, jumps, operator, bad_records, ..self }
     }
 
     /// Whether presence reports always reach the log, with reliable times.
     pub fn is_calm(&self) -> bool {
         let lost = self.append_lost + self.append_backlog + self.outages + self.api_crashes;
-        lost + self.jumps == 0 && !self.producers_stamp
+        lost + self.jumps + self.bad_records == 0
     }
 }

@@ -101,7 +101,7 @@ async fn by_inbox(cluster: &Cluster) {
     }
 }
 
-fn some_charge(cluster: &Cluster, user_id: UserId) -> Body {
+pub fn some_charge(cluster: &Cluster, user_id: UserId) -> Body {
     let amount = 1 + cluster.sim.below(50) as i64;
     Body::Wallets(wallet::Command::ChargeWallet(Movement { user_id, amount, reason: None }))
 }

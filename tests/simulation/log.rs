@@ -15,15 +15,20 @@ use turnstile::log::{
 };
 
 use crate::group::SimGroup;
-use crate::sim::Sim;
+use crate::interventions::Bad;
+use crate::sim::{DAY_MS, Sim};
 
 /// Longest a producer waits for an acknowledgement.
 const DELIVERY_MS_MAX: u64 = 8_000;
 /// How late the second copy of a record may come.
 const COPY_MS_MAX: u64 = 3_000;
 
+/// The error of a record that cannot be read.
+pub const DAMAGED: &str = "the record is damaged";
+
 struct Slot {
     record: Record,
+    damaged: bool,
     visible_at: Instant,
     /// Since the run began.
     stored_ms: u64,
@@ -92,6 +97,23 @@ impl SimLog {
         self.push(place, key, value, headers, delay);
     }
 
+    /// Stores a record on which its partition stands still; returns its offset.
+    pub fn put_bad(&self, place: (Topic, u32), value: Bytes, bad: Bad) -> u64 {
+        let now_ms = self.now_ms();
+        let timestamp = match bad {
+            Bad::Unreadable => Timestamp::LogAppend(now_ms),
+            Bad::Ahead => Timestamp::LogAppend(now_ms + DAY_MS),
+            Bad::Unstamped => Timestamp::Create(now_ms),
+        };
+        let record =
+            Record { offset: 0, timestamp, key: None, value: Some(value), headers: Vec::new(), unreadable_headers: 0 };
+        self.store(place, record, bad == Bad::Unreadable, self.sim.delay()).0
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.sim.clock(&self.sim.broker_ms).now().0
+    }
+
     /// Appends a record; it becomes visible after `delay`.
     fn push(
         &self,
@@ -101,21 +123,19 @@ impl SimLog {
         headers: Vec<(String, Vec<u8>)>,
         delay: Duration,
     ) -> (u64, Instant) {
-        let now_ms = self.sim.clock(&self.sim.broker_ms).now().0;
-        let timestamp = match place.0 {
-            Topic::Lane(_) if self.sim.plan.producers_stamp => {
-                // Most producers' clocks are nearly right; 5 % are far off.
-                let off = if self.sim.strikes(50) { 200_000 } else { 500 };
-                Timestamp::Create(now_ms + self.sim.below(2 * off) as i64 - off as i64)
-            }
-            _ => Timestamp::LogAppend(now_ms),
-        };
+        let timestamp = Timestamp::LogAppend(self.now_ms());
+        let record = Record { offset: 0, timestamp, key, value, headers, unreadable_headers: 0 };
+        self.store(place, record, false, delay)
+    }
+
+    /// The record gets its offset.
+    fn store(&self, place: (Topic, u32), record: Record, damaged: bool, delay: Duration) -> (u64, Instant) {
         let mut partitions = self.lock();
         let slots = &mut partitions.get_mut(&place).expect("a place of this log").slots;
         let visible_at = slots.last().map_or(Instant::now(), |last| last.visible_at).max(Instant::now() + delay);
         let offset = slots.len() as u64;
-        let record = Record { offset, timestamp, key, value, headers, unreadable_headers: 0 };
-        slots.push(Slot { record, visible_at, stored_ms: self.sim.now_ms() });
+        let record = Record { offset, ..record };
+        slots.push(Slot { record, damaged, visible_at, stored_ms: self.sim.now_ms() });
         drop(partitions);
         self.arrivals[&place].notify_waiters();
         (offset, visible_at)
@@ -301,13 +321,14 @@ impl PartitionReader for Reader {
         let arrivals = &log.arrivals[&self.place];
         loop {
             let arrived = arrivals.notified();
-            let visible_at = {
+            let next = {
                 let partitions = log.lock();
-                partitions[&self.place].slots.get(self.next as usize).map(|slot| slot.visible_at)
+                partitions[&self.place].slots.get(self.next as usize).map(|slot| (slot.visible_at, slot.damaged))
             };
-            match visible_at {
-                Some(at) if at <= Instant::now() => break,
-                Some(at) => sleep_until(at).await,
+            match next {
+                Some((at, true)) if at <= Instant::now() => return Err(ReadError::Unavailable(DAMAGED.into())),
+                Some((at, false)) if at <= Instant::now() => break,
+                Some((at, _)) => sleep_until(at).await,
                 None => arrived.await,
             }
         }
@@ -316,8 +337,11 @@ impl PartitionReader for Reader {
         let most = if log.sim.faulty() { 1 + log.sim.below(records_max.min(64) as u64) as usize } else { records_max };
         let partitions = log.lock();
         let slots = partitions[&self.place].slots.iter().skip(self.next as usize);
-        let records: Vec<Record> =
-            slots.take_while(|slot| slot.visible_at <= now).take(most).map(|slot| slot.record.clone()).collect();
+        let records: Vec<Record> = slots
+            .take_while(|slot| slot.visible_at <= now && !slot.damaged)
+            .take(most)
+            .map(|slot| slot.record.clone())
+            .collect();
         self.next += records.len() as u64;
         Ok(records)
     }

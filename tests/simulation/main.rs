@@ -15,6 +15,7 @@ mod faults;
 mod foreign_producers;
 mod group;
 mod history;
+mod interventions;
 mod later;
 mod log;
 mod model;

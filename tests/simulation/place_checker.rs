@@ -112,7 +112,7 @@ impl PlaceChecker<'_> {
     /// Whether a turn had certainly begun before the request and ended after it, by any clock.
     fn spans(&self, turn: &Turn, seen: &Observation) -> bool {
         let plan = &self.cluster.sim.plan;
-        if plan.producers_stamp || plan.jumps > 0 {
+        if plan.bad_records + plan.jumps > 0 {
             return false;
         }
         let begun = self.published[turn.from].is_some_and(|at| at <= seen.span.began_ms);
@@ -130,7 +130,7 @@ impl PlaceChecker<'_> {
             let ended = turn.to.and_then(|at| self.published[at]);
             let there = ended.is_none_or(|at| at + late_ms >= case.stored_ms);
             let over = turn.active_until.plus_ms(late_ms as i64 + plan.skew_ms_max as i64) < case.time();
-            begun && there && (!over || plan.producers_stamp || plan.jumps > 0)
+            begun && there && (!over || plan.bad_records + plan.jumps > 0)
         })
     }
 

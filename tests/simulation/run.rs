@@ -14,7 +14,7 @@ use crate::mutants::{self, Mutant};
 use crate::sale::{self, HOLD_TTL_MS_MAX};
 use crate::sim::Sim;
 use crate::workload::{self, USERS};
-use crate::{client, faults, foreign_producers, later, oracle, other_log, staff};
+use crate::{client, faults, foreign_producers, interventions, later, oracle, other_log, staff};
 
 /// Upper bound on the sale, even if everything is down all the time.
 const SALE_MAX: Duration = Duration::from_secs(240);
@@ -24,9 +24,6 @@ const RECOVERY_MAX: Duration = Duration::from_secs(120);
 const IN_FLIGHT_MAX: Duration = Duration::from_secs(12);
 /// All holds have ended by then.
 const HOLDS_MAX: Duration = Duration::from_millis(HOLD_TTL_MS_MAX + 1_000);
-
-/// How far log time may be ahead of all clocks where producers stamp their records.
-const STAMPED_AHEAD_MAX: Duration = Duration::from_secs(61);
 
 /// What to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,6 +105,7 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
     let mut background = JoinSet::new();
     background.spawn(Arc::clone(&cluster.log.group).coordinate());
     background.spawn(faults::watch(Arc::clone(cluster)));
+    background.spawn(interventions::operate(Arc::clone(cluster)));
     cluster.insert_dates().await?;
     sim.set_faults(true);
     for number in 0..2 {
@@ -129,6 +127,7 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
         clients.spawn(workload::run_session(Arc::clone(cluster), user, actions));
     }
     clients.spawn(foreign_producers::produce(Arc::clone(cluster), sim.plan.foreign));
+    clients.spawn(interventions::spoil(Arc::clone(cluster), sim.plan.bad_records));
     clients.spawn(staff::work(Arc::clone(cluster), sim.plan.staff));
     clients.spawn(workload::operate_queue(Arc::clone(cluster), sim.plan.operator));
     if sim.plan.show_cancelled {
@@ -183,8 +182,7 @@ async fn recover(cluster: &Arc<Cluster>) -> Result<(), String> {
         client::poll_place(cluster, user, &cluster.queue_path(), None).await;
     }
     cluster.stop_apis();
-    let ahead = if sim.plan.producers_stamp { STAMPED_AHEAD_MAX } else { Duration::ZERO };
-    sleep(HOLDS_MAX + ahead + timers_late).await;
+    sleep(HOLDS_MAX + timers_late).await;
     quiet(cluster).await?;
     let parked = cluster.parked();
     if parked.is_empty() { Ok(()) } else { Err(format!("parked after the faults are over: {parked:?}")) }

@@ -93,8 +93,8 @@ pub fn batch(
     requests: Vec<RequestRow>,
 ) -> CommitBatch {
     let after = Progress { next_offset: at.position.offset + 1, last_time: at.time, ..before };
-    let (completions, outbox, dead_letters) = (Vec::new(), Vec::new(), Vec::new());
-    CommitBatch { partition, before, after, changes, requests, completions, outbox, dead_letters }
+    let (completions, outbox, dead_letters, interventions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    CommitBatch { partition, before, after, changes, requests, completions, outbox, dead_letters, interventions }
 }
 
 impl Door {

@@ -8,7 +8,8 @@ use turnstile::audit::{self, AuditError, Report, Step};
 use turnstile::config::Config;
 use turnstile::log::Log;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::Store;
+use turnstile::store::{Act, Intervention, Store};
+use turnstile::wire::time::rfc3339;
 
 use crate::exit::Failure;
 use crate::output::say;
@@ -54,11 +55,25 @@ fn summary(report: &Report, took: Duration) -> String {
     if report.forgotten > 0 {
         text.push_str(&format!("{} old requests and dead letters were deleted by retention\n", report.forgotten));
     }
+    for act in &report.interventions {
+        text.push_str(&format!("{}\n", listed(act)));
+    }
     match &report.first {
         None => text.push_str("the store is what the log says\n"),
         Some(first) => text.push_str(&format!("{} differences, the first {first}\n", report.differences)),
     }
     text
+}
+
+/// One act of an operator in a line.
+fn listed(row: &Intervention) -> String {
+    let Intervention { partition, act, reason, by, at, .. } = row;
+    let what = match act {
+        Act::Skip(offsets) => format!("{offsets} skipped"),
+        Act::Time { offsets, time } => format!("{offsets} given the log time {}", rfc3339(*time)),
+        Act::Remember { ms, from } => format!("requests remembered for {ms} ms from offset {}", from.unwrap_or(0)),
+    };
+    format!("{partition}: {what} by {by} at {}: {reason}", rfc3339(*at))
 }
 
 struct Bar {

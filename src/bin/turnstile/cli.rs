@@ -50,7 +50,7 @@ pub enum Command {
     DemoData(Target),
     /// Send people through the queue of a date on this machine, who buy
     DemoCrowd(CrowdArgs),
-    /// List, show and replay dead letters: records that could not be applied
+    /// List, show, replay and dismiss dead letters: records that could not be applied
     #[command(subcommand)]
     DeadLetters(DeadLetters),
     /// List the partitions: owner, offsets, lag, and why one stands still

@@ -1,4 +1,4 @@
-//! `turnstile dead-letters`: lists, shows and replays dead letters.
+//! `turnstile dead-letters`: lists, shows, replays and dismisses dead letters.
 
 use std::fmt::Write as _;
 
@@ -32,6 +32,11 @@ pub enum DeadLetters {
         /// lane.partition.offset, e.g. seats.3.1234
         position: Position,
     },
+    /// Say that one is not needed: it goes when its retention is over
+    Dismiss {
+        /// lane.partition.offset, e.g. seats.3.1234
+        position: Position,
+    },
     /// Append one to its lane again, e.g. after an upgrade that understands it
     Replay {
         /// lane.partition.offset, e.g. seats.3.1234
@@ -44,6 +49,13 @@ pub async fn run(command: DeadLetters, config: &Config) -> Result<(), Failure> {
     let text = match command {
         DeadLetters::List { limit, after } => list(&*backends::open_store(config).await?, limit, after).await?,
         DeadLetters::Show { position } => show(&*backends::open_store(config).await?, position).await?,
+        DeadLetters::Dismiss { position } => {
+            let store = backends::open_store(config).await?;
+            if !store.dismiss(position, clock.now()).await.map_err(anyhow::Error::new)? {
+                return Err(none(position).into());
+            }
+            format!("{position} is dismissed\n")
+        }
         DeadLetters::Replay { position } => {
             let opened = Backends::open(config, &clock).await?;
             let replayed = replay(&*opened.log, &*opened.store, &clock, position).await;
@@ -60,8 +72,12 @@ async fn list(store: &dyn Letters, limit: u32, after: Option<Position>) -> anyho
     let mut text = String::new();
     for view in &views {
         let letter = &view.letter;
-        let replayed = if view.replayed_at.is_some() { " (replayed)" } else { "" };
-        let _ = writeln!(text, "{}  {}  {}{replayed}", rfc3339(letter.at), letter.position, letter.reason);
+        let dealt = match (view.replayed_at, view.dismissed_at) {
+            (Some(_), _) => " (replayed)",
+            (None, Some(_)) => " (dismissed)",
+            (None, None) => "",
+        };
+        let _ = writeln!(text, "{}  {}  {}{dealt}", rfc3339(letter.at), letter.position, letter.reason);
     }
     match views.last() {
         None => text.push_str("no dead letters\n"),
@@ -79,6 +95,9 @@ async fn show(store: &dyn Letters, position: Position) -> anyhow::Result<String>
     let mut text = format!("position  {position}\nat        {}\nreason    {}\n", rfc3339(letter.at), letter.reason);
     if let Some(at) = view.replayed_at {
         let _ = writeln!(text, "replayed  {}", rfc3339(at));
+    }
+    if let Some(at) = view.dismissed_at {
+        let _ = writeln!(text, "dismissed {}", rfc3339(at));
     }
     let _ = writeln!(text, "key       {}", readable(letter.key.as_deref()));
     for (name, value) in &letter.headers {
@@ -104,7 +123,11 @@ async fn replay(log: &dyn Log, store: &dyn Letters, clock: &Clock, position: Pos
 }
 
 async fn find(store: &dyn Letters, position: Position) -> anyhow::Result<DeadLetterView> {
-    store.dead_letter(position).await?.ok_or_else(|| anyhow!("there is no dead letter {position}"))
+    store.dead_letter(position).await?.ok_or_else(|| none(position))
+}
+
+fn none(position: Position) -> anyhow::Error {
+    anyhow!("there is no dead letter {position}")
 }
 
 /// Text unchanged, other bytes escaped: control characters must not reach the terminal.

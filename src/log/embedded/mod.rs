@@ -36,8 +36,8 @@ use self::tail::Partition;
 use self::writer::{Append, Job, Writer};
 use super::group::{DRAIN, Group, Source};
 use super::{
-    AppendError, AppendFuture, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader, ReadError,
-    Topic, record_size, refusal,
+    AppendError, AppendFuture, LanePartition, Log, LogIdentity, Membership, NewRecord, PartitionCounts,
+    PartitionReader, ReadError, Topic, record_size, refusal,
 };
 use crate::domain::LogTime;
 use crate::runtime::clock::Clock;
@@ -121,6 +121,7 @@ impl EmbeddedLog {
             clock,
             jobs: queue,
             connection: Some(connection),
+            resumed: vec![None; ends.len()],
             ends,
             retry: Duration::ZERO,
         };
@@ -228,6 +229,12 @@ impl Log for EmbeddedLog {
 
     async fn join(&self, member: &str) -> Result<Box<dyn Membership>, ReadError> {
         Ok(Box::new(self.group.join(member, Arc::clone(&self.shared))))
+    }
+
+    fn resume_at(&self, partition: LanePartition, end: u64, time: LogTime) {
+        let Ok(partition) = self.shared.index(Topic::Lane(partition.lane), partition.partition) else { return };
+        // Told again with the next commit if the queue is full.
+        let _ = self.jobs.try_send(Job::Resume { partition, end, time });
     }
 
     async fn flush(&self, deadline: Duration) {

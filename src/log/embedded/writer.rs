@@ -14,7 +14,7 @@ use super::chunk::{CHUNK_BYTES_MAX, CHUNK_RECORDS_MAX, encode};
 use super::file::{self, Ends, LogFile, NewChunk};
 use super::state::Shared;
 use crate::domain::LogTime;
-use crate::log::{AppendError, Appended, NewRecord, ReadError, Record, Timestamp};
+use crate::log::{AppendError, Appended, NewRecord, ReadError, Record, Timestamp, Topic};
 use crate::runtime::clock::Clock;
 use crate::telemetry::metrics::{LOG_COMMIT_RECORDS, LOG_COMMIT_SECONDS};
 
@@ -22,6 +22,8 @@ use crate::telemetry::metrics::{LOG_COMMIT_RECORDS, LOG_COMMIT_SECONDS};
 const COMMIT_RECORDS_MAX: usize = 8192;
 /// Bytes after which a commit takes no further append.
 const COMMIT_BYTES_MAX: usize = 4 << 20;
+/// A clock that is further behind a lane's last record appends nothing there.
+const BEHIND_MAX_MS: i64 = 60_000;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
@@ -43,6 +45,12 @@ pub(super) enum Job {
         limit: u64,
         done: oneshot::Sender<Result<u64, ReadError>>,
     },
+    /// If the partition ends here, its log time is this.
+    Resume {
+        partition: usize,
+        end: u64,
+        time: LogTime,
+    },
     /// Commits the queue, releases the file, then answers.
     Close(oneshot::Sender<()>),
 }
@@ -56,6 +64,8 @@ pub(super) struct Writer {
     pub connection: Option<SqliteConnection>,
     /// The committed ends of each partition.
     pub ends: Vec<Ends>,
+    /// What the owner of a partition said last of its end and log time.
+    pub resumed: Vec<Option<(u64, LogTime)>>,
     /// Delay before the next attempt while writes fail; zero while they succeed.
     pub retry: Duration,
 }
@@ -77,6 +87,10 @@ impl Writer {
                     Job::Flush(done) => _ = done.send(()),
                     Job::Trim { partition, before, limit, done } => {
                         drop(done.send(self.trim(partition, before, limit).await));
+                    }
+                    Job::Resume { partition, end, time } => {
+                        self.resumed[partition] = Some((end, time));
+                        self.resume();
                     }
                     Job::Close(done) => {
                         self.jobs.close();
@@ -128,6 +142,9 @@ impl Writer {
             return batch.into_iter().for_each(|append| drop(append.done.send(Err(error.clone()))));
         }
         let Batch { chunks, written, waiting } = self.lay_out(batch);
+        if waiting.is_empty() {
+            return;
+        }
         let inserted = match &mut self.connection {
             Some(connection) => file::insert_chunks(connection, chunks).await,
             None => Err(sqlx::Error::WorkerCrashed),
@@ -150,7 +167,34 @@ impl Writer {
         waiting.into_iter().for_each(|(done, offset)| drop(done.send(Ok(Appended { offset }))));
     }
 
-    /// Assigns offsets and times, and splits each partition's appends into rows.
+    /// The time of a record appended to this partition now. On a lane log time must go on: a clock that was set back would
+    /// make it stand still, and freeze every hold.
+    fn stamp(&self, index: usize, now_ms: i64) -> Result<i64, AppendError> {
+        let (topic, number) = self.shared.places[index];
+        let last_ms = self.ends[index].last_time_ms;
+        let behind_ms = last_ms.saturating_sub(now_ms);
+        match topic {
+            _ if behind_ms <= BEHIND_MAX_MS => Ok(now_ms.max(last_ms)),
+            Topic::Lane(_) => Err(AppendError::Denied(format!(
+                "this machine's clock is {} s behind the last record of {topic}.{number}",
+                behind_ms / 1_000
+            ))),
+            Topic::Outcomes | Topic::DeadLetters => Ok(now_ms),
+        }
+    }
+
+    /// Where an owner says that a partition's last record lies ahead of log time, the partition goes on from log time.
+    fn resume(&mut self) {
+        for (ends, resumed) in self.ends.iter_mut().zip(&self.resumed) {
+            if let Some((end, time)) = resumed
+                && ends.next_offset == *end
+            {
+                ends.last_time_ms = ends.last_time_ms.min(time.0);
+            }
+        }
+    }
+
+    /// Assigns offsets and times, and splits each partition's appends into rows. Refuses what gets no time.
     fn lay_out(&self, batch: Vec<Append>) -> Batch {
         let now_ms = self.clock.now().0;
         let mut shares: BTreeMap<usize, Vec<Append>> = BTreeMap::new();
@@ -159,8 +203,15 @@ impl Writer {
         }
         let mut laid = Batch { chunks: Vec::new(), written: Vec::new(), waiting: Vec::new() };
         for (index, share) in shares {
-            let Ends { id, next_offset, last_time_ms, .. } = self.ends[index];
-            let time_ms = now_ms.max(last_time_ms);
+            let Ends { id, next_offset, .. } = self.ends[index];
+            let time_ms = match self.stamp(index, now_ms) {
+                Ok(time_ms) => time_ms,
+                Err(error) => {
+                    tracing::error!(%error, "appends are refused until the clock is right");
+                    share.into_iter().for_each(|append| drop(append.done.send(Err(error.clone()))));
+                    continue;
+                }
+            };
             let (mut records, mut bytes) = (Vec::new(), 0);
             for (offset, append) in (next_offset..).zip(share) {
                 if records.len() >= CHUNK_RECORDS_MAX || bytes >= CHUNK_BYTES_MAX {
@@ -223,6 +274,7 @@ impl Writer {
             partition.correct_end(ends.next_offset);
         }
         self.ends = ends;
+        self.resume();
         self.connection = Some(connection);
         Ok(())
     }

@@ -192,6 +192,7 @@ async fn what_is_behind_the_anchor_and_decided_is_not_decided_again() {
         completions: Vec::new(),
         outbox: Vec::new(),
         dead_letters: Vec::new(),
+        interventions: Vec::new(),
     };
     house.store.commit(&batch).await.expect("committed");
     house.restart();

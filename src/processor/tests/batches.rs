@@ -16,7 +16,7 @@ use crate::domain::{
 };
 use crate::log::{PartitionCounts, Record, Timestamp};
 use crate::processor::aggregates::Cache;
-use crate::processor::batch::{Batch, TimeBounds};
+use crate::processor::batch::Batch;
 use crate::processor::decider::{DecidedBatch, Decider, Limits};
 use crate::processor::decode::{Decoded, Item};
 use crate::processor::lanes::LaneAggregate;
@@ -28,7 +28,7 @@ use crate::wire;
 
 const COUNTS: PartitionCounts =
     PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
-const BOUNDS: TimeBounds = TimeBounds { now: LogTime(0), tolerance_ms: 0 };
+const NOW: LogTime = LogTime(0);
 
 fn here(lane: Lane) -> LanePartition {
     LanePartition { lane, partition: 0 }
@@ -58,7 +58,12 @@ async fn decide<A: LaneAggregate>(
     decoded: Decoded<A>,
 ) -> DecidedBatch<A::Key> {
     decider.prefetch(store, &decoded).await.expect("readable");
-    decider.decide(decoded, BOUNDS)
+    decider.decide(decoded, NOW)
+}
+
+fn decoded<A: LaneAggregate>(decider: &mut Decider<A>, records: Vec<Record>) -> Decoded<A> {
+    decider.put(records, NOW);
+    decider.take_rest().expect("records")
 }
 
 async fn commit(store: &FaultyStore, batch: &CommitBatch) {
@@ -74,7 +79,7 @@ async fn a_full_batch_leaves_the_rest_for_the_next_and_recognizes_repeats_across
     let commands: Vec<Command> = (0..5).map(|n| new(charge(&format!("user-{n}"), 10))).collect();
     let order = [0, 1, 2, 0, 3, 1, 4];
     let records = (0..).zip(order).map(|(offset, n)| record(offset, &commands[n])).collect();
-    let mut decoded = decider.decode(records);
+    let mut decoded = decoded(&mut decider, records);
     let mut decided = Vec::new();
     loop {
         let batch = decide(&mut decider, &store, decoded).await;
@@ -100,7 +105,7 @@ async fn what_was_read_for_a_full_batch_is_not_read_again_for_its_rest() {
     let progress = store.acquire(here(Lane::Wallets), "me").await.expect("acquired");
     let mut decider = wallets(2, progress);
     let records = (0..4).map(|n| record(n, &new(charge(&format!("user-{n}"), 10)))).collect();
-    let decoded = decider.decode(records);
+    let decoded = decoded(&mut decider, records);
     let first = decide(&mut decider, &store, decoded).await;
     decider.committed(first.number, first.commit.after.next_offset);
     let reads = Arc::new(AtomicUsize::new(0));
@@ -123,7 +128,7 @@ async fn each_row_is_written_once_a_batch_as_it_was_last() {
     let store = FaultyStore::in_memory();
     let mut decider = wallets(usize::MAX, Progress::NONE);
     let records = (0..3).map(|n| record(n, &new(charge("alice", 10)))).collect();
-    let decoded = decider.decode(records);
+    let decoded = decoded(&mut decider, records);
     let batch = decide(&mut decider, &store, decoded).await.commit;
     let Changes::Wallets(rows) = batch.changes else { panic!("another lane") };
     assert_eq!(rows.len(), 4, "one wallet, three entries");
@@ -169,7 +174,7 @@ fn asking(command: &Command) -> Asking {
 /// Adds what the rules would have decided of this command.
 fn put(batch: &mut Batch<Block>, offset: u64, command: &Command, decision: Decision<Block>) {
     let record = record(offset, command);
-    let at = batch.next(&record, BOUNDS);
+    let at = batch.next(&record, Some(LogTime(1_000)));
     let mut decoded: Decoded<Block> = Decoded::of(vec![record], here(Lane::Seats), &COUNTS);
     let Some((record, Item::Command(ordered))) = decoded.items.pop_front() else { panic!("not a command") };
     batch.decided(*ordered, decision, 0, at, &record.headers);
@@ -200,7 +205,7 @@ fn a_request_that_waits_in_the_same_batch_is_completed_in_its_row() {
     assert!(
         matches!(&row.state, RequestState::Decided(decided) if decided.outcome.as_bytes() == commit.outbox[1].payload)
     );
-    assert_eq!(touched.into_iter().collect::<Vec<_>>(), [(key, true)]);
+    assert_eq!(touched.into_iter().collect::<Vec<_>>(), [(key, Some(LogTime(1_000)))]);
 }
 
 #[tokio::test]
@@ -209,7 +214,7 @@ async fn a_record_with_headers_that_cannot_be_read_is_a_dead_letter() {
     let progress = store.acquire(here(Lane::Wallets), "me").await.expect("acquired");
     let mut decider = wallets(1_000, progress);
     let bad = Record { unreadable_headers: 2, ..record(0, &new(charge("alice", 10))) };
-    let decoded = decider.decode(vec![bad, record(1, &new(charge("alice", 1)))]);
+    let decoded = decoded(&mut decider, vec![bad, record(1, &new(charge("alice", 1)))]);
     let decided = decide(&mut decider, &store, decoded).await.commit;
     assert_eq!(decided.after.next_offset, 2);
     assert_eq!(decided.requests.len(), 1, "the good one is decided");

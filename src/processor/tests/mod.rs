@@ -3,9 +3,11 @@
 mod anchors;
 mod batches;
 mod faults;
+mod interventions;
 mod records;
 mod splitting;
 mod timers;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +24,8 @@ use crate::domain::block::{
 };
 use crate::domain::wallet::{Command as OfWallet, Movement};
 use crate::domain::{
-    Amount, BlockKey, Body, Code, Command, CommandKind, Lane, LanePartition, LogTime, RequestId, ReservationId,
-    RoutingKey, Row, ScheduleId, SeatId,
+    Amount, BlockKey, Body, Code, Command, CommandKind, Lane, LanePartition, RequestId, ReservationId, RoutingKey, Row,
+    ScheduleId, SeatId,
 };
 use crate::log::{Log, NewRecord, PartitionCounts, PartitionReader, Record, Topic};
 use crate::runtime::clock::Clock;
@@ -384,8 +386,4 @@ async fn the_state_hash_says_the_same_after_a_takeover() {
 
 fn all<Id>() -> crate::store::Page<Id> {
     crate::store::Page { after: None, limit: 1_000 }
-}
-
-fn now() -> LogTime {
-    Clock::System.now()
 }

@@ -1,6 +1,6 @@
 //! Repeats, strays and rubbish.
 
-use super::{House, all, bytes, charge, code, name, new, succeeded};
+use super::{House, all, bytes, charge, code, new, succeeded};
 use crate::domain::{Code, Command, Lane};
 use crate::log::{Log, Timestamp, Topic};
 use crate::store::{DeadLetters, Reads};
@@ -102,24 +102,6 @@ async fn rubbish_between_good_records_stops_nothing() {
     assert_eq!(letters.len(), count);
     assert!(letters.iter().all(|view| !view.letter.reason.is_empty()));
     assert!(letters.iter().any(|view| view.letter.value.as_ref().is_some_and(|value| value.len() == 70_000)));
-    house.stop().await;
-}
-
-#[tokio::test]
-async fn a_producers_own_time_is_believed_within_a_minute_and_never_runs_back() {
-    let mut house = House::new().await;
-    let now = super::now().0;
-    let mut decided = Vec::new();
-    for time in [Timestamp::Create(now + 30_000), Timestamp::Create(now - 30_000), Timestamp::Create(i64::MAX)] {
-        let command = new(charge("alice", 1));
-        let value = Some(wire::command::encode(&command).into());
-        house.log.put(house.place(&command.body.routing_key()), None, value, Vec::new(), time);
-        decided.push(house.outcome_of(command.request_id).await.decided.time.0);
-    }
-    assert_eq!(decided[0], now + 30_000);
-    assert_eq!(decided[1], now + 30_000, "log time does not run back");
-    assert!((now + 60_000..now + 90_000).contains(&decided[2]), "clamped to a minute ahead: {decided:?}");
-    assert_eq!(house.store.wallet(&name("alice")).await.expect("readable").expect("charged").entries, 3);
     house.stop().await;
 }
 

@@ -24,7 +24,7 @@ fn due() -> (MemoryLog, BlockKey, Timers<Block>) {
     let clock = Clock::Virtual { since: Instant::now(), ms: Arc::new(AtomicI64::new(10_000)) };
     let log = MemoryLog::new(counts, clock.clone());
     let key = BlockKey::main(ScheduleId(Uuid::now_v7()));
-    let timers = Timers::new(HERE, Arc::new(log.clone()), clock, vec![(key.clone(), LogTime(1))]);
+    let timers = Timers::new(HERE, Arc::new(log.clone()), clock, vec![(key.clone(), LogTime(1))], LogTime(0));
     (log, key, timers)
 }
 
@@ -42,7 +42,7 @@ async fn a_record_is_appended_once_until_it_is_decided() {
     assert_eq!(after(&mut timers, &log, 200).await, 2, "not decided after 5 s");
     assert_eq!(after(&mut timers, &log, 9_700).await, 2);
     assert_eq!(after(&mut timers, &log, 200).await, 3, "nor after 10 s more");
-    timers.set(&[Touched { key: key.clone(), due: None, timer_decided: true }]);
+    timers.set(&[Touched { key: key.clone(), due: None, timer: Some(LogTime(10_000)) }], LogTime(10_000));
     assert_eq!(after(&mut timers, &log, 60_000).await, 3);
     let mut reader = log.read(Topic::Lane(Lane::Seats), 0, 0).await.expect("readable");
     let records = reader.next(10, usize::MAX).await.expect("readable");

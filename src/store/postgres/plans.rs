@@ -200,8 +200,9 @@ async fn commit(store: &Explained, changes: Changes, requests: Vec<RequestRow>) 
     let partition = LanePartition { lane, partition: 0 };
     let before = store.acquire(partition, "worker").await.unwrap();
     let after = Progress { next_offset: before.next_offset + 1, ..before };
-    let (completions, outbox, dead_letters) = (Vec::new(), Vec::new(), Vec::new());
-    let batch = CommitBatch { partition, before, after, changes, requests, completions, outbox, dead_letters };
+    let (completions, outbox, dead_letters, interventions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let batch =
+        CommitBatch { partition, before, after, changes, requests, completions, outbox, dead_letters, interventions };
     assert_eq!(store.commit(&batch).await, Ok(Committed::Done));
 }
 

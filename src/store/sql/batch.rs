@@ -1,6 +1,6 @@
 //! A commit's rows, table by table.
 
-use super::mapping::{queues, records, reservations, seats, wallets};
+use super::mapping::{interventions, queues, records, reservations, seats, wallets};
 use super::tables::{self, Table};
 use super::value::Value;
 use crate::domain::{Changes, block, queue, wallet};
@@ -67,5 +67,7 @@ pub(in crate::store) fn fill_from<'a>(batch: &'a CommitBatch, sink: &mut impl Si
     let outbox: Vec<_> = batch.outbox.iter().collect();
     fill(sink, &tables::OUTBOX, &outbox, |row| records::outbox_values(batch.partition, row))?;
     let letters: Vec<_> = batch.dead_letters.iter().collect();
-    fill(sink, &tables::DEAD_LETTER, &letters, records::dead_letter_values)
+    fill(sink, &tables::DEAD_LETTER, &letters, records::dead_letter_values)?;
+    let applied: Vec<_> = batch.interventions.iter().collect();
+    fill(sink, &tables::INTERVENTION, &applied, interventions::values)
 }

@@ -3,14 +3,16 @@
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Side, all, first, query};
-use super::mapping::records;
-use super::value::{lane_partition, position, signed, text, time};
+use super::mapping::{interventions, records};
+use super::value::{int, lane_partition, position, signed, text, time};
 use super::{json, tables};
 use crate::domain::{LanePartition, LogTime, Position};
-use crate::store::{DeadLetterView, DeadLetters, LogBinding, Page, RecordedLog, Retention, StoreError};
+use crate::store::{
+    DeadLetterView, DeadLetters, Intervention, Interventions, LogBinding, Page, RecordedLog, Retention, StoreError,
+};
 
 fn dead_letters_where(rest: &str) -> String {
-    format!("select {}, replayed_at from dead_letter {rest}", tables::DEAD_LETTER.list())
+    format!("select {}, replayed_at, dismissed_at from dead_letter {rest}", tables::DEAD_LETTER.list())
 }
 
 #[async_trait]
@@ -40,6 +42,31 @@ impl<D: Dialect> DeadLetters for D {
         let sql = "update dead_letter set replayed_at = $4 where lane = $1 and partition = $2 and log_offset = $3";
         let [lane, partition, offset] = position(of)?;
         self.write(query(sql, vec![lane, partition, offset, time(at)])).await.map(drop)
+    }
+
+    async fn dismiss(&self, which: Position, at: LogTime) -> Result<bool, StoreError> {
+        let sql = "update dead_letter set dismissed_at = $4 \
+                   where lane = $1 and partition = $2 and log_offset = $3 returning 1";
+        let [lane, partition, offset] = position(which)?;
+        let rows = self.write(query(sql, vec![lane, partition, offset, time(at)])).await?;
+        Ok(!rows.is_empty())
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> Interventions for D {
+    async fn intervene(&self, row: &Intervention) -> Result<(), StoreError> {
+        let table = &tables::INTERVENTION;
+        let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("${place}")).collect();
+        let sql = format!("insert into {} ({}) values ({})", table.name, table.list(), places.join(", "));
+        self.write(query(sql, interventions::values(row)?.into())).await.map(drop)
+    }
+
+    async fn interventions(&self, partition: LanePartition, from: u64) -> Result<Vec<Intervention>, StoreError> {
+        let rest = "where lane = $1 and partition = $2 and (through is null or through >= $3) order by id";
+        let [lane, partition] = lane_partition(partition);
+        let query = query(tables::INTERVENTION.select(rest), vec![lane, partition, int(from)?]);
+        all(&self.read(Side::Owner, query).await?, interventions::row)
     }
 }
 
@@ -97,6 +124,7 @@ impl<D: Dialect> Retention for D {
     }
 
     async fn forget_dead_letters(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64, StoreError> {
-        forget(self, ("dead_letter", "replayed_at < $3", "log_offset"), of, before, limit).await
+        let dealt_with = "coalesce(replayed_at, dismissed_at) is not null and coalesce(replayed_at, dismissed_at) < $3";
+        forget(self, ("dead_letter", dealt_with, "log_offset"), of, before, limit).await
     }
 }

@@ -187,6 +187,13 @@ tables! {
     }
 }
 
+tables! {
+    INTERVENTION = "intervention" (id) Replace {
+        id: Uuid, lane: Text, partition: Int, log_offset: Int, through: Int, kind: Text, value: Int,
+        reason: Text, by_user: Text, at: Int, applied_at: Int,
+    }
+}
+
 /// What updates a request that was stored PENDING.
 pub(in crate::store) const COMPLETION_COLUMNS: &[(&str, Kind)] = &[
     ("request_id", Kind::Uuid),

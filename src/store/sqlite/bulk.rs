@@ -135,7 +135,8 @@ insert_texts!(
     QUEUE,
     BLOCK,
     SECTION,
-    DEAD_LETTER
+    DEAD_LETTER,
+    INTERVENTION
 );
 
 static COMPLETE: LazyLock<Texts> = LazyLock::new(Texts::complete);

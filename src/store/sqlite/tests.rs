@@ -48,6 +48,7 @@ fn batch(of: LanePartition, progress: &Progress, outcome_bytes: usize) -> Commit
         completions: Vec::new(),
         outbox: Vec::new(),
         dead_letters: Vec::new(),
+        interventions: Vec::new(),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{BlockKey, LanePartition, LogTime, PaymentId, ReservationId, Row, ScheduleId, UserId};
 use crate::store::{
-    AggregateLoads, AuditReads, CommitGroup, Committed, LogBinding, Outbox, OutboxRow, Ownership, Progress,
-    RecordedLog, RequestKey, RequestRow, Retention, StateTable, StoreError, Timers,
+    AggregateLoads, AuditReads, CommitGroup, Committed, Intervention, Interventions, LogBinding, Outbox, OutboxRow,
+    Ownership, Progress, RecordedLog, RequestKey, RequestRow, Retention, StateTable, StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -121,6 +121,25 @@ impl Outbox for MemoryStore {
 
     async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
         self.write(|state| state.published(partition, 0..before))
+    }
+}
+
+#[async_trait]
+impl Interventions for MemoryStore {
+    async fn intervene(&self, row: &Intervention) -> Result<()> {
+        let mut state = self.state();
+        if state.interventions.contains_key(&row.id) {
+            return Err(StoreError::Failed(format!("intervention {} is stored already", row.id)));
+        }
+        state.interventions.insert(row.id, row.clone());
+        Ok(())
+    }
+
+    async fn interventions(&self, partition: LanePartition, from: u64) -> Result<Vec<Intervention>> {
+        let concerns = |row: &&Intervention| {
+            row.partition == partition && row.act.offsets().is_none_or(|offsets| offsets.last >= from)
+        };
+        self.read(|state| state.interventions.values().filter(concerns).cloned().collect())
     }
 }
 

@@ -237,4 +237,14 @@ impl DeadLetters for MemoryStore {
             }
         })
     }
+
+    async fn dismiss(&self, position: Position, at: LogTime) -> Result<bool> {
+        self.write(|state| match state.dead_letters.get_mut(&position) {
+            Some(view) => {
+                view.dismissed_at = Some(at);
+                true
+            }
+            None => false,
+        })
+    }
 }

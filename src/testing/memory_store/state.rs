@@ -13,8 +13,8 @@ use crate::domain::{
     SectionName, UserId,
 };
 use crate::store::{
-    CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, OutboxRow, PlanRow, Progress, Published, RecordedLog,
-    RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
+    CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, Intervention, OutboxRow, PlanRow, Progress,
+    Published, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -43,6 +43,7 @@ pub(super) struct State {
     pub outbox: BTreeMap<(LanePartition, u64), OutboxRow>,
     pub progress: BTreeMap<LanePartition, ProgressRow>,
     pub dead_letters: BTreeMap<Position, DeadLetterView>,
+    pub interventions: BTreeMap<Uuid, Intervention>,
     pub log: Option<RecordedLog>,
 }
 
@@ -143,8 +144,11 @@ impl State {
             self.outbox.insert((partition, row.seq), row.clone());
         }
         for letter in &batch.dead_letters {
-            let view = DeadLetterView { letter: letter.clone(), replayed_at: None };
+            let view = DeadLetterView { letter: letter.clone(), replayed_at: None, dismissed_at: None };
             self.dead_letters.entry(letter.position).or_insert(view);
+        }
+        for row in &batch.interventions {
+            self.interventions.insert(row.id, row.clone());
         }
     }
 
@@ -274,7 +278,7 @@ impl State {
     }
 
     pub fn forget_dead_letters(&mut self, of: LanePartition, before: LogTime, limit: u32) -> u64 {
-        let old = |view: &DeadLetterView| view.replayed_at.is_some_and(|at| at < before);
+        let old = |view: &DeadLetterView| view.replayed_at.or(view.dismissed_at).is_some_and(|at| at < before);
         let of_partition = self.dead_letters.iter().filter(|(at, view)| at.partition == of && old(view));
         let positions: Vec<_> = of_partition.map(|(at, _)| *at).take(limit as usize).collect();
         positions.iter().for_each(|at| drop(self.dead_letters.remove(at)));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tempfile::TempDir;
-use turnstile::domain::LogTime;
+use turnstile::domain::{Lane, LanePartition, LogTime};
 use turnstile::log::embedded::{EmbeddedLog, EmbeddedSettings, OpenError};
 use turnstile::log::{AppendError, Log, PartitionCounts, ReadError, Topic};
 use turnstile::runtime::clock::Clock;
@@ -248,4 +248,35 @@ async fn figures() {
     let mut reader = log.read(SEATS, 0, 0).await.unwrap();
     read_n(&mut *reader, records).await;
     println!("read {records} records from the file: {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_appends_nothing_to_a_lane_until_its_owner_says_where_log_time_is() {
+    let directory = TempDir::new().unwrap();
+    let day_ms = 86_400_000;
+    let ms = Arc::new(AtomicI64::new(100 * day_ms));
+    let path = directory.path().join("log.db");
+    let log = EmbeddedLog::open(&path, counts(), Clock::Manual(Arc::clone(&ms))).await.unwrap();
+    log.append(SEATS, 1, record("ahead")).await.unwrap();
+    log.append(Topic::Outcomes, 0, record("ahead")).await.unwrap();
+    ms.fetch_sub(60_000, Ordering::SeqCst);
+    log.append(SEATS, 1, record("a minute back")).await.unwrap();
+    ms.fetch_sub(day_ms, Ordering::SeqCst);
+    let refused = log.append(SEATS, 1, record("a day back")).await;
+    assert!(matches!(&refused, Err(AppendError::Denied(reason)) if reason.contains("86460 s behind")), "{refused:?}");
+    log.append(SEATS, 0, record("another partition")).await.unwrap();
+    log.append(Topic::Outcomes, 0, record("no lane")).await.unwrap();
+
+    let here = LanePartition { lane: Lane::Seats, partition: 1 };
+    let now = LogTime(ms.load(Ordering::SeqCst));
+    log.resume_at(here, 1, now);
+    assert!(log.append(SEATS, 1, record("not its end")).await.is_err());
+    log.resume_at(here, 2, now);
+    log.append(SEATS, 1, record("goes on")).await.unwrap();
+    let read = read_n(&mut *log.read(SEATS, 1, 0).await.unwrap(), 3).await;
+    let times: Vec<i64> = read.iter().map(|record| record.timestamp.millis()).collect();
+    assert_eq!(times, [100 * day_ms, 100 * day_ms, now.0]);
+    log.close().await;
+    let log = EmbeddedLog::open(&path, counts(), Clock::Manual(ms)).await.unwrap();
+    log.append(SEATS, 1, record("after a restart")).await.unwrap();
 }

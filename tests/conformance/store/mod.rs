@@ -3,6 +3,7 @@
 mod commits;
 mod faulty;
 mod groups;
+mod interventions;
 mod loads;
 mod memory;
 mod postgres;
@@ -92,6 +93,10 @@ macro_rules! conforms {
             reads::tokens_of_a_user_are_newest_first_and_few,
             reads::dead_letters_are_paged_newest_first,
             reads::a_replayed_dead_letter_says_when,
+            reads::a_dismissed_dead_letter_says_when,
+            interventions::a_row_comes_back_as_it_was_given,
+            interventions::rows_come_for_the_records_they_concern,
+            interventions::a_commit_applies_a_row_and_a_fenced_one_does_not,
         }
     };
 }

@@ -263,7 +263,8 @@ pub async fn dead_letters_are_paged_newest_first(store: Arc<dyn Store>) {
     commit(&*store, WALLETS, |batch| batch.dead_letters = vec![same_time.clone(), dead_letter(WALLETS, 9)]).await;
     let letters =
         vec![dead_letter(WALLETS, 9), dead_letter(SEATS, 3), same_time, dead_letter(SEATS, 2), dead_letter(SEATS, 1)];
-    let all: Vec<_> = letters.into_iter().map(|letter| DeadLetterView { letter, replayed_at: None }).collect();
+    let all: Vec<_> =
+        letters.into_iter().map(|letter| DeadLetterView { letter, replayed_at: None, dismissed_at: None }).collect();
     paged!(all, |page| store.dead_letters(page), |view| view.letter.position);
     let nowhere = Page { after: Some(SEATS.at(1000)), limit: 5 };
     assert_eq!(store.dead_letters(nowhere).await, Ok(vec![]));
@@ -278,4 +279,12 @@ pub async fn a_replayed_dead_letter_says_when(store: Arc<dyn Store>) {
     assert_eq!(store.dead_letter(SEATS.at(0)).await.unwrap().unwrap().replayed_at, Some(LogTime(5)));
     assert_eq!(store.dead_letter(SEATS.at(1)).await, Ok(None));
     assert_eq!(store.dead_letter(WALLETS.at(0)).await, Ok(None));
+}
+
+pub async fn a_dismissed_dead_letter_says_when(store: Arc<dyn Store>) {
+    commit(&*store, SEATS, |batch| batch.dead_letters = vec![dead_letter(SEATS, 0)]).await;
+    assert_eq!(store.dismiss(SEATS.at(0), LogTime(5)).await, Ok(true));
+    assert_eq!(store.dismiss(SEATS.at(1), LogTime(5)).await, Ok(false));
+    let view = store.dead_letter(SEATS.at(0)).await.unwrap().unwrap();
+    assert_eq!((view.replayed_at, view.dismissed_at), (None, Some(LogTime(5))));
 }

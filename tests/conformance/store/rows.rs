@@ -69,6 +69,7 @@ pub fn batch(partition: LanePartition, progress: &Progress) -> CommitBatch {
         completions: Vec::new(),
         outbox: Vec::new(),
         dead_letters: Vec::new(),
+        interventions: Vec::new(),
     }
 }
 

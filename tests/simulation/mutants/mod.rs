@@ -175,6 +175,16 @@ mutants! {
         InboxKeepsAdmitted,
         /// The outcome of a payment does not carry the fingerprint of its request.
         FingerprintLost,
+        /// An operator's skip takes whatever record lies at its offset.
+        SkippedElsewhere,
+        /// A skipped command has no outcome.
+        SkippedInSilence,
+        /// A given time counts though the record before has a later one.
+        GivenTimeRunsBack,
+        /// A record ahead of the clock is decided at once.
+        LogTimeUnbounded,
+        /// A timer that is due appends a record each time somebody looks.
+        TimerEachRound,
     }
 }
 

@@ -120,6 +120,7 @@ impl Owners {
                     completions: Vec::new(),
                     outbox: Vec::new(),
                     dead_letters: Vec::new(),
+                    interventions: Vec::new(),
                     ..batch.clone()
                 };
                 if self.below.commit(&offset).await? == Committed::Done {

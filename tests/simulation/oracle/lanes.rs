@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use turnstile::domain::{Arrival, Body, Command, Lane, LanePartition, LogTime, Position, block, queue};
-use turnstile::log::{Log, Record, Timestamp, Topic};
+use turnstile::log::{Log, Record, Topic};
 use turnstile::store::{RequestKey, RequestRow, RequestState, RequestStatus, lane_partitions};
 use turnstile::wire;
 
+use super::acts::Acts;
 use super::{home, must, taken, understood};
 use crate::cluster::{Cluster, REMEMBER};
 use crate::model::Case;
@@ -17,7 +18,7 @@ use crate::model::Case;
 type ById<'a> = BTreeMap<(RequestKey, LanePartition), Vec<&'a RequestRow>>;
 
 /// The cases by lane and partition, in order of the log; effects are added later.
-pub fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, String> {
+pub async fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, String> {
     let mut by_position: BTreeMap<Position, &RequestRow> = BTreeMap::new();
     let mut by_id: ById<'_> = BTreeMap::new();
     for row in requests {
@@ -29,10 +30,19 @@ pub fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, St
     let mut cases = Vec::new();
     for here in lane_partitions(cluster.log.partitions()) {
         let mut time = LogTime(0);
+        let acts = Acts::of(cluster, here).await?;
         for (record, stored_ms) in cluster.log.all_timed(Topic::Lane(here.lane), here.partition) {
-            time = time.max(LogTime(stamp(&record, time)));
-            let at = Arrival { position: here.at(record.offset), time };
+            let position = here.at(record.offset);
+            let skipped = acts.skips(position)?;
+            if !skipped {
+                time = time.max(acts.time(position, &record)?);
+            }
+            let at = Arrival { position, time };
             let own = by_position.remove(&at.position);
+            if skipped && own.is_none() {
+                acts.without_outcome(position, &record)?;
+                continue;
+            }
             if here.lane == Lane::Inbox {
                 must!(own.is_none(), "{} was decided in the inbox", at.position);
                 forwarded(cluster, &by_id, &record).map_err(|why| format!("{}: {why}", at.position))?;
@@ -44,6 +54,8 @@ pub fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, St
             };
             match own {
                 Some(row) => {
+                    let says = row.state.outcome().is_some_and(|outcome| outcome.contains("skipped_by_operator"));
+                    must!(says == skipped, "{position} was {}skipped", if skipped { "" } else { "not " });
                     must!(!is_seen(&by_id, row.key, &at), "{} is a repeat and was decided again", at.position);
                     check_row(cluster, row, &command, &at)?;
                     cases.push(decided(row, command, stored_ms)?);
@@ -55,14 +67,6 @@ pub fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Case>, St
     match by_position.keys().next() {
         None => Ok(cases),
         Some(position) => Err(format!("a request lies at {position}, where no command is")),
-    }
-}
-
-/// The latest time of a record; unknown where the log does not stamp it.
-fn stamp(record: &Record, last: LogTime) -> i64 {
-    match record.timestamp {
-        Timestamp::LogAppend(ms) => ms,
-        Timestamp::Create(_) => last.0,
     }
 }
 
@@ -93,13 +97,7 @@ fn check_row(cluster: &Cluster, row: &RequestRow, command: &Command, at: &Arriva
     let (here, body) = (at.position.partition, &command.body);
     must!(home(cluster, body) == here, "a misrouted command was decided at {}", row.position);
     must!(row.key == key_of(command), "{} has another request's row", row.position);
-    must!(
-        cluster.sim.plan.producers_stamp || row.at == at.time,
-        "log time of {} is {:?}, not {:?}",
-        row.position,
-        row.at,
-        at.time
-    );
+    must!(row.at == at.time, "log time of {} is {:?}, not {:?}", row.position, row.at, at.time);
     let same = row.fingerprint == wire::command::fingerprint(command)
         && row.command == body.kind()
         && row.user_id.as_ref() == body.user_id()
@@ -126,10 +124,6 @@ fn not_own(
     }
     must!(is_timer(&command.body), "{kind} at {} was never decided at {home}", at.position);
     must!(home == at.position.partition, "a misrouted {kind} at {} has no request", at.position);
-    // Its time is not known to the checks.
-    if cluster.sim.plan.producers_stamp {
-        return Ok(None);
-    }
     let (answer, effects) = (Value::Null, Value::Null);
     Ok(Some(Case { at, command, request: None, answer, effects, at_once: true, stored_ms }))
 }

@@ -2,9 +2,11 @@
 //! code with the rules decide the log once more.
 
 mod across_lanes;
+pub mod acts;
 mod lanes;
 mod outcomes;
 mod state;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +40,8 @@ pub(crate) use must;
 pub async fn check(cluster: &Cluster) -> Checked {
     let requests = cluster.archive.requests();
     let rows = all_rows(cluster).await?;
-    let mut cases = lanes::cases(cluster, &requests)?;
+    let mut cases = lanes::cases(cluster, &requests).await?;
+    timers::check(cluster)?;
     answer_checker::accepted(cluster, &requests)?;
     let published = outcomes::check(cluster, &mut cases)?;
     let (seats, wallets, queue, follow_ups) = follow(&cases, &rows)?;
@@ -73,7 +76,7 @@ fn follow(cases: &[Case], rows: &[Row]) -> Result<Followed, String> {
     let mut seats = SeatModel::new(payments.collect());
     let (mut wallets, mut queue) = (WalletModel::default(), QueueModel::default());
     let mut follow_ups = Vec::new();
-    for case in cases {
+    for case in cases.iter().filter(|case| case.code() != "skipped_by_operator") {
         let context = |why: String| case.context(&why);
         match case.at.position.lane() {
             Lane::Seats => follow_ups.extend(seats.follow(case).map_err(context)?),
@@ -116,12 +119,13 @@ pub fn decided_ids(requests: &[RequestRow]) -> BTreeSet<turnstile::domain::Reque
 async fn dead_letters(cluster: &Cluster) -> Checked {
     let mut expected = BTreeSet::new();
     for here in lane_partitions(cluster.log.partitions()) {
+        let acts = acts::Acts::of(cluster, here).await?;
         for record in cluster.log.all(Topic::Lane(here.lane), here.partition) {
             let readable = match here.lane {
                 Lane::Inbox => record.value.as_ref().and_then(|value| taken(value)),
                 _ => understood(&record),
             };
-            if readable.is_none() {
+            if readable.is_none() || acts.skips(here.at(record.offset))? {
                 expected.insert(here.at(record.offset).to_string());
             }
         }

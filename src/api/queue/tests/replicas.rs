@@ -29,8 +29,19 @@ async fn commit(store: &FaultyStore, owner: &mut Owner, command: Command) {
     };
     let changes = Changes::Queues(owner.run(command));
     let after = Progress { next_offset: owner.offset, last_time: LogTime(owner.now), ..before };
-    let (requests, completions, outbox, dead_letters) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let batch = CommitBatch { partition: PLACE, before, after, changes, requests, completions, outbox, dead_letters };
+    let (requests, completions, outbox) = (Vec::new(), Vec::new(), Vec::new());
+    let (dead_letters, interventions) = (Vec::new(), Vec::new());
+    let batch = CommitBatch {
+        partition: PLACE,
+        before,
+        after,
+        changes,
+        requests,
+        completions,
+        outbox,
+        dead_letters,
+        interventions,
+    };
     store.commit(&batch).await.unwrap();
 }
 

@@ -69,7 +69,6 @@ pub fn worker(config: &Config, remember: Remember) -> processor::Settings {
         // As long as another worker may take to notice that it lost the partition.
         rest: worker.session_timeout,
         remember,
-        ..processor::Settings::default()
     }
 }
 

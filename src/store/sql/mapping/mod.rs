@@ -2,6 +2,7 @@
 //! that is not stored does not compile.
 
 pub(in crate::store) mod catalog;
+pub(in crate::store) mod interventions;
 pub(in crate::store) mod queues;
 pub(in crate::store) mod records;
 pub(in crate::store) mod reservations;

@@ -120,7 +120,8 @@ pub fn dead_letter(row: &impl Cells) -> Result<DeadLetterView> {
         headers: json::parse_headers(row.text("headers")?)?,
         at: row.time("at")?,
     };
-    Ok(DeadLetterView { letter, replayed_at: row.optional_time("replayed_at")? })
+    let (replayed_at, dismissed_at) = (row.optional_time("replayed_at")?, row.optional_time("dismissed_at")?);
+    Ok(DeadLetterView { letter, replayed_at, dismissed_at })
 }
 
 pub fn anchor_values(anchor: Option<Anchor>) -> Result<[Value<'static>; 3]> {

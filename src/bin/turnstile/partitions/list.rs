@@ -1,10 +1,7 @@
-//! `turnstile partitions`: who owns what, how far it is, and why it stands still.
+//! `turnstile partitions list`: who owns what, how far it is, and why it stands still.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use clap::Subcommand;
-use serde::Deserialize;
 use turnstile::assembly::backends;
 use turnstile::config::Config;
 use turnstile::domain::LanePartition;
@@ -12,17 +9,9 @@ use turnstile::log::{Log, Topic};
 use turnstile::runtime::clock::Clock;
 use turnstile::store::{ProgressView, lane_partitions};
 
+use super::states::{ANSWER_WITHIN, States, states};
 use crate::exit::Failure;
 use crate::output::say;
-
-/// How long the log and a process may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-#[derive(Debug, Subcommand)]
-pub enum Partitions {
-    /// List them, one line each
-    List(List),
-}
 
 #[derive(Debug, Default, clap::Args)]
 pub struct List {
@@ -31,8 +20,7 @@ pub struct List {
     at: Vec<String>,
 }
 
-pub async fn run(command: Option<Partitions>, config: &Config) -> Result<(), Failure> {
-    let Partitions::List(list) = command.unwrap_or(Partitions::List(List::default()));
+pub async fn run(list: List, config: &Config) -> Result<(), Failure> {
     let store = backends::open_store(config).await?;
     let progress = store.progress_views().await.map_err(anyhow::Error::new)?;
     let states = states(&list.at, config).await;
@@ -83,52 +71,6 @@ impl Ends {
     }
 }
 
-/// A check of `/readyz`.
-#[derive(Debug, Deserialize)]
-struct Check {
-    name: String,
-    status: String,
-    #[serde(default)]
-    reason: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Checks {
-    checks: Vec<Check>,
-}
-
-/// State and reason of the partitions whose owners answer.
-type States = BTreeMap<String, (&'static str, String)>;
-
-async fn states(at: &[String], config: &Config) -> States {
-    let own = [format!("http://{}", config.http.listen)];
-    let addresses = if at.is_empty() { &own[..] } else { at };
-    let mut states = States::new();
-    let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap_or_default();
-    for address in addresses {
-        let asked = http.get(format!("{}/readyz", address.trim_end_matches('/'))).header("accept", "application/json");
-        let answer = async { asked.send().await?.json::<Checks>().await };
-        match answer.await {
-            Ok(Checks { checks }) => states.extend(checks.into_iter().filter_map(state)),
-            // Nobody said that a process runs there.
-            Err(_) if at.is_empty() => {}
-            Err(error) => eprintln!("turnstile: {address} does not answer: {error}"),
-        }
-    }
-    states
-}
-
-fn state(check: Check) -> Option<(String, (&'static str, String))> {
-    let partition = check.name.strip_prefix("partition ")?.to_owned();
-    let (state, reason) = match check.reason.split_once(": ") {
-        Some(("parked", reason)) => ("parked", reason.to_owned()),
-        Some(("waiting", reason)) => ("waiting", reason.to_owned()),
-        _ if check.status == "ok" => ("owned", String::new()),
-        _ => ("degraded", check.reason),
-    };
-    Some((partition, (state, reason)))
-}
-
 fn table(config: &Config, progress: &[ProgressView], ends: &Ends, states: &States) -> String {
     let mut lines =
         vec![["partition", "owner", "epoch", "next", "end", "lag", "outbox", "state", "reason"].map(str::to_owned)];
@@ -174,19 +116,6 @@ fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_check_says_state_and_reason() {
-        let of = |name: &str, status: &str, reason: &str| {
-            state(Check { name: name.into(), status: status.into(), reason: reason.into() })
-        };
-        assert_eq!(of("store", "ok", ""), None);
-        assert_eq!(of("partition seats.3", "ok", ""), Some(("seats.3".into(), ("owned", String::new()))));
-        let parked = of("partition seats.3", "degraded", "parked: commit: a corrupt row");
-        assert_eq!(parked, Some(("seats.3".into(), ("parked", "commit: a corrupt row".into()))));
-        let waiting = of("partition queues.0", "degraded", "waiting: no progress for 20 s while reading the log");
-        assert_eq!(waiting.unwrap().1.0, "waiting");
-    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

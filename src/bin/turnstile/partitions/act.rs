@@ -1,0 +1,148 @@
+//! `turnstile partitions skip | set-time`: gives the owner of a partition an act for the record on which it stands still.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use turnstile::assembly::backends;
+use turnstile::config::Config;
+use turnstile::domain::{LanePartition, LogTime, UserId};
+use turnstile::log::Topic;
+use turnstile::runtime::clock::Clock;
+use turnstile::store::{Act, Intervention, Offsets, Progress, Store};
+use turnstile::wire::time::{parse_rfc3339, rfc3339};
+use uuid::Uuid;
+
+use super::states::states;
+use crate::exit::Failure;
+use crate::output::say;
+
+/// One act covers at most so many records.
+const OFFSETS_MAX: u64 = 10_000;
+/// A time further ahead would have to wait as well.
+const AHEAD_MAX_MS: i64 = 60_000;
+/// The owner asks once a second.
+const APPLIED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+pub struct Record {
+    /// lane.partition, e.g. seats.3
+    partition: LanePartition,
+    /// The record on which it stands still: `next` of the list
+    #[arg(long)]
+    offset: u64,
+    /// The last of several records; default: that one alone
+    #[arg(long, value_name = "OFFSET")]
+    through: Option<u64>,
+    /// Why; the audit lists it
+    #[arg(long)]
+    reason: String,
+    /// Who
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: UserId,
+    /// A worker's address, asked how the partition stands (repeat for each); default: `http.listen`
+    #[arg(long, value_name = "URL")]
+    at: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Skip {
+    #[command(flatten)]
+    record: Record,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SetTime {
+    #[command(flatten)]
+    record: Record,
+    /// The log time, e.g. 2026-11-26T18:00:00Z; default: now
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    time: Option<LogTime>,
+}
+
+fn time(text: &str) -> Result<LogTime, String> {
+    parse_rfc3339(text).ok_or_else(|| "not a time such as 2026-11-26T18:00:00Z".to_owned())
+}
+
+pub async fn skip(Skip { record }: Skip, config: &Config) -> Result<(), Failure> {
+    act(record, config, |offsets, _| Ok(Act::Skip(offsets))).await
+}
+
+pub async fn set_time(SetTime { record, time }: SetTime, config: &Config) -> Result<(), Failure> {
+    let now = Clock::System.now();
+    act(record, config, |offsets, progress| {
+        // The log time of the record before, if that is later, would count.
+        let time = time.unwrap_or(now.max(progress.last_time));
+        if time < progress.last_time {
+            return Err(format!("log time never runs back: the record before has {}", rfc3339(progress.last_time)));
+        }
+        if time > now.plus_ms(AHEAD_MAX_MS).max(progress.last_time) {
+            return Err(format!("{} lies ahead of this machine's clock, {}", rfc3339(time), rfc3339(now)));
+        }
+        Ok(Act::Time { offsets, time })
+    })
+    .await
+}
+
+async fn act(
+    record: Record,
+    config: &Config,
+    act: impl FnOnce(Offsets, &Progress) -> Result<Act, String>,
+) -> Result<(), Failure> {
+    let Record { partition, offset, through, reason, by, at } = record;
+    let offsets = Offsets { first: offset, last: through.unwrap_or(offset) };
+    if offsets.last < offset || offsets.last - offset >= OFFSETS_MAX {
+        return Err(Failure::Usage(format!("--through is at least --offset and covers at most {OFFSETS_MAX} records")));
+    }
+    let store = backends::open_store(config).await?;
+    let progress = store.progress(partition).await.map_err(anyhow::Error::new)?;
+    let progress = progress.ok_or_else(|| Failure::Usage(format!("nobody has ever owned {partition}")))?;
+    if progress.next_offset != offset {
+        return Err(Failure::Usage(format!("{partition} stands at {}, not at {offset}", progress.next_offset)));
+    }
+    stands_still(partition, &at, config).await?;
+    within_the_log(partition, offsets, config).await?;
+    let act = act(offsets, &progress).map_err(Failure::Usage)?;
+    let row =
+        Intervention { id: Uuid::now_v7(), partition, act, reason, by, at: Clock::System.now(), applied_at: None };
+    store.intervene(&row).await.map_err(anyhow::Error::new)?;
+    let done = applied(&*store, &row).await.map_err(anyhow::Error::new)?;
+    say(&if done {
+        format!("{partition} goes on: {} of {offsets} is applied\n", row.act.kind())
+    } else {
+        format!("given to the owner of {partition}, which has not applied it yet: see turnstile partitions\n")
+    })
+}
+
+/// Only what stands still may be helped along: anything else is decided in a moment.
+async fn stands_still(partition: LanePartition, at: &[String], config: &Config) -> Result<(), Failure> {
+    match states(at, config).await.get(&partition.to_string()) {
+        Some(("parked" | "waiting", _)) => Ok(()),
+        Some(_) => Err(Failure::Usage(format!("{partition} does not stand still"))),
+        None => Err(Failure::Usage(format!(
+            "no worker that answers owns {partition}: give the address of the one that does with --at"
+        ))),
+    }
+}
+
+/// An act must not reach records that are not there yet. The embedded log cannot be asked beside its server.
+async fn within_the_log(partition: LanePartition, offsets: Offsets, config: &Config) -> Result<(), Failure> {
+    if config.log.brokers.is_none() {
+        return Ok(());
+    }
+    let (log, _) = backends::open_log(config, &Clock::System).await?;
+    let end = log.end_offset(Topic::Lane(partition.lane), partition.partition).await.map_err(anyhow::Error::new)?;
+    if offsets.last < end { Ok(()) } else { Err(Failure::Usage(format!("the log of {partition} ends at {end}"))) }
+}
+
+async fn applied(store: &dyn Store, given: &Intervention) -> Result<bool, turnstile::store::StoreError> {
+    let until = Instant::now() + APPLIED_WITHIN;
+    while Instant::now() < until {
+        let rows = store.interventions(given.partition, 0).await?;
+        if rows.iter().any(|row| row.id == given.id && row.applied_at.is_some()) {
+            return Ok(true);
+        }
+        sleep(LOOK).await;
+    }
+    Ok(false)
+}

@@ -1,0 +1,30 @@
+//! `turnstile partitions`: how they stand, and what an operator can do about a record that stops one.
+
+mod act;
+mod list;
+mod states;
+
+use clap::Subcommand;
+use turnstile::config::Config;
+
+use self::act::{SetTime, Skip};
+use self::list::List;
+use crate::exit::Failure;
+
+#[derive(Debug, Subcommand)]
+pub enum Partitions {
+    /// List them, one line each
+    List(List),
+    /// Let a partition go on behind a record that it cannot get past: the record becomes a dead letter
+    Skip(Skip),
+    /// Give a record that waits for its log time another one
+    SetTime(SetTime),
+}
+
+pub async fn run(command: Option<Partitions>, config: &Config) -> Result<(), Failure> {
+    match command.unwrap_or(Partitions::List(List::default())) {
+        Partitions::List(list) => list::run(list, config).await,
+        Partitions::Skip(skip) => act::skip(skip, config).await,
+        Partitions::SetTime(time) => act::set_time(time, config).await,
+    }
+}
