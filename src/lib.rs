@@ -24,7 +24,7 @@
 //! * [`web`]: the pages for people, inside the binary. Knows nobody.
 //! * [`audit`]: decides the log again and compares.
 //! * [`telemetry`]: metrics and log lines.
-//! * [`runtime`]: clock, health, shutdown, supervision.
+//! * [`runtime`]: clock, descriptors, health, shutdown, supervision.
 //! * [`testing`]: log and store in memory, faults, samples, models. In no product build.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]

@@ -15,8 +15,14 @@ use tokio::time::Instant;
 use super::http::problem::{Kind, Problem};
 use crate::telemetry::metrics;
 
+/// The request came on a connection that is kept back for operators.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptBack;
+
 /// Operators and probes must get through when it is full.
-const ALWAYS_ANSWERED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+fn is_operators(route: &str) -> bool {
+    ["/livez", "/readyz", "/metrics"].contains(&route) || route.starts_with("/v1/ops")
+}
 
 /// Counts one request while it is being answered.
 struct InFlight;
@@ -41,8 +47,10 @@ pub async fn guard(State(permits): State<Arc<Semaphore>>, request: Request, next
     // The template, not the path: paths would make a series of each id.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = method_label(request.method());
-    let mut response = if ALWAYS_ANSWERED.contains(&route.as_str()) {
+    let mut response = if is_operators(&route) {
         answer(request, next).await
+    } else if request.extensions().get::<KeptBack>().is_some() {
+        Problem::new(Kind::Overloaded, "too many connections are open").into_response()
     } else {
         match permits.try_acquire() {
             Ok(_permit) => answer(request, next).await,

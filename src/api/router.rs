@@ -1,14 +1,19 @@
 //! Every route of the API, once: what is served is what is described.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderName, Method};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::{Extension, Router};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::http::problem::ProblemObject;
+use super::http::rate_limit::limit_address;
+use super::http::{public_url, representation};
 use super::openapi::handlers::{self, Documentation};
 use super::routes::{
     amending, concerts, health, holds, me, opening, pages, payments, plans, queue, queue_position, queue_stats,
@@ -16,6 +21,23 @@ use super::routes::{
 };
 use super::submission::request_object::Accepted;
 use super::{AppState, middleware};
+
+/// What pages of other origins may send, and read beside the body.
+const REQUEST_HEADERS: [&str; 10] = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "last-event-id",
+    "prefer",
+    "queue-token",
+    "traceparent",
+    "x-user-id",
+    "x-user-roles",
+];
+const RESPONSE_HEADERS: [&str; 4] = ["etag", "location", "preference-applied", "retry-after"];
+/// How long a browser remembers that it may.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,7 +61,13 @@ use super::{AppState, middleware};
 struct Head;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
-    Documentation::of(OpenApiRouter::with_openapi(Head::openapi()).merge(probes()).merge(front_door()).into_openapi())
+    Documentation::of(
+        OpenApiRouter::with_openapi(Head::openapi())
+            .merge(operators())
+            .merge(open())
+            .merge(of_callers())
+            .into_openapi(),
+    )
 });
 
 /// The description of all routes.
@@ -49,28 +77,72 @@ pub fn documentation() -> &'static Documentation {
 
 /// All routes over one state.
 pub fn router(state: AppState) -> Router {
-    let door = state.settings.front_door;
-    let routes = if door { probes().merge(front_door()) } else { probes() };
+    match state.settings.front_door {
+        true => served(operators().merge(front_door(&state)), pages::pages(), state),
+        false => served(operators(), Router::new(), state),
+    }
+}
+
+/// The routes of operators alone, and all others.
+pub fn routers_apart(state: &AppState) -> (Router, Router) {
+    let others = served(front_door(state), pages::pages(), state.clone());
+    (served(operators(), Router::new(), state.clone()), others)
+}
+
+/// `pages`: for people, in no description.
+fn served(routes: OpenApiRouter<AppState>, pages: Router<AppState>, state: AppState) -> Router {
     let (routes, _) = routes.split_for_parts();
-    let routes = if door { routes.merge(pages::pages()) } else { routes };
-    routes
+    let mut routes = routes
+        .merge(pages)
         .fallback(middleware::no_such_path)
         .method_not_allowed_fallback(middleware::no_such_method)
         .layer(Extension(documentation()))
-        .layer(from_fn_with_state(state.requests.clone(), middleware::guard))
-        .with_state(state)
+        .layer(from_fn(representation::choose))
+        .layer(from_fn_with_state(state.requests.clone(), middleware::guard));
+    if let Some(base) = &state.settings.public_url {
+        routes = routes.layer(from_fn_with_state(base.clone(), public_url::below));
+    }
+    if let Some(origins) = cross_origin(&state.settings.cors_origins) {
+        routes = routes.layer(origins);
+    }
+    routes.with_state(state)
 }
 
-/// What every process answers.
-fn probes() -> OpenApiRouter<AppState> {
+/// What pages of these origins may do. Never with credentials: a caller is known by a header, which no page of another
+/// origin sends unless it has the token.
+fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let allowed = match origins.iter().any(|origin| origin == "*") {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())),
+    };
+    let names =
+        |names: &[&'static str]| -> Vec<HeaderName> { names.iter().copied().map(HeaderName::from_static).collect() };
+    let cors = CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers(names(&REQUEST_HEADERS))
+        .expose_headers(names(&RESPONSE_HEADERS))
+        .max_age(PREFLIGHT_AGE);
+    Some(cors)
+}
+
+/// What every process answers, for operators and what they run.
+fn operators() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz)).routes(routes!(health::metrics))
 }
 
-fn front_door() -> OpenApiRouter<AppState> {
+fn front_door(state: &AppState) -> OpenApiRouter<AppState> {
+    open().layer(from_fn_with_state(state.budget.clone(), limit_address)).merge(of_callers())
+}
+
+/// What needs no login, but for admins who change it.
+fn open() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(handlers::get_openapi))
         .routes(routes!(handlers::get_docs))
-        .routes(routes!(requests::get_request))
         .routes(routes!(concerts::list_concerts, concerts::create_concert))
         .routes(routes!(concerts::get_concert))
         .routes(routes!(schedules::list_schedules, opening::create_schedule))
@@ -79,9 +151,14 @@ fn front_door() -> OpenApiRouter<AppState> {
         .routes(routes!(plans::get_plan))
         .routes(routes!(plans::get_schedule_plan))
         .routes(routes!(me::get_time))
-        .routes(routes!(me::get_me))
         .routes(routes!(seats::get_seats))
         .routes(routes!(seats::seat_events))
+}
+
+fn of_callers() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(me::get_me))
+        .routes(routes!(requests::get_request))
         .routes(routes!(holds::hold_seats))
         .routes(routes!(queue::join_queue, queue::leave_queue, queue::configure_queue))
         .routes(routes!(queue_position::get_position))

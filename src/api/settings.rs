@@ -1,9 +1,12 @@
 //! What can be set about the API. The configuration maps onto it; the defaults are the program's.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::http::auth::{AuthSettings, JwtKeySource, JwtSettings, SelfCharge};
+pub use super::http::networks::{Network, TrustedProxies};
+pub use super::http::rate_limit::Rate;
 
 /// Bounds and times of the API.
 #[derive(Debug, Clone)]
@@ -13,15 +16,27 @@ pub struct Settings {
     pub auth: AuthSettings,
     pub self_charge: SelfCharge,
     pub pages: PageSettings,
-    /// Most connections open at once; further ones wait in the kernel's queue.
+    /// Most connections open at once. Beyond it the one that has waited longest for a request gives way; if all are
+    /// answered, a few more are accepted for operators.
     pub connections_max: usize,
     /// Most requests being answered at once; further ones get 503. Streams count only until their head is sent.
     pub requests_in_flight_max: usize,
-    /// A connection must send a whole request head within this time, and may be idle between two requests as long.
-    /// Longer than the 60 s that load balancers usually keep an idle connection, so that they close it first.
+    /// A request's head must be complete this long after its first byte.
     pub header_timeout: Duration,
+    /// How long a connection may be idle before and between requests. Longer than the 60 s that load balancers usually
+    /// keep an idle connection, so that they close it first.
+    pub idle_timeout: Duration,
+    /// The slowest pace at which a client may take a response, in bytes per second over `slow_for`; else it is cut.
+    pub pace_min: u32,
+    pub slow_for: Duration,
+    /// Most bytes that unfinished responses may hold, each shared buffer counted once; beyond it the slowest are cut.
+    pub held_bytes_max: usize,
     /// A request's body must be here within this time.
     pub body_timeout: Duration,
+    /// Origins whose pages may use the API, such as `https://shop.example`; `*` for all.
+    pub cors_origins: Vec<String>,
+    /// Where clients reach the API, without a slash at its end; links lie below it. `None`: at the root.
+    pub public_url: Option<Arc<str>>,
     /// Most bytes of a request's body; a schedule's may have 1 MiB.
     pub body_bytes_max: usize,
     /// Longest `Prefer: wait`, in seconds; more is taken as this.
@@ -34,7 +49,12 @@ pub struct Settings {
     pub user_burst: u32,
     /// Commands per second one user may send in the long run.
     pub user_per_second: u32,
-    /// Users whose rate is remembered; the longest unseen are forgotten first.
+    /// Requests of one user, commands among them.
+    pub user_requests: Rate,
+    /// Requests from one address that need no login, behind trusted proxies.
+    pub address_requests: Rate,
+    pub trusted_proxies: TrustedProxies,
+    /// Users, and addresses, whose rate is remembered; the longest unseen are forgotten first.
     pub users_tracked_max: usize,
     /// Most commands of one lane partition appended but not decided; beyond it 503.
     pub backlog_max: u64,
@@ -62,7 +82,13 @@ impl Default for Settings {
             pages: PageSettings::default(),
             connections_max: 20_000,
             requests_in_flight_max: 20_000,
-            header_timeout: Duration::from_secs(75),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            pace_min: 4096,
+            slow_for: Duration::from_secs(30),
+            held_bytes_max: 256 * 1024 * 1024,
+            cors_origins: Vec::new(),
+            public_url: None,
             body_timeout: Duration::from_secs(10),
             body_bytes_max: 64 * 1024,
             wait_seconds_max: 30,
@@ -70,6 +96,9 @@ impl Default for Settings {
             append_timeout: Duration::from_secs(10),
             user_burst: 1000,
             user_per_second: 200,
+            user_requests: Rate { burst: 2000, per_second: 400 },
+            address_requests: Rate { burst: 5000, per_second: 500 },
+            trusted_proxies: TrustedProxies::default(),
             users_tracked_max: 100_000,
             backlog_max: 50_000,
             progress_age_max: Duration::from_millis(250),

@@ -16,7 +16,7 @@ use super::http::auth::{AuthError, AuthSettings, Authenticator};
 use super::http::extract::BodyLimits;
 use super::http::pages::{PageFacts, Pages};
 use super::http::prefer::WaitLimit;
-use super::http::rate_limit::RateLimiter;
+use super::http::rate_limit::{Budget, RateLimiter};
 use super::queue::places::{self, Places};
 use super::queue::replicas::Replicas;
 use super::queue::token::Signer;
@@ -25,6 +25,7 @@ use super::settings::{SelfCharge, Settings};
 use super::submission::feed::{self, Feed};
 use super::submission::keys::RecentKeys;
 use super::submission::lag_limit::LagLimit;
+use super::submission::log_ends::LogEnds;
 use super::submission::submit::{self, Submission};
 use super::submission::waiters::Waiters;
 use crate::log::Log;
@@ -47,6 +48,8 @@ pub struct Services {
     pub shutdown: CancellationToken,
     pub authenticator: Arc<Authenticator>,
     pub limiter: Arc<RateLimiter>,
+    /// Of requests, also those that only read.
+    pub budget: Arc<Budget>,
     pub waiters: Waiters,
     pub feed: Arc<Feed>,
     pub submission: Arc<Submission>,
@@ -133,6 +136,7 @@ impl Ports {
             waiters,
             limiter,
             lag: LagLimit::new(self.store.clone(), settings.backlog_max, settings.progress_age_max),
+            ends: LogEnds::new(self.log.clone()),
             keys: RecentKeys::new(settings.recent_keys_max),
             feed_running,
             append_timeout: settings.append_timeout,
@@ -189,6 +193,7 @@ impl Services {
             queue_streams: Arc::new(Semaphore::new(settings.queue_streams_max)),
             requests: Arc::new(Semaphore::new(settings.requests_in_flight_max)),
             probes: Arc::new(probes),
+            budget: Arc::new(budget(&settings)),
             pages: Arc::new(pages(&settings)),
             settings,
             store: ports.store,
@@ -206,6 +211,11 @@ impl Services {
             signer,
         }
     }
+}
+
+fn budget(settings: &Settings) -> Budget {
+    let (user, address) = (settings.user_requests, settings.address_requests);
+    Budget::new(user, address, settings.users_tracked_max, settings.trusted_proxies.clone())
 }
 
 fn pages(settings: &Settings) -> Pages {
@@ -267,6 +277,7 @@ parts! {
     Arc<Labels>: labels;
     Arc<Places>: places;
     Arc<Signer>: signer;
+    Arc<Budget>: budget;
     Arc<Probes>: probes;
     Arc<Pages>: pages;
     SeatWatches: seat_watches;

@@ -1,19 +1,11 @@
 //! The records of one partition as its owner took them.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
+use super::reading::read;
 use crate::domain::LanePartition;
 use crate::log::{Log, PartitionReader, ReadError, Record, Topic};
 use crate::store::{Act, DeadLetters, Intervention, StoreError};
-
-const READ_RECORDS_MAX: usize = 5_000;
-const READ_BYTES_MAX: usize = 8 << 20;
-/// A log that is away so long will not come back for this audit.
-const AWAY_MAX: Duration = Duration::from_secs(60);
-const AWAY_RETRY: Duration = Duration::from_millis(200);
 
 pub(super) struct Records<'a> {
     log: &'a dyn Log,
@@ -75,27 +67,14 @@ impl<'a> Records<'a> {
         vec![Record::unread(offset)]
     }
 
-    /// A log that is away is asked again for a while.
     async fn read(&mut self) -> Result<Vec<Record>, ReadError> {
-        let began = Instant::now();
-        loop {
-            let read = match &mut self.reader {
-                Some(reader) => reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await,
-                None => {
-                    let topic = Topic::Lane(self.partition.lane);
-                    match self.log.read(topic, self.partition.partition, self.next).await {
-                        Ok(reader) => {
-                            self.reader = Some(reader);
-                            continue;
-                        }
-                        Err(error) => Err(error),
-                    }
-                }
-            };
-            match read {
-                Err(ReadError::Unavailable(_)) if began.elapsed() < AWAY_MAX => sleep(AWAY_RETRY).await,
-                read => return read,
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            None => {
+                let topic = Topic::Lane(self.partition.lane);
+                self.reader.insert(self.log.read(topic, self.partition.partition, self.next).await?)
             }
-        }
+        };
+        read(&mut **reader).await
     }
 }

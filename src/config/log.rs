@@ -123,7 +123,7 @@ impl Database {
         Ok(Self {
             url,
             schema: schema.to_owned(),
-            connections_max: layers.count("database.connections_max", 2..=1000)?,
+            connections_max: layers.count("database.connections_max", 3..=1000)?,
             acquire_timeout: layers.millis("database.acquire_timeout_ms", 100..=60_000)?,
             statement_timeout: layers.millis("database.statement_timeout_ms", 100..=600_000)?,
         })

@@ -101,12 +101,17 @@ impl Config {
 
     /// Checks what the subcommand requires.
     pub fn check(&self, layers: &Layers, needs: Needs) -> Result<(), ConfigError> {
-        if needs.http && self.auth.mode == AuthMode::Dev && !self.http.listen.ip().is_loopback() {
-            let why = format_args!(
-                "is {}, which others can reach, but with auth.mode \"dev\" anyone may be anyone; set auth.mode to \"jwt\"",
-                self.http.listen
-            );
-            return Err(layers.refuse("http.listen", why));
+        if needs.http && self.auth.mode == AuthMode::Dev {
+            let addresses = [("http.listen", Some(self.http.listen)), ("http.ops_listen", self.http.ops_listen)];
+            for (key, address) in addresses.into_iter().filter_map(|(key, address)| Some((key, address?))) {
+                if !address.ip().is_loopback() {
+                    let why = format_args!(
+                        "is {address}, which others can reach, but with auth.mode \"dev\" anyone may be anyone; set \
+                         auth.mode to \"jwt\""
+                    );
+                    return Err(layers.refuse(key, why));
+                }
+            }
         }
         if needs.shared {
             for (key, missing) in

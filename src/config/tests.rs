@@ -60,6 +60,15 @@ fn what_is_wrong_is_refused_with_its_source_and_key() {
         (&[("TURNSTILE__HTTP__USER_BURST", "0")], "http.user_burst is 0, must be 1 to 1000000"),
         (&[("TURNSTILE__HTTP", "x")], "http is not a known key"),
         (&[("TURNSTILE__DEMO__ON_FIRST_START", "yes")], "demo.on_first_start must be true or false"),
+        (&[("TURNSTILE__HTTP__OPS_LISTEN", "9090")], "http.ops_listen is \"9090\", must be an address and a port"),
+        (&[("TURNSTILE__HTTP__CORS_ORIGINS", "shop.example")], "http.cors_origins has \"shop.example\""),
+        (&[("TURNSTILE__HTTP__CORS_ORIGINS", "https://a.example/")], "http.cors_origins has \"https://a.example/\""),
+        (&[("TURNSTILE__HTTP__CORS_ORIGINS", "*, https://a.example")], "http.cors_origins has \"*\""),
+        (&[("TURNSTILE__HTTP__TRUSTED_PROXIES", "10.0.0.0/33")], "http.trusted_proxies has \"10.0.0.0/33\""),
+        (&[("TURNSTILE__HTTP__TRUSTED_PROXIES", "::1, proxy")], "http.trusted_proxies has \"proxy\""),
+        (&[("TURNSTILE__HTTP__USER_REQUESTS_BURST", "0")], "http.user_requests_burst is 0, must be 1 to 1000000"),
+        (&[("TURNSTILE__HTTP__PUBLIC_URL", "/api")], "http.public_url is \"/api\""),
+        (&[("TURNSTILE__HTTP__PUBLIC_URL", "https://a.example/?x")], "http.public_url is \"https://a.example/?x\""),
         (&[("TURNSTILE__AUTH__MODE", "none")], "auth.mode is \"none\", must be \"dev\" or \"jwt\""),
         (&[("TURNSTILE__AUTH__MODE", "jwt")], "auth.mode is \"jwt\", which needs one of"),
         (&[("TURNSTILE__AUTH__HS256_SECRET", secret)], "auth.hs256_secret is of no use with auth.mode \"dev\""),
@@ -118,6 +127,9 @@ fn dev_mode_is_refused_where_others_can_reach_it() {
     let refused = config.check(&layers, Needs { http: true, shared: false }).unwrap_err().to_string();
     assert!(refused.contains("environment TURNSTILE__HTTP__LISTEN: http.listen is 0.0.0.0:8080"), "{refused}");
     config.check(&layers, Needs { http: false, shared: false }).unwrap();
+    let (layers, config) = with_env(&[("TURNSTILE__HTTP__OPS_LISTEN", "[::]:9090")]).unwrap();
+    let refused = config.check(&layers, Needs { http: true, shared: false }).unwrap_err().to_string();
+    assert!(refused.contains("http.ops_listen is [::]:9090, which others can reach"), "{refused}");
 }
 
 #[test]

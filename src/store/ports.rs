@@ -123,10 +123,15 @@ pub trait Catalog: Send + Sync {
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>>;
 
-    /// In order of start time, then id. A concert has at most a few hundred dates, so this is not paged.
-    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>>;
+    /// In order of start time, then id; after the page's last one.
+    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>>;
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>>;
+
+    /// The same for a command that must know of its date. It does not wait for those who only look.
+    async fn schedule_for_command(&self, id: ScheduleId) -> Result<Option<ScheduleView>> {
+        self.schedule(id).await
+    }
 
     /// Does nothing if the id is there already.
     async fn insert_plan(&self, plan: &PlanRow) -> Result<()>;

@@ -95,6 +95,17 @@ pub static HTTP_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
 /// Requests in flight.
 pub static HTTP_IN_FLIGHT: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_http_in_flight", "HTTP requests in flight", &[]));
+/// Open connections, also those kept back for operators.
+pub static HTTP_CONNECTIONS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_http_connections", "Open HTTP connections", &[]));
+/// Connections that the server ended, by reason: `gave_way` to a new one while it was idle, `slow_head`,
+/// `slow_response`, `held_bytes` (the slowest, when unfinished responses held too much).
+pub static HTTP_CONNECTIONS_ENDED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("turnstile_http_connections_ended_total", "HTTP connections ended by the server", &["reason"])
+});
+/// Bytes of responses that clients have not taken yet, each shared buffer counted once.
+pub static HTTP_HELD_BYTES: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_http_held_bytes", "Bytes held by unfinished responses", &[]));
 /// Requests waiting for an outcome.
 pub static WAITERS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_waiters", "Requests waiting for an outcome", &[]));

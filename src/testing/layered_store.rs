@@ -187,8 +187,8 @@ impl<L: Layer> Catalog for Layered<L> {
         self.0.pass(Call::Read, self.0.below().concert(id)).await
     }
 
-    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>> {
-        self.0.pass(Call::Read, self.0.below().schedules(concert)).await
+    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>> {
+        self.0.pass(Call::Read, self.0.below().schedules(concert, page)).await
     }
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>> {

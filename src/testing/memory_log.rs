@@ -1,6 +1,6 @@
 //! A log in memory. It keeps everything, so its size is the test's business.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +40,8 @@ struct Inner {
 struct State {
     partitions: BTreeMap<(Topic, u32), Partition>,
     held: bool,
+    /// Partitions without a leader: nobody can begin to read them.
+    unreadable: BTreeSet<(Topic, u32)>,
     /// Appends that wait for [`MemoryLog::release_appends`], in order.
     waiting: VecDeque<Waiting>,
     /// Offsets that cannot be read, whether or not a record is there.
@@ -76,7 +78,8 @@ impl MemoryLog {
             .map(|place| (place, Partition { records: Vec::new(), first: 0, end: watch::Sender::new(0) }))
             .collect();
         let group = Group::new(&counts, drain);
-        let state = Mutex::new(State { partitions, held: false, waiting: VecDeque::new(), damaged: BTreeMap::new() });
+        let (unreadable, damaged) = Default::default();
+        let state = Mutex::new(State { partitions, held: false, unreadable, waiting: VecDeque::new(), damaged });
         let log_id = Uuid::now_v7().to_string();
         MemoryLog { inner: Arc::new(Inner { counts, clock, log_id, backlog_records_max, state }), group }
     }
@@ -107,6 +110,11 @@ impl MemoryLog {
             }
             let _ = waiting.done.send(Err(AppendError::Unacknowledged("the acknowledgement was lost".to_owned())));
         }
+    }
+
+    /// From now on nobody can begin to read the partition, or ask where it ends.
+    pub fn make_unreadable(&self, topic: Topic, partition: u32) {
+        self.inner.lock().unreadable.insert((topic, partition));
     }
 
     /// Puts a record as another program might: without a key, without a value, with a time of its own. Returns its
@@ -198,6 +206,9 @@ impl Inner {
 
     fn end(&self, topic: Topic, partition: u32) -> Result<watch::Receiver<u64>, ReadError> {
         let state = self.lock();
+        if state.unreadable.contains(&(topic, partition)) {
+            return Err(ReadError::Unavailable("it has no leader".to_owned()));
+        }
         let partition = state.partitions.get(&(topic, partition));
         partition
             .map(|partition| partition.end.subscribe())

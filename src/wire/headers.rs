@@ -82,6 +82,11 @@ pub fn schedule_of(headers: &[Header]) -> Option<ScheduleId> {
     uuid(find_text(headers, SCHEDULE)?).map(ScheduleId)
 }
 
+/// Whether an outcome record says that its command was refused, and so changed nothing.
+pub fn is_refusal(headers: &[Header]) -> bool {
+    find_text(headers, "ce_type").is_some_and(|kind| kind.ends_with(".rejected"))
+}
+
 /// The trace context a record carries.
 pub fn traceparent(headers: &[Header]) -> Option<&[u8]> {
     // The one length the W3C text has; anything else is not passed on.
@@ -161,6 +166,7 @@ mod tests {
             samples::outcomes().into_iter().find(|outcome| outcome.name == "rejected_insufficient_balance").unwrap();
         let headers = outcome_headers(Uuid::nil(), "alice", &outcome.record(), None);
         assert_eq!(find_text(&headers, "ce_type"), Some("turnstile.debit_wallet.rejected"));
+        assert!(is_refusal(&headers) && !is_refusal(&[]));
         assert_eq!((schedule_of(&headers), traceparent(&headers)), (None, None));
     }
 

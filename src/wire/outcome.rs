@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(refused("result", "results"), "field result: missing");
         assert_eq!(
             refused(r#""lane":"seats""#, r#""lane":"rows""#),
-            "decided: field lane: not a lane: seats, wallets or queues"
+            "decided: field lane: not a lane: seats, wallets, queues or inbox"
         );
     }
 }

@@ -9,6 +9,7 @@ mod blocks;
 mod cancelled_shows;
 mod crash;
 mod foreign;
+mod front_door;
 mod harness;
 mod hostile;
 mod inbox;

@@ -92,6 +92,9 @@ impl Archive {
     async fn may_forget(&self, of: LanePartition, before: LogTime) -> Result<std::result::Result<(), String>> {
         for partition in lane_partitions(self.log.partitions()) {
             let due = lock(&self.kept).due.get(&partition).copied();
+            // Before the progress: what it has to publish grows with that.
+            let pending = self.below.progress_views().await?.into_iter().find(|view| view.partition == partition);
+            let pending = pending.map_or(0, |view| view.outbox_pending);
             let progress = self.below.progress(partition).await?;
             let (Some(due), Some(progress)) = (due, progress) else {
                 return Ok(Err(format!("{partition} is nobody's")));
@@ -99,11 +102,7 @@ impl Archive {
             if progress.next_offset < due.offset {
                 return Ok(Err(format!("{partition} has to go to {} again", due.offset)));
             }
-            let waits = self.below.progress_views().await?.into_iter().any(|view| {
-                let published = progress.next_outbox_seq - view.outbox_pending;
-                view.partition == partition && published < due.outbox_seq
-            });
-            if waits {
+            if progress.next_outbox_seq - pending < due.outbox_seq {
                 return Ok(Err(format!("{partition} has rows to publish")));
             }
             if partition == of && before > REMEMBER.since(progress.last_time) {

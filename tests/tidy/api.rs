@@ -5,8 +5,9 @@ use super::sources::{Source, group_heads, identifier, shipped};
 
 /// What each module of `src/api` may use besides itself. The files beside them, which hold all of it together, may use
 /// everything.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("http", &[]),
+    ("connections", &[]),
     ("tickets", &[]),
     ("openapi", &["http"]),
     ("cache", &["http", "openapi"]),

@@ -100,7 +100,7 @@ impl ScheduleFacts {
 
     async fn read(&self, id: ScheduleId, age_max: Duration) -> Result<Option<Arc<Facts>>, StoreError> {
         let read = || async {
-            let facts = self.store.schedule(id).await?.map(|view| Arc::new(Facts::of(&view)));
+            let facts = self.store.schedule_for_command(id).await?.map(|view| Arc::new(Facts::of(&view)));
             let rows = facts.as_ref().map_or(1, |facts| 1 + facts.block_of.len());
             Ok((facts, rows))
         };

@@ -20,7 +20,7 @@ pub struct Snapshots {
     plans: Arc<Plans>,
     concerts: SnapshotCache<(Option<ConcertId>, u32), Vec<Concert>>,
     concert: SnapshotCache<ConcertId, Option<Concert>>,
-    dates: SnapshotCache<ConcertId, Vec<ScheduleView>>,
+    dates: SnapshotCache<(ConcertId, Option<ScheduleId>, u32), Vec<ScheduleView>>,
     schedule: SnapshotCache<ScheduleId, Option<ScheduleView>>,
     seats: SnapshotCache<ScheduleId, Option<SeatMap>>,
 }
@@ -51,14 +51,18 @@ impl Snapshots {
         self.concert.get(id, AGE_MAX, || async { Ok((self.store.concert(id).await?, 1)) }).await
     }
 
-    /// The dates of a concert.
-    pub async fn dates(&self, concert: ConcertId) -> Result<Arc<Vec<ScheduleView>>, StoreError> {
+    /// A page of the dates of a concert.
+    pub async fn dates(
+        &self,
+        concert: ConcertId,
+        page: Page<ScheduleId>,
+    ) -> Result<Arc<Vec<ScheduleView>>, StoreError> {
         let read = || async {
-            let rows = self.store.schedules(concert).await?;
+            let rows = self.store.schedules(concert, page).await?;
             let count = rows.iter().map(rows_of).sum();
             Ok((rows, count))
         };
-        self.dates.get(concert, AGE_MAX, read).await
+        self.dates.get((concert, page.after, page.limit), AGE_MAX, read).await
     }
 
     pub async fn schedule(&self, id: ScheduleId) -> Result<Arc<Option<ScheduleView>>, StoreError> {

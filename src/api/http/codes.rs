@@ -53,7 +53,7 @@ kinds! {
     BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large": "the body is larger than 64 KiB (a schedule: 1 MiB, a plan: 16 MiB)";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type": "the body is not declared application/json (a plan: or text/csv)";
     InvalidFields = UNPROCESSABLE_ENTITY "invalid_fields": "fields of the body are missing or wrong; errors says which";
-    RateLimited = TOO_MANY_REQUESTS "rate_limited": "the caller sends commands faster than allowed";
+    RateLimited = TOO_MANY_REQUESTS "rate_limited": "the caller, or who is not logged in from this address, asks faster than allowed";
     Internal = INTERNAL_SERVER_ERROR "internal": "the program failed; the log of the server says why";
     Overloaded = SERVICE_UNAVAILABLE "overloaded": "too much is waiting to be decided; nothing was recorded";
     Unavailable = SERVICE_UNAVAILABLE "unavailable": "the log or the store does not answer; nothing was recorded";

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 pub use super::codes::{Kind, ProblemCode, refusal_status};
 use super::positions::{AtPosition, Decided, Taken};
+use super::public_url::link;
 use crate::domain::{Arrival, Code, More, Refusal, RequestId, SeatId};
 use crate::log::ReadError;
 use crate::store::StoreError;
@@ -196,7 +197,7 @@ impl From<Problem> for ProblemObject {
             status: code.status().as_u16(),
             taken,
             title: code.title(),
-            r#type: format!("/docs#{}", code.as_str()),
+            r#type: link(&format!("/docs#{}", code.as_str())),
             used,
         }
     }

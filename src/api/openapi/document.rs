@@ -55,7 +55,7 @@ fn complete(path: &str, operation: &mut Value) {
     }
     let mut codes: Vec<ProblemCode> = Vec::new();
     if path.starts_with("/v1/") {
-        codes.extend([Kind::InvalidRequest, Kind::Unavailable].map(ProblemCode::from));
+        codes.extend([Kind::InvalidRequest, Kind::RateLimited, Kind::Unavailable].map(ProblemCode::from));
         codes.extend((!open).then_some(ProblemCode::Kind(Kind::Unauthenticated)));
     }
     if has_body {
@@ -65,7 +65,7 @@ fn complete(path: &str, operation: &mut Value) {
     if let Some(command) = command {
         codes.extend(command.refusals().iter().copied().map(ProblemCode::from));
         codes.push(Code::IdempotencyKeyReused.into());
-        codes.extend([Kind::RateLimited, Kind::Overloaded, Kind::OutcomeUnknown].map(ProblemCode::from));
+        codes.extend([Kind::Overloaded, Kind::OutcomeUnknown].map(ProblemCode::from));
         complete_command(operation, command);
     }
     if let Some(responses) = operation["responses"].as_object_mut() {

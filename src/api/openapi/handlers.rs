@@ -3,11 +3,15 @@
 use axum::Extension;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
 use super::document::document;
 use super::page::render;
+use crate::api::http::public_url;
+
+/// Where the document is.
+const DOCUMENT: &str = "/openapi.json";
 
 /// The description of all routes, made once.
 pub struct Documentation {
@@ -43,7 +47,11 @@ impl Documentation {
     responses((status = 200, description = "OpenAPI 3.1", body = Value))
 )]
 pub async fn get_openapi(Extension(documentation): Extension<&'static Documentation>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], documentation.text()).into_response()
+    let headers = [(CONTENT_TYPE, "application/json")];
+    let Some(base) = public_url::base() else { return (headers, documentation.text()).into_response() };
+    let mut document = documentation.document().clone();
+    document["servers"] = json!([{ "url": &*base }]);
+    (headers, format!("{document:#}\n")).into_response()
 }
 
 /// This page.
@@ -57,5 +65,6 @@ pub async fn get_openapi(Extension(documentation): Extension<&'static Documentat
 pub async fn get_docs(Extension(documentation): Extension<&'static Documentation>) -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
-    (headers, documentation.page.as_str()).into_response()
+    let link = format!("href=\"{}\"", public_url::link(DOCUMENT));
+    (headers, documentation.page.replace(&format!("href=\"{DOCUMENT}\""), &link)).into_response()
 }

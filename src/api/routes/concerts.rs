@@ -17,6 +17,8 @@ use crate::api::http::auth::Admin;
 use crate::api::http::extract::{JsonBody, Params, PathId, next_of};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::{Kind, Problem};
+use crate::api::http::public_url::link;
+use crate::api::http::representation::open;
 use crate::api::openapi::bodies::ConcertRequest;
 use crate::api::submission::keys::IdempotencyKey;
 use crate::api::submission::options::SubmitOptions;
@@ -79,7 +81,7 @@ pub fn new_id(user: &UserId, key: Option<&IdempotencyKey>, what: &str) -> Uuid {
 
 /// 201 with where it is.
 pub fn created(path: String, body: impl Serialize) -> Response {
-    (StatusCode::CREATED, [(LOCATION, path)], Json(body)).into_response()
+    (StatusCode::CREATED, [(LOCATION, link(&path))], Json(body)).into_response()
 }
 
 pub fn key_reused() -> Problem {
@@ -173,14 +175,11 @@ fn is_time_zone(text: &str) -> bool {
         (status = 200, description = "One page", body = ConcertList),
     )
 )]
-pub async fn list_concerts(
-    State(snapshots): State<Arc<Snapshots>>,
-    params: Params,
-) -> Result<Json<ConcertList>, Problem> {
+pub async fn list_concerts(State(snapshots): State<Arc<Snapshots>>, params: Params) -> Result<Response, Problem> {
     let page = params.page(ConcertId)?;
     let rows = snapshots.concerts(page).await?;
     let next = next_of(&rows, page.limit, |row| row.id.to_string());
-    Ok(Json(ConcertList { concerts: rows.iter().map(Into::into).collect(), next }))
+    Ok(open(Json(ConcertList { concerts: rows.iter().map(Into::into).collect(), next })))
 }
 
 /// One concert.
@@ -195,12 +194,9 @@ pub async fn list_concerts(
         (status = 404, description = "`concert_not_found`"),
     )
 )]
-pub async fn get_concert(
-    State(snapshots): State<Arc<Snapshots>>,
-    PathId(id): PathId,
-) -> Result<Json<ConcertObject>, Problem> {
+pub async fn get_concert(State(snapshots): State<Arc<Snapshots>>, PathId(id): PathId) -> Result<Response, Problem> {
     let row = snapshots.concert(ConcertId(id)).await?;
-    Ok(Json(row.as_ref().as_ref().ok_or_else(no_concert)?.into()))
+    Ok(open(Json(ConcertObject::from(row.as_ref().as_ref().ok_or_else(no_concert)?))))
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::concerts::no_concert;
 use crate::api::cache::snapshots::Snapshots;
-use crate::api::http::extract::{Params, PathId};
+use crate::api::http::extract::{Params, PathId, next_of};
 use crate::api::http::problem::{Kind, Problem};
+use crate::api::http::representation::open;
 use crate::domain::block::{BlockRow, Category, Counts, SectionRow};
 use crate::domain::{ConcertId, LogTime, ScheduleId};
 use crate::runtime::clock::Clock;
@@ -120,10 +122,13 @@ pub struct CategoryObject {
     pub available_seats: u32,
 }
 
-/// The dates of a concert, by their start.
+/// One page of a concert's dates, by their start.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScheduleList {
     pub schedules: Vec<ScheduleObject>,
+    /// Give it as `?after=` for the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl From<&ScheduleView> for ScheduleObject {
@@ -208,7 +213,7 @@ fn available(counts: &Counts) -> u32 {
     counts.free.saturating_sub(counts.blocked)
 }
 
-/// The dates of a concert; with `?available=true` only those that can be bought now.
+/// The dates of a concert; with `?available=true` only those of the page that can be bought now.
 #[utoipa::path(
     get,
     path = "/v1/concerts/{id}/schedules",
@@ -216,10 +221,12 @@ fn available(counts: &Counts) -> u32 {
     security(()),
     params(
         ("id" = String, Path, format = "uuid", description = "The concert"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Dates of the page, default 50"),
+        ("after" = Option<String>, Query, format = "uuid", description = "`next` of the page before"),
         ("available" = Option<bool>, Query, description = "Only those on sale with a free seat"),
     ),
     responses(
-        (status = 200, description = "By their start", body = ScheduleList),
+        (status = 200, description = "One page, by their start", body = ScheduleList),
         (status = 404, description = "`concert_not_found`"),
     )
 )]
@@ -228,18 +235,20 @@ pub async fn list_schedules(
     State(clock): State<Clock>,
     PathId(id): PathId,
     params: Params,
-) -> Result<Json<ScheduleList>, Problem> {
+) -> Result<Response, Problem> {
     let available: bool = params.parsed("available")?.unwrap_or(false);
     let id = ConcertId(id);
-    let views = snapshots.dates(id).await?;
+    let page = params.page(ScheduleId)?;
+    let views = snapshots.dates(id, page).await?;
     if views.is_empty() && snapshots.concert(id).await?.is_none() {
         return Err(no_concert());
     }
     let now = clock.now();
+    let next = next_of(&views, page.limit, |view| view.schedule.id.to_string());
     let mut views: Vec<&ScheduleView> = views.iter().filter(|view| !available || is_on_sale(view, now)).collect();
-    // As amended.
+    // As amended, within the page.
     views.sort_by_key(|view| (starts_at(view), view.schedule.id));
-    Ok(Json(ScheduleList { schedules: views.into_iter().map(Into::into).collect() }))
+    Ok(open(Json(ScheduleList { schedules: views.into_iter().map(Into::into).collect(), next })))
 }
 
 fn starts_at(view: &ScheduleView) -> LogTime {
@@ -269,12 +278,9 @@ fn is_on_sale(view: &ScheduleView, now: LogTime) -> bool {
         (status = 404, description = "`schedule_not_found`"),
     )
 )]
-pub async fn get_schedule(
-    State(snapshots): State<Arc<Snapshots>>,
-    PathId(id): PathId,
-) -> Result<Json<ScheduleObject>, Problem> {
+pub async fn get_schedule(State(snapshots): State<Arc<Snapshots>>, PathId(id): PathId) -> Result<Response, Problem> {
     let view = snapshots.schedule(ScheduleId(id)).await?;
-    Ok(Json(view.as_ref().as_ref().ok_or_else(no_schedule)?.into()))
+    Ok(open(Json(ScheduleObject::from(view.as_ref().as_ref().ok_or_else(no_schedule)?))))
 }
 
 pub fn no_schedule() -> Problem {

@@ -23,6 +23,7 @@ use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::extract::{Params, PathId, has, header};
 use crate::api::http::fields::nfc;
 use crate::api::http::problem::{Kind, Problem};
+use crate::api::http::representation::{Shared, open};
 use crate::api::openapi::results::{CompactSeats, SeatList};
 use crate::domain::ScheduleId;
 
@@ -72,13 +73,13 @@ pub async fn get_seats(
     let map = snapshots.seats(ScheduleId(id), AGE_MAX).await?;
     let map = known(&map)?;
     if form == Form::Readable {
-        return Ok(([(CONTENT_TYPE, "application/json")], map.body(filter)).into_response());
+        return Ok(open(([(CONTENT_TYPE, "application/json")], Shared(map.body(filter)))));
     }
     let tag = format!("\"{}\"", map.offsets());
     let common = [(ETAG, tag.clone()), (CACHE_CONTROL, "no-cache".to_owned()), (VARY, "accept".to_owned())];
     Ok(match has(&headers, &tag) {
         true => (StatusCode::NOT_MODIFIED, common).into_response(),
-        false => (common, [(CONTENT_TYPE, COMPACT)], map.body(filter)).into_response(),
+        false => (common, [(CONTENT_TYPE, COMPACT)], Shared(map.body(filter))).into_response(),
     })
 }
 

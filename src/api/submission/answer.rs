@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::request_object::{Accepted, RequestObject, Status};
 use crate::api::http::prefer::Wait;
 use crate::api::http::problem::Problem;
+use crate::api::http::public_url::link;
 use crate::domain::{Position, RequestId};
 use crate::wire::outcome::DecidedRequest;
 
@@ -63,7 +64,7 @@ pub fn refusal(decided: &DecidedRequest) -> Option<Problem> {
 fn accepted(request_id: RequestId, position: Position) -> Response {
     let body = Json(Accepted { request_id: request_id.to_string(), status: Status::Pending });
     let mut response = (StatusCode::ACCEPTED, [(RETRY_AFTER, "1")], body).into_response();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/requests/{request_id}?position={position}")) {
+    if let Ok(location) = HeaderValue::from_str(&link(&format!("/v1/requests/{request_id}?position={position}"))) {
         response.headers_mut().insert(LOCATION, location);
     }
     response

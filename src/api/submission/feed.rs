@@ -143,10 +143,10 @@ impl Feed {
     }
 }
 
-/// The date whose seats an outcome may have changed.
+/// The date whose seats an outcome may have changed. Where seats are scarce most holds are refused: they cost no read.
 fn seats_of(record: &Record) -> Option<ScheduleId> {
     let of_block = record.key.as_ref()?.get(SCHEDULE_ID_BYTES) == Some(&b'/');
-    if of_block { headers::schedule_of(&record.headers) } else { None }
+    if of_block && !headers::is_refusal(&record.headers) { headers::schedule_of(&record.headers) } else { None }
 }
 
 fn decision(record: &Record, request_id: RequestId) -> Result<Decision, String> {
@@ -265,6 +265,10 @@ mod tests {
         feed.deliver(&record(&SCHEDULE.to_string(), Some(SCHEDULE)));
         let user = format!("{}/a", "x".repeat(SCHEDULE_ID_BYTES));
         feed.deliver(&record(&user, None));
-        assert_eq!(*changed.lock().unwrap(), [SCHEDULE]);
+        let mut refused = record(&format!("{SCHEDULE}/main"), Some(SCHEDULE));
+        let kind = refused.headers.iter_mut().find(|(name, _)| name == "ce_type").unwrap();
+        kind.1 = b"turnstile.hold_seats.rejected".to_vec();
+        feed.deliver(&refused);
+        assert_eq!(*changed.lock().unwrap(), [SCHEDULE], "a refusal changes nothing");
     }
 }

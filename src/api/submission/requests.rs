@@ -48,11 +48,8 @@ impl Submission {
             // Decided between the two reads, or never a request.
             return Ok(self.stored(request_id).await?.map_or(Place::Unknown, |stored| Place::Known(stored.request)));
         }
-        let mut end = self.sources.lag.known_end(place);
-        if position.offset >= end {
-            end = self.sources.log.end_offset(topic, place.partition).await?;
-        }
-        Ok(if position.offset < end { Place::Ahead(position.offset - next) } else { Place::Unknown })
+        let reached = position.offset < self.sources.lag.known_end(place) || self.sources.ends.reach(position).await?;
+        Ok(if reached { Place::Ahead(position.offset - next) } else { Place::Unknown })
     }
 
     /// Waits for a request from now on, whichever command it is; `None` when there are too many waits.

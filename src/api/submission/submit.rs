@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::keys::{Claim, RecentKeys};
 use super::lag_limit::LagLimit;
+use super::log_ends::LogEnds;
 use super::options::SubmitOptions;
 use super::stored::Request;
 use super::waiters::Waiters;
@@ -29,6 +30,7 @@ pub struct Sources {
     pub waiters: Waiters,
     pub limiter: Arc<RateLimiter>,
     pub lag: LagLimit,
+    pub ends: LogEnds,
     pub keys: RecentKeys,
     /// True while the feed brings outcomes.
     pub feed_running: watch::Receiver<bool>,

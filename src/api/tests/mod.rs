@@ -3,6 +3,8 @@
 mod amending;
 mod auth;
 mod bodies;
+mod browsers;
+mod budget;
 mod catalog;
 mod commands;
 mod edges;
@@ -28,7 +30,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::worker::Worker;
-use super::{AppState, Settings, serve};
+use super::{AppState, Listeners, Settings, serve};
 use crate::log::{Log, PartitionCounts, Topic};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
@@ -90,7 +92,8 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(serve(listener, state.clone(), shutdown.clone()));
+        let served =
+            tokio::spawn(serve(Listeners { main: listener, operations: None }, state.clone(), shutdown.clone()));
         while !state.feed.is_running() {
             tokio::task::yield_now().await;
         }

@@ -62,7 +62,7 @@ async fn f24_a_key_reused_through_another_front_door_is_refused_by_the_owner() {
     let state = AppState::new(log, store, Clock::System, Health::default(), Settings::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/wallet/charges", listener.local_addr().unwrap());
-    tokio::spawn(serve(listener, state.clone(), CancellationToken::new()));
+    tokio::spawn(serve(Listeners { main: listener, operations: None }, state.clone(), CancellationToken::new()));
     while !state.feed.is_running() {
         tokio::task::yield_now().await;
     }

@@ -220,8 +220,8 @@ async fn a_skipped_settlement_says_which_payment_waits_for_it() {
 async fn a_worker_of_which_every_partition_waits_suspects_its_clock() {
     let house = House::new().await;
     let ahead = Clock::System.now().0 + DAY_MS;
-    // One that waits on each partition.
-    for lane in Lane::ALL {
+    // One that waits on each partition; in the inbox none does.
+    for lane in Lane::ALL.into_iter().filter(|lane| *lane != Lane::Inbox) {
         for partition in 0..2 {
             house.log.put((Topic::Lane(lane), partition), None, None, Vec::new(), Timestamp::LogAppend(ahead));
         }

@@ -48,7 +48,8 @@ pub struct PostgresStore {
     /// Commits have connections of their own, so that each of their statements is planned once on each.
     commits: PgPool,
     owners: PgPool,
-    door: PgPool,
+    commands: PgPool,
+    pages: PgPool,
     servers: Arc<Servers>,
 }
 
@@ -65,8 +66,9 @@ impl PostgresStore {
         let mut connection = open_session(&options, &session, settings.acquire_timeout).await?;
         check(&mut connection).await?;
         connection.close().await.map_err(read_error)?;
-        let for_door = (settings.connections_max / 3).max(1);
-        let for_owners = settings.connections_max.saturating_sub(for_door).max(1);
+        let for_pages = (settings.connections_max / 6).max(1);
+        let for_commands = (settings.connections_max / 3).saturating_sub(for_pages).max(1);
+        let for_owners = settings.connections_max.saturating_sub(for_pages + for_commands).max(1);
         let for_commits = COMMIT_CONNECTIONS.min(for_owners / 2);
         let servers = Arc::new(Servers::new());
         let pool = |session: &str, check, connections_max| {
@@ -78,8 +80,9 @@ impl PostgresStore {
             0 => owners.clone(),
             some => pool(&(COMMIT_SESSION.to_owned() + &session), Check::EachSecond, some),
         };
-        let door = pool(&session, Check::EachUse, for_door);
-        Ok(PostgresStore { commits, owners, door, servers })
+        let (commands, pages) =
+            (pool(&session, Check::EachUse, for_commands), pool(&session, Check::EachUse, for_pages));
+        Ok(PostgresStore { commits, owners, commands, pages, servers })
     }
 
     /// Creates the schema and brings its tables up to date. Safe to run from several places at once.
@@ -98,14 +101,16 @@ impl PostgresStore {
 
     /// Waits until all connections are closed.
     pub async fn close(&self) {
-        tokio::join!(self.commits.close(), self.owners.close(), self.door.close());
+        tokio::join!(self.commits.close(), self.owners.close(), self.commands.close(), self.pages.close());
     }
 
     async fn connection(&self, side: Side) -> Result<PoolConnection<Postgres>, StoreError> {
-        match side {
-            Side::Owner => self.connection_of(&self.owners).await,
-            Side::FrontDoor => self.connection_of(&self.door).await,
-        }
+        let pool = match side {
+            Side::Owner => &self.owners,
+            Side::Command => &self.commands,
+            Side::Page => &self.pages,
+        };
+        self.connection_of(pool).await
     }
 
     async fn connection_of(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
@@ -190,7 +195,7 @@ impl Dialect for PostgresStore {
     async fn read_together(&self, side: Side, queries: Vec<Query<'_>>) -> Result<Vec<Vec<PgRow>>, StoreError> {
         let begin = match side {
             Side::Owner => LOAD,
-            Side::FrontDoor => SNAPSHOT,
+            Side::Command | Side::Page => SNAPSHOT,
         };
         let mut connection = self.connection(side).await?;
         let mut transaction = connection.begin_with(begin).await.map_err(read_error)?;

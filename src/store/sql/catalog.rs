@@ -20,11 +20,14 @@ fn insert<'a>(table: &Table, row: Vec<Value<'a>>) -> Query<'a> {
     query(format!("insert into {} ({list}) values ({places}) {end}", table.name), row)
 }
 
-/// Schedules as chosen by `condition` on `$1`, with their blocks and sections.
+const BY_ID: &str = "schedule.id = $1";
+
+/// Schedules as chosen by `condition`, with their blocks and sections.
 async fn schedule_views<D: Dialect>(
     store: &D,
+    side: Side,
     condition: &str,
-    parameter: Value<'_>,
+    parameters: Vec<Value<'_>>,
 ) -> Result<Vec<ScheduleView>, StoreError> {
     let parts = |table: &Table, order: &str| {
         let (list, name) = (table.qualified_list(), table.name);
@@ -32,13 +35,13 @@ async fn schedule_views<D: Dialect>(
             "select {list} from schedule join {name} on {name}.schedule_id = schedule.id where {condition} \
              order by {order}"
         );
-        query(sql, vec![parameter.clone()])
+        query(sql, parameters.clone())
     };
     let schedules = tables::SCHEDULE.select(&format!("where {condition} order by starts_at, id"));
     let blocks = parts(&tables::BLOCK, "block.block");
     let sections = parts(&tables::SECTION, "section.rank");
-    let queries = vec![query(schedules, vec![parameter.clone()]), blocks, sections];
-    let [schedule_rows, block_rows, section_rows] = answers(store.read_together(Side::FrontDoor, queries).await?)?;
+    let queries = vec![query(schedules, parameters.clone()), blocks, sections];
+    let [schedule_rows, block_rows, section_rows] = answers(store.read_together(side, queries).await?)?;
 
     let mut names = Names::default();
     let mut sections: HashMap<BlockKey, Vec<SectionRow>> = HashMap::new();
@@ -77,20 +80,36 @@ impl<D: Dialect> Catalog for D {
                 query(sql, vec![signed(page.limit), uuid(after.0)])
             }
         };
-        all(&self.read(Side::FrontDoor, query).await?, catalog::concert)
+        all(&self.read(Side::Page, query).await?, catalog::concert)
     }
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>, StoreError> {
         let sql = tables::CONCERT.select("where id = $1");
-        first(&self.read(Side::FrontDoor, query(sql, vec![uuid(id.0)])).await?, catalog::concert)
+        first(&self.read(Side::Page, query(sql, vec![uuid(id.0)])).await?, catalog::concert)
     }
 
-    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>, StoreError> {
-        schedule_views(self, "schedule.concert_id = $1", uuid(concert.0)).await
+    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>, StoreError> {
+        let mut parameters = vec![uuid(concert.0), signed(page.limit)];
+        let after = match page.after {
+            None => "",
+            Some(after) => {
+                parameters.push(uuid(after.0));
+                "and (starts_at, id) > (select starts_at, id from schedule where id = $3)"
+            }
+        };
+        // `page` is read once for each of the three queries: by its index, and no more rows than it has.
+        let condition = format!(
+            "schedule.id in (select id from schedule where concert_id = $1 {after} order by starts_at, id limit $2)"
+        );
+        schedule_views(self, Side::Page, &condition, parameters).await
     }
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
-        Ok(schedule_views(self, "schedule.id = $1", uuid(id.0)).await?.pop())
+        Ok(schedule_views(self, Side::Page, BY_ID, vec![uuid(id.0)]).await?.pop())
+    }
+
+    async fn schedule_for_command(&self, id: ScheduleId) -> Result<Option<ScheduleView>, StoreError> {
+        Ok(schedule_views(self, Side::Command, BY_ID, vec![uuid(id.0)]).await?.pop())
     }
 
     async fn insert_plan(&self, plan: &PlanRow) -> Result<(), StoreError> {
@@ -99,7 +118,7 @@ impl<D: Dialect> Catalog for D {
 
     async fn plan(&self, id: &str) -> Result<Option<PlanRow>, StoreError> {
         let sql = tables::PLAN.select("where id = $1");
-        first(&self.read(Side::FrontDoor, query(sql, vec![text(id)])).await?, catalog::plan)
+        first(&self.read(Side::Page, query(sql, vec![text(id)])).await?, catalog::plan)
     }
 
     async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>, StoreError> {
@@ -116,6 +135,6 @@ impl<D: Dialect> Catalog for D {
                 query(sql, vec![limit, text(after)])
             }
         };
-        all(&self.read(Side::FrontDoor, query).await?, catalog::plan_summary)
+        all(&self.read(Side::Page, query).await?, catalog::plan_summary)
     }
 }

@@ -17,11 +17,15 @@ pub(in crate::store) fn query(sql: impl Into<String>, parameters: Vec<Value<'_>>
     Query { sql: sql.into(), parameters }
 }
 
-/// On whose behalf a query runs. Owners have connections of their own, so that no crowd of readers holds up a commit.
+/// On whose behalf a query runs. Each has connections of its own: no crowd of readers holds up a commit, and none that
+/// looks at pages holds up a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Side {
     Owner,
-    FrontDoor,
+    /// What the front door must know to accept a command or to tell its outcome, and what the queue is shown from.
+    Command,
+    /// All that is only looked at.
+    Page,
 }
 
 #[async_trait]

@@ -30,12 +30,12 @@ impl<D: Dialect> DeadLetters for D {
                 query(sql, vec![lane, partition, offset, signed(page.limit)])
             }
         };
-        all(&self.read(Side::FrontDoor, query).await?, records::dead_letter)
+        all(&self.read(Side::Page, query).await?, records::dead_letter)
     }
 
     async fn dead_letter(&self, at: Position) -> Result<Option<DeadLetterView>, StoreError> {
         let sql = dead_letters_where("where lane = $1 and partition = $2 and log_offset = $3");
-        first(&self.read(Side::FrontDoor, query(sql, position(at)?.into())).await?, records::dead_letter)
+        first(&self.read(Side::Page, query(sql, position(at)?.into())).await?, records::dead_letter)
     }
 
     async fn mark_replayed(&self, of: Position, at: LogTime) -> Result<(), StoreError> {

@@ -61,7 +61,7 @@ async fn page<D: Dialect>(
     let from = if holes.is_empty() { String::new() } else { format!("where ({key}) > ({})", holes.join(", ")) };
     parameters.push(signed(limit));
     let sql = table.select(&format!("{from} order by {key} limit ${}", parameters.len()));
-    store.read(Side::FrontDoor, query(sql, parameters)).await
+    store.read(Side::Page, query(sql, parameters)).await
 }
 
 #[async_trait]

@@ -40,19 +40,19 @@ fn newest_of_user<'a>(
 #[async_trait]
 impl<D: Dialect> Reads for D {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(Side::FrontDoor, query("select 1", Vec::new())).await.map(drop)
+        self.read(Side::Command, query("select 1", Vec::new())).await.map(drop)
     }
 
     async fn request(&self, id: RequestId) -> Result<Option<RequestRow>, StoreError> {
         // No limit: on a table without statistics (new, or restored) PostgreSQL would rather walk the index on `at` for
         // one row, 1.6 s among 2 million requests, than sort the one or two that there are.
         let sql = tables::REQUEST.select("where request_id = $1 and internal = false order by at, lane, partition");
-        first(&self.read(Side::FrontDoor, query(sql, vec![uuid(id.0)])).await?, records::request)
+        first(&self.read(Side::Command, query(sql, vec![uuid(id.0)])).await?, records::request)
     }
 
     async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>, StoreError> {
         let sql = "select lane, partition, next_offset from partition_progress";
-        all(&self.read(Side::FrontDoor, query(sql, Vec::new())).await?, records::next_offset)
+        all(&self.read(Side::Command, query(sql, Vec::new())).await?, records::next_offset)
     }
 
     async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {
@@ -61,7 +61,7 @@ impl<D: Dialect> Reads for D {
                    next_outbox_seq - published_seq as outbox_pending, \
                    cast(case when next_offset >= taken_end and published_seq >= taken_seq \
                    then 1 else 0 end as bigint) as caught_up from partition_progress";
-        let mut views = all(&self.read(Side::FrontDoor, query(sql, Vec::new())).await?, records::progress_view)?;
+        let mut views = all(&self.read(Side::Page, query(sql, Vec::new())).await?, records::progress_view)?;
         views.sort_by_key(|view| view.partition);
         Ok(views)
     }
@@ -71,7 +71,7 @@ impl<D: Dialect> Reads for D {
             query(table.select(&format!("where schedule_id = $1 order by {order}")), vec![uuid(schedule.0)])
         };
         let queries = vec![of(&tables::SECTION, "block, rank"), of(&tables::SEAT, "block, section, number")];
-        let [section_rows, seat_rows] = answers(self.read_together(Side::FrontDoor, queries).await?)?;
+        let [section_rows, seat_rows] = answers(self.read_together(Side::Page, queries).await?)?;
         let mut names = Names::default();
         let mut blocks: BTreeMap<BlockName, BlockSeats> = BTreeMap::new();
         for row in &section_rows {
@@ -91,14 +91,14 @@ impl<D: Dialect> Reads for D {
 
     async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
         let sql = tables::RESERVATION.select("where id = $1");
-        let rows = self.read(Side::FrontDoor, query(sql, vec![uuid(id.0)])).await?;
+        let rows = self.read(Side::Command, query(sql, vec![uuid(id.0)])).await?;
         first(&rows, |row| reservations::reservation(row, &mut Names::default()))
     }
 
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
         let query = newest_of_user(&tables::RESERVATION, "id", user, page.after.map(|id| uuid(id.0)), page.limit);
         let mut names = Names::default();
-        all(&self.read(Side::FrontDoor, query).await?, |row| reservations::reservation(row, &mut names))
+        all(&self.read(Side::Page, query).await?, |row| reservations::reservation(row, &mut names))
     }
 
     async fn unfinished_of(
@@ -111,7 +111,7 @@ impl<D: Dialect> Reads for D {
         let rest = format!("where block {} and schedule_id = $2 and user_id = $3 and {UNFINISHED}", D::IN_TEXTS);
         let blocks = Value::Texts(blocks.iter().map(BlockName::as_str).collect());
         let parameters = vec![blocks, uuid(schedule.0), text(user.as_str())];
-        let rows = self.read(Side::FrontDoor, query(tables::RESERVATION.select(&rest), parameters)).await?;
+        let rows = self.read(Side::Page, query(tables::RESERVATION.select(&rest), parameters)).await?;
         let mut names = Names::default();
         let mut rows = all(&rows, |row| reservations::reservation(row, &mut names))?;
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
@@ -121,23 +121,23 @@ impl<D: Dialect> Reads for D {
     async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>, StoreError> {
         let query = newest_of_user(&tables::PAYMENT, "id", user, page.after.map(|id| uuid(id.0)), page.limit);
         let mut names = Names::default();
-        all(&self.read(Side::FrontDoor, query).await?, |row| reservations::payment(row, &mut names))
+        all(&self.read(Side::Page, query).await?, |row| reservations::payment(row, &mut names))
     }
 
     async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>, StoreError> {
         let sql = tables::WALLET.select("where user_id = $1");
-        first(&self.read(Side::FrontDoor, query(sql, vec![text(user.as_str())])).await?, wallets::wallet)
+        first(&self.read(Side::Page, query(sql, vec![text(user.as_str())])).await?, wallets::wallet)
     }
 
     async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>, StoreError> {
         let after = page.after.map(int).transpose()?;
         let query = newest_of_user(&tables::WALLET_ENTRY, "number", user, after, page.limit);
-        all(&self.read(Side::FrontDoor, query).await?, wallets::entry)
+        all(&self.read(Side::Page, query).await?, wallets::entry)
     }
 
     async fn queue(&self, schedule: ScheduleId) -> Result<Option<Queue>, StoreError> {
         let sql = tables::QUEUE.select("where schedule_id = $1");
-        first(&self.read(Side::FrontDoor, query(sql, vec![uuid(schedule.0)])).await?, queues::queue)
+        first(&self.read(Side::Command, query(sql, vec![uuid(schedule.0)])).await?, queues::queue)
     }
 
     async fn tokens_changed(
@@ -152,14 +152,14 @@ impl<D: Dialect> Reads for D {
             "where schedule_id = $1 and changed_offset >= $2 {live} order by changed_offset, sequence limit $3"
         );
         let parameters = vec![uuid(schedule.0), int(from)?, signed(rows_max)];
-        let rows = self.read(Side::FrontDoor, query(tables::QUEUE_TOKEN.select(&rest), parameters)).await?;
+        let rows = self.read(Side::Command, query(tables::QUEUE_TOKEN.select(&rest), parameters)).await?;
         all(&rows, queues::token)
     }
 
     async fn tokens_of(&self, schedule: ScheduleId, user: &UserId) -> Result<Vec<Token>, StoreError> {
         let rest = "where schedule_id = $1 and user_id = $2 order by sequence desc limit 10";
         let parameters = vec![uuid(schedule.0), text(user.as_str())];
-        let rows = self.read(Side::FrontDoor, query(tables::QUEUE_TOKEN.select(rest), parameters)).await?;
+        let rows = self.read(Side::Command, query(tables::QUEUE_TOKEN.select(rest), parameters)).await?;
         all(&rows, queues::token)
     }
 }

@@ -32,8 +32,10 @@ use super::{CommitGroup, Committed, StoreError};
 
 /// Connections that read for owners: prefetches of a few partitions at once, each well below a millisecond.
 const OWNER_READERS: u32 = 2;
-/// Connections that read for the front door. More would only take turns on the machine's cores.
-const DOOR_READERS: u32 = 4;
+/// Connections that read what commands need, and those for all that is only looked at. More would only take turns on
+/// the machine's cores.
+const COMMAND_READERS: u32 = 2;
+const PAGE_READERS: u32 = 2;
 /// Longest wait for a free reader before the store counts as unavailable.
 const READER_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait for a lock held by another process, a backup for instance.
@@ -44,7 +46,8 @@ const LOCK_RETRY: Duration = Duration::from_millis(10);
 pub struct SqliteStore {
     writer: Writer,
     owners: SqlitePool,
-    door: SqlitePool,
+    commands: SqlitePool,
+    pages: SqlitePool,
 }
 
 impl SqliteStore {
@@ -60,8 +63,8 @@ impl SqliteStore {
             let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(READER_WAIT);
             pool.connect_lazy_with(readers.clone())
         };
-        let (owners, door) = (pool(OWNER_READERS), pool(DOOR_READERS));
-        Ok(SqliteStore { writer: Writer::start(connection, options), owners, door })
+        let (owners, commands, pages) = (pool(OWNER_READERS), pool(COMMAND_READERS), pool(PAGE_READERS));
+        Ok(SqliteStore { writer: Writer::start(connection, options), owners, commands, pages })
     }
 
     /// Copies a store that may be in use, also by another process, as it is at one moment. The copy is one read
@@ -77,7 +80,8 @@ impl SqliteStore {
     fn readers(&self, side: Side) -> &SqlitePool {
         match side {
             Side::Owner => &self.owners,
-            Side::FrontDoor => &self.door,
+            Side::Command => &self.commands,
+            Side::Page => &self.pages,
         }
     }
 }

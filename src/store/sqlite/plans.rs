@@ -90,10 +90,11 @@ async fn read_everything(store: &Explained) -> Result<(), StoreError> {
     store.concerts(Page { after: None, limit: 10 }).await?;
     store.concerts(Page { after: Some(ConcertId(id)), limit: 10 }).await?;
     store.concert(ConcertId(id)).await?;
+    store.schedules(ConcertId(id), Page { after: None, limit: 10 }).await?;
+    store.schedules(ConcertId(id), Page { after: Some(schedule), limit: 10 }).await?;
     store.plans(Page { after: None, limit: 10 }).await?;
     store.plans(Page { after: Some("x".to_owned()), limit: 10 }).await?;
     store.plan("x").await?;
-    store.schedules(ConcertId(id)).await?;
     store.schedule(schedule).await?;
     store.seats(schedule).await?;
     store.reservation(ReservationId(id)).await?;

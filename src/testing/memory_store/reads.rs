@@ -70,11 +70,19 @@ impl Catalog for MemoryStore {
         self.read(|state| state.concerts.get(&id).cloned())
     }
 
-    async fn schedules(&self, concert: ConcertId) -> Result<Vec<ScheduleView>> {
+    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>> {
         self.read(|state| {
-            let mut rows: Vec<&Schedule> = state.schedules.values().filter(|s| s.concert_id == concert).collect();
-            rows.sort_by_key(|schedule| (schedule.starts_at, schedule.id));
-            rows.into_iter().map(|schedule| schedule_view(state, schedule)).collect()
+            let key = |schedule: &Schedule| (schedule.starts_at, schedule.id);
+            let after = page.after.map(|id| state.schedules.get(&id).map(key));
+            // After a date that is not there comes nothing.
+            let follows = |schedule: &&Schedule| match after {
+                None => true,
+                Some(after) => after.is_some_and(|after| key(schedule) > after),
+            };
+            let of_concert = state.schedules.values().filter(|schedule| schedule.concert_id == concert);
+            let mut rows: Vec<&Schedule> = of_concert.filter(follows).collect();
+            rows.sort_by_key(|schedule| key(schedule));
+            rows.into_iter().take(page.limit as usize).map(|schedule| schedule_view(state, schedule)).collect()
         })
     }
 

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 use turnstile::domain::{Lane, LanePartition, LogTime};
 use turnstile::log::embedded::{EmbeddedLog, EmbeddedSettings, OpenError};
@@ -279,4 +281,24 @@ async fn a_clock_that_was_set_back_appends_nothing_to_a_lane_until_its_owner_say
     log.close().await;
     let log = EmbeddedLog::open(&path, counts(), Clock::Manual(ms)).await.unwrap();
     log.append(SEATS, 1, record("after a restart")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_lies_before_a_damaged_record_can_be_read() {
+    let directory = TempDir::new().unwrap();
+    let log = open_in(directory.path()).await;
+    for value in ["first", "second", "third"] {
+        log.append(SEATS, 0, record(value)).await.unwrap();
+    }
+    log.close().await;
+    let mut file = SqliteConnectOptions::new().filename(directory.path().join("log.db")).connect().await.unwrap();
+    sqlx::query("update chunk set checksum = 7 where first_offset = 1").execute(&mut file).await.unwrap();
+    file.close().await.unwrap();
+    let log = open_in(directory.path()).await;
+    let mut reader = log.read(SEATS, 0, 0).await.unwrap();
+    assert_eq!(reader.next(100, usize::MAX).await.unwrap().len(), 1);
+    assert!(
+        matches!(reader.next(100, usize::MAX).await, Err(ReadError::Unavailable(reason)) if reason.contains("from 1 on are damaged"))
+    );
+    assert_eq!(log.read(SEATS, 0, 2).await.unwrap().next(100, usize::MAX).await.unwrap().len(), 1);
 }

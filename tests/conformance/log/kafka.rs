@@ -264,13 +264,13 @@ async fn a_member_the_group_has_forgotten_learns_of_its_loss_and_joins_again() {
     let (cluster, settings) = mock();
     let log = KafkaLog::connect(settings).await.unwrap();
     let member = log.join("member").await.unwrap();
-    let owned = settle(&[&*member], 9).await;
+    let owned = settle(&[&*member], 11).await;
     cluster.request_errors(RDKafkaApiKey::Heartbeat, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID]);
     let GroupEvent::Lost(lost) = member.event().await else { panic!("not told of the loss") };
     assert_eq!(lost.into_iter().collect::<BTreeSet<_>>(), owned[0]);
     let partition = LanePartition { lane: Lane::Seats, partition: 0 };
     assert!(member.open(partition, 0).await.is_err());
-    assert_eq!(settle(&[&*member], 9).await, owned);
+    assert_eq!(settle(&[&*member], 11).await, owned);
 }
 
 #[tokio::test]
@@ -279,14 +279,14 @@ async fn an_owner_that_does_not_release_loses_the_partition_at_the_deadline() {
     let session_timeout = settings.session_timeout;
     let log = KafkaLog::connect(settings).await.unwrap();
     let first = log.join("first").await.unwrap();
-    let all = settle(&[&*first], 9).await.remove(0);
+    let all = settle(&[&*first], 11).await.remove(0);
     let second = log.join("second").await.unwrap();
     let GroupEvent::Revoked { partitions, deadline } = first.event().await else { panic!("nothing revoked") };
     assert!(deadline < session_timeout / 2);
     let GroupEvent::Lost(lost) = first.event().await else { panic!("not told that it took too long") };
     assert_eq!(lost, partitions);
     let kept = all.into_iter().filter(|partition| !lost.contains(partition)).collect();
-    settle_from(&[&*first, &*second], vec![kept, BTreeSet::new()], 9).await;
+    settle_from(&[&*first, &*second], vec![kept, BTreeSet::new()], 11).await;
 }
 
 /// The client takes a member that does not poll for dead. Ours polls whether or not anybody asks for events.
@@ -296,7 +296,7 @@ async fn a_member_stays_while_nobody_asks() {
     settings.extra.insert("max.poll.interval.ms".to_owned(), "6000".to_owned());
     let log = KafkaLog::connect(settings).await.unwrap();
     let member = log.join("member").await.unwrap();
-    settle(&[&*member], 9).await;
+    settle(&[&*member], 11).await;
     let quiet = Duration::from_secs(8);
     let event = tokio::time::timeout(quiet, member.event()).await;
     assert!(event.is_err(), "{event:?}");
@@ -308,13 +308,13 @@ async fn a_dropped_member_leaves() {
     let (_cluster, settings) = mock();
     let log = KafkaLog::connect(settings).await.unwrap();
     let first: Box<dyn Membership> = log.join("first").await.unwrap();
-    settle(&[&*first], 9).await;
+    settle(&[&*first], 11).await;
     let second = log.join("second").await.unwrap();
     assert!(matches!(first.event().await, GroupEvent::Revoked { .. }));
     let began = Instant::now();
     drop(first);
     assert!(began.elapsed() < Duration::from_millis(100));
-    settle(&[&*second], 9).await;
+    settle(&[&*second], 11).await;
 }
 
 /// What `kafka-consumer-groups --describe` takes the lag from.
@@ -323,7 +323,7 @@ async fn lag_is_true_from_the_moment_an_owner_opens() {
     let (cluster, settings) = mock();
     let log = KafkaLog::connect(settings.clone()).await.unwrap();
     let member = log.join("member").await.unwrap();
-    settle(&[&*member], 9).await;
+    settle(&[&*member], 11).await;
     for i in 0..10 {
         log.append(SEATS, 3, record(&i.to_string())).await.unwrap();
     }

@@ -63,13 +63,13 @@ async fn an_expired_member_learns_of_its_loss_and_joins_again() {
     let log = MemoryLog::new(counts(), Clock::System);
     let (first, second) = (log.join("first").await.unwrap(), log.join("second").await.unwrap());
     let members = [&*first, &*second];
-    let before = settle(&members, 9).await;
+    let before = settle(&members, 11).await;
     log.expire("first");
     let GroupEvent::Lost(lost) = first.event().await else { panic!("not told of the loss") };
     assert_eq!(lost, before[0].iter().copied().collect::<Vec<_>>());
     assert!(matches!(first.event().await, GroupEvent::Assigned(now) if now.is_empty()));
     // Everything went to the second member, which now gives half of it back.
-    let again = super::suite::settle_from(&members, vec![Default::default(), before[1].clone()], 9).await;
+    let again = super::suite::settle_from(&members, vec![Default::default(), before[1].clone()], 11).await;
     assert!(again.iter().all(|owned| owned.len() >= 4), "unequal shares: {again:?}");
 }
 
@@ -77,7 +77,7 @@ async fn an_expired_member_learns_of_its_loss_and_joins_again() {
 async fn an_owner_that_does_not_release_loses_the_partition() {
     let log = MemoryLog::with_limits(counts(), Clock::System, 10, Duration::from_secs(2));
     let first = log.join("first").await.unwrap();
-    assert!(matches!(first.event().await, GroupEvent::Assigned(all) if all.len() == 9));
+    assert!(matches!(first.event().await, GroupEvent::Assigned(all) if all.len() == 11));
     let second = log.join("second").await.unwrap();
     assert!(matches!(second.event().await, GroupEvent::Assigned(none) if none.is_empty()));
     let GroupEvent::Revoked { partitions, deadline } = first.event().await else { panic!("nothing revoked") };

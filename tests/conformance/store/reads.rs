@@ -130,11 +130,19 @@ pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store
     let blocks = [of(&key_of(12, "North"), &["a"]), of(&key(12), &["b", "B", "C-1"])];
     let second = view(schedule(12, 1, 100), &blocks);
     let expected = vec![second.clone(), view(schedule(11, 1, 300), &[]), view(schedule(13, 1, 300), &[])];
-    assert_eq!(store.schedules(ConcertId(id(1))).await, Ok(expected));
+    let page = async |concert, after: Option<u128>, limit| {
+        store.schedules(ConcertId(id(concert)), Page { after: after.map(schedule_id), limit }).await
+    };
+    assert_eq!(page(1, None, 10).await, Ok(expected.clone()));
+    assert_eq!(page(1, None, 2).await, Ok(expected[..2].to_vec()));
+    assert_eq!(page(1, Some(12), 2).await, Ok(expected[1..].to_vec()));
+    assert_eq!(page(1, Some(11), 2).await, Ok(expected[2..].to_vec()), "of two at the same time the ids decide");
+    assert_eq!(page(1, Some(13), 2).await, Ok(vec![]));
+    assert_eq!(page(1, Some(99), 2).await, Ok(vec![]), "after a date that is not there");
     assert_eq!(store.schedule(schedule_id(12)).await, Ok(Some(second)));
     assert_eq!(store.schedule(schedule_id(15)).await, Ok(Some(view(closing, &[]))));
     assert_eq!(store.schedule(schedule_id(99)).await, Ok(None));
-    assert_eq!(store.schedules(ConcertId(id(99))).await, Ok(vec![]));
+    assert_eq!(page(99, None, 10).await, Ok(vec![]));
 }
 
 pub async fn blocks_may_be_opened_without_a_schedule(store: Arc<dyn Store>) {

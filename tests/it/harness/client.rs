@@ -198,6 +198,16 @@ impl Ask {
         Box::pin(response.bytes_stream())
     }
 
+    /// An event stream, if it is not answered 503.
+    pub async fn try_stream(self) -> Result<Option<reqwest::Response>, String> {
+        let response = self.builder.send().await.map_err(|error| format!("{error:?}"))?;
+        match response.status().as_u16() {
+            200 => Ok(Some(response)),
+            503 => Ok(None),
+            other => Err(other.to_string()),
+        }
+    }
+
     pub async fn send(self) -> Answer {
         let who = self.user.name.clone();
         self.try_send().await.unwrap_or_else(|error| panic!("no answer for {who}: {error:?}"))

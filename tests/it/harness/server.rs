@@ -20,6 +20,8 @@ pub struct Server {
     child: Child,
     /// `http://127.0.0.1:{port}`; a worker's is where its health and metrics are.
     pub base: String,
+    /// The address of operators, if they have one of their own.
+    pub operations: Option<String>,
     lines: Lines,
 }
 
@@ -34,6 +36,21 @@ pub fn command(args: &[&str], env: &[(String, String)]) -> Command {
     command
 }
 
+/// The same with at most so many open files.
+fn command_with_descriptors(descriptors: u32, args: &[&str], env: &[(String, String)]) -> Command {
+    let program = command(args, env);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]).arg(program.get_program());
+    limited.args(program.get_args()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
+}
+
 /// Runs a subcommand to its end; it must succeed. Its standard output.
 pub fn run_to_end(args: &[&str], env: &[(String, String)]) -> String {
     let output = command(args, env).output().expect("the program starts");
@@ -46,24 +63,33 @@ pub fn run_to_end(args: &[&str], env: &[(String, String)]) -> String {
 impl Server {
     /// Starts a role and waits until it says where it listens.
     pub fn start(args: &[&str], env: &[(String, String)]) -> Server {
-        let mut child = command(args, env).spawn().expect("the program starts");
+        Server::of(command(args, env))
+    }
+
+    /// The same with at most so many open files.
+    pub fn start_with_descriptors(descriptors: u32, args: &[&str], env: &[(String, String)]) -> Server {
+        Server::of(command_with_descriptors(descriptors, args, env))
+    }
+
+    fn of(mut command: Command) -> Server {
+        let mut child = command.spawn().expect("the program starts");
         let lines = Lines::default();
         let (sender, address) = channel();
         keep_lines(child.stdout.take().expect("stdout is piped"), lines.clone(), sender.clone());
         keep_lines(child.stderr.take().expect("stderr is piped"), lines.clone(), sender);
-        let base = match address.recv_timeout(STARTS_WITHIN) {
-            Ok(address) => format!("http://{address}"),
+        let (base, operations) = match address.recv_timeout(STARTS_WITHIN) {
+            Ok((address, operations)) => (format!("http://{address}"), operations.map(|at| format!("http://{at}"))),
             Err(_) => {
                 let _ = child.kill();
                 let status = child.wait();
-                panic!("turnstile {args:?} never said where it listens ({status:?}):\n{}", tail(&lines, LINES_MAX));
+                panic!("{command:?} never said where it listens ({status:?}):\n{}", tail(&lines, LINES_MAX));
             }
         };
-        Server { child, base, lines }
+        Server { child, base, operations, lines }
     }
 
     pub async fn until_ready(&self, http: &reqwest::Client) {
-        let url = format!("{}/readyz", self.base);
+        let url = format!("{}/readyz", self.operations.as_ref().unwrap_or(&self.base));
         super::until(&format!("{url} to say ready"), async || match http.get(&url).send().await {
             Ok(answer) if answer.status() == 200 => Ok(()),
             Ok(answer) => Err(format!("{} {}", answer.status(), answer.text().await.unwrap_or_default())),
@@ -74,6 +100,13 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The most memory it ever had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     pub fn signal(&self, name: &str) {
@@ -131,11 +164,11 @@ fn tail(lines: &Lines, n: usize) -> String {
 }
 
 /// Reads a pipe to its end on a thread of its own, so that the process never blocks on it.
-fn keep_lines(pipe: impl Read + Send + 'static, lines: Lines, address: Sender<String>) {
+fn keep_lines(pipe: impl Read + Send + 'static, lines: Lines, address: Sender<Addresses>) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines() {
             let Ok(line) = line else { return };
-            if let Some(found) = address_in(&line) {
+            if let Some(found) = addresses_in(&line) {
                 let _ = address.send(found);
             }
             let mut lines = lines.lock().unwrap();
@@ -147,11 +180,17 @@ fn keep_lines(pipe: impl Read + Send + 'static, lines: Lines, address: Sender<St
     });
 }
 
-/// The first `127.0.0.1:{port}` of the line that says where the front door listens.
+/// Where the front door listens, and the operators' address if it is another.
+type Addresses = (String, Option<String>);
+
+/// From the line that says it.
+fn addresses_in(line: &str) -> Option<Addresses> {
+    let said = &line[line.find("listening")?..];
+    Some((address_in(said)?, said.split_once("operations ").and_then(|(_, rest)| address_in(rest))))
+}
+
+/// The first `127.0.0.1:{port}` of a text.
 fn address_in(line: &str) -> Option<String> {
-    if !line.contains("listening") {
-        return None;
-    }
     let at = line.find("127.0.0.1:")?;
     let port: String = line[at + "127.0.0.1:".len()..].chars().take_while(char::is_ascii_digit).collect();
     (!port.is_empty() && port != "0").then(|| format!("127.0.0.1:{port}"))

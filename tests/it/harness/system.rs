@@ -85,7 +85,15 @@ impl System {
 
     /// Starts the program with all its roles in one process and waits until it is ready.
     pub async fn start(&self) {
-        let server = Server::start(&[], self.env());
+        self.started(Server::start(&[], self.env())).await;
+    }
+
+    /// The same with at most so many open files.
+    pub async fn start_with_descriptors(&self, descriptors: u32) {
+        self.started(Server::start_with_descriptors(descriptors, &[], self.env())).await;
+    }
+
+    async fn started(&self, server: Server) {
         server.until_ready(self.client.http()).await;
         self.client.point_at(vec![server.base.clone()]);
         self.servers().push(server);

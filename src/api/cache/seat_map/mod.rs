@@ -19,6 +19,7 @@ use self::section::{Section, Touched};
 pub use self::shown::Shown;
 use super::plans::Known;
 use super::seat_offsets::Offsets;
+use crate::api::http::representation::Representation;
 use crate::domain::{ScheduleId, SectionName};
 use crate::store::BlockSeats;
 
@@ -39,7 +40,7 @@ pub struct SeatMap {
     sections: Vec<Section>,
     offsets: Offsets,
     /// At most one for each section, status and form.
-    bodies: Mutex<HashMap<Filter, Bytes>>,
+    bodies: Mutex<HashMap<Filter, Arc<Representation>>>,
     /// By form.
     snapshots: [OnceLock<Bytes>; 2],
 }
@@ -86,16 +87,20 @@ impl SeatMap {
     }
 
     /// `{"schedule_id", "seats":[…]}` as JSON, or the letters of each section.
-    pub fn body(&self, filter: Filter) -> Bytes {
+    pub fn body(&self, filter: Filter) -> Arc<Representation> {
         let bodies = || self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(body) = bodies().get(&filter) {
             return body.clone();
         }
         let of_section = |section: &Section| filter.section.as_ref().is_none_or(|name| *name == section.name);
-        let body = Bytes::from(match filter.form {
-            Form::Readable => self.render(of_section, filter.status),
-            Form::Compact => letters(self.sections.iter().filter(|section| of_section(section))),
-        });
+        let body = match filter.form {
+            Form::Readable => Representation::new(self.render(of_section, filter.status).into()),
+            Form::Compact => {
+                let letters = letters(self.sections.iter().filter(|section| of_section(section)));
+                Representation::tagged(letters.into(), self.offsets.to_string())
+            }
+        };
+        let body = Arc::new(body);
         if self.sections.iter().any(of_section) {
             bodies().insert(filter, body.clone());
         }

@@ -14,6 +14,7 @@ use super::key_ring::KeyRing;
 use super::settings::{AuthError, AuthSettings};
 use super::token::{TokenCheck, Unproven};
 use crate::api::http::problem::{Kind, Problem};
+use crate::api::http::rate_limit::Budget;
 use crate::domain::UserId;
 
 const USER_HEADER: HeaderName = HeaderName::from_static("x-user-id");
@@ -33,6 +34,14 @@ pub struct Jwt {
 /// A caller who is an admin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin(pub UserId);
+
+/// Whether the key file that the settings name can be used. Blocking: for the start of the program.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_keys(settings: &AuthSettings) -> Result<(), AuthError> {
+    Authenticator::new(settings).map(drop)
+}
 
 impl Authenticator {
     /// Reads the keys. Blocking: for the start of the program.
@@ -123,21 +132,26 @@ fn unauthenticated(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::Unauthenticated, detail)
 }
 
+/// Draws from the caller's budget, whatever is asked.
 impl<S> FromRequestParts<S> for Caller
 where
     Arc<Authenticator>: FromRef<S>,
+    Arc<Budget>: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Arc::<Authenticator>::from_ref(state).caller(&parts.headers).await
+        let caller = Arc::<Authenticator>::from_ref(state).caller(&parts.headers).await?;
+        Arc::<Budget>::from_ref(state).take(&caller.user)?;
+        Ok(caller)
     }
 }
 
 impl<S> FromRequestParts<S> for Admin
 where
     Arc<Authenticator>: FromRef<S>,
+    Arc<Budget>: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;

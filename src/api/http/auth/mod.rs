@@ -10,6 +10,6 @@ mod keys;
 mod settings;
 mod token;
 
-pub use authenticator::{Admin, Authenticator};
+pub use authenticator::{Admin, Authenticator, check_keys};
 pub use caller::{Caller, Role};
 pub use settings::{AuthError, AuthSettings, JwtKeySource, JwtSettings, SelfCharge};

@@ -1,13 +1,12 @@
 //! Runs the roles of a process: opens log and store, starts the roles, shuts them down in order.
 
+mod listening;
 mod settings;
 pub mod token_secret;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use turnstile::assembly::backends::{self, Backends};
@@ -68,11 +67,10 @@ impl Signals {
 pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Failure> {
     config.check(layers, Needs { http: roles.api, shared: roles != Roles::ALL })?;
     let signals = Signals::receive().context("signals cannot be received")?;
-    let listen = config.http.listen;
-    let listener = bind(listen).with_context(|| format!("http.listen {listen} cannot be bound"))?;
-    let address = listener.local_addr().context("the bound address is unknown")?;
-    let (log, store) = backends::kinds(&config);
-    info!(%address, roles = roles.name(), log, store, version = env!("CARGO_PKG_VERSION"), "listening on http://{address}");
+    let door = front_door(roles, &config)?;
+    let listeners = listening::bind(roles.api, &config)?;
+    listening::say(&listeners, roles.name(), &config)?;
+    let connections_max = listening::fitting_descriptors(&config);
     BUILD_INFO.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     warn_of_open_login(roles, &config);
 
@@ -82,22 +80,37 @@ pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Fa
         opened = Backends::open(&config, &clock) => opened?,
         () = signals.shutdown.cancelled() => return Ok(()),
     };
-    let ended = serve(roles, &config, &clock, &opened, listener, signals, first_start).await;
+    let ended = serve(
+        roles,
+        &config,
+        &clock,
+        &opened,
+        Front { listeners, settings: api::Settings { connections_max, ..door } },
+        signals,
+        first_start,
+    )
+    .await;
     opened.close(flush_within(&config)).await;
     info!("stopped");
     ended
 }
 
-/// Connections waiting to be accepted; the default is 128. A crowd arrives at once, and a client that finds the queue
-/// full is not refused but repeats its handshake after a second.
-const LISTEN_BACKLOG: u32 = 4096;
+/// What was read and bound before anything else is opened.
+struct Front {
+    listeners: api::Listeners,
+    settings: api::Settings,
+}
 
-fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if listen.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted server can bind its port at once.
-    socket.set_reuseaddr(true)?;
-    socket.bind(listen)?;
-    socket.listen(LISTEN_BACKLOG)
+/// The settings of the API; reads the files they name, so that one that cannot be used is found before a port is bound.
+fn front_door(roles: Roles, config: &Config) -> Result<api::Settings, Failure> {
+    let refused = |error: &dyn std::fmt::Display| Failure::Usage(format!("configuration: {error}"));
+    let mut settings = settings::api(config, roles.api);
+    api::check_keys(&settings.auth).map_err(|error| refused(&error))?;
+    if roles.api {
+        let secret = token_secret::of(config).map_err(|error| refused(&format_args!("{error:#}")))?;
+        settings.queue_token_secret = secret.map(api::QueueTokenSecret);
+    }
+    Ok(settings)
 }
 
 fn flush_within(config: &Config) -> Duration {
@@ -109,17 +122,14 @@ async fn serve(
     config: &Config,
     clock: &Clock,
     opened: &Backends,
-    listener: TcpListener,
+    front: Front,
     signals: Signals,
     first_start: bool,
 ) -> Result<(), Failure> {
     let remember = checked(roles, config, opened).await?;
     let health = Health::default();
-    let address = listener.local_addr().context("the bound address is unknown")?;
-    let mut door = settings::api(config, roles.api);
-    if roles.api {
-        door.queue_token_secret = token_secret::of(config)?.map(api::QueueTokenSecret);
-    }
+    let Front { listeners, settings: door } = front;
+    let address = listening::address(&listeners.main)?;
     let state = api::AppState::new(opened.log.clone(), opened.store.clone(), clock.clone(), health.clone(), door)
         .map_err(|error| Failure::Usage(format!("configuration: {error}")))?;
 
@@ -132,7 +142,7 @@ async fn serve(
     let door_shutdown = shutdown.clone();
     tasks.spawn("api", async move {
         let _door_closed = door_closed;
-        api::serve(listener, state, door_shutdown).await
+        api::serve(listeners, state, door_shutdown).await
     });
     if roles.worker {
         let deps =

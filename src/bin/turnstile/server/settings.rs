@@ -1,5 +1,6 @@
 //! Converts the configuration to the settings of each role.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use turnstile::config::{Auth, AuthMode, Config, KeySource, Web};
@@ -15,6 +16,9 @@ pub fn api(config: &Config, front_door: bool) -> api::Settings {
         self_charge: api::SelfCharge(config.wallet.self_charge),
         pages: pages(&config.web),
         connections_max: http.connections_max,
+        idle_timeout: http.idle_timeout,
+        cors_origins: http.cors_origins.clone(),
+        public_url: http.public_url.as_deref().map(Into::into),
         requests_in_flight_max: http.requests_in_flight_max,
         body_bytes_max: http.body_bytes_max,
         wait_seconds_max: http.wait_seconds_max,
@@ -22,11 +26,22 @@ pub fn api(config: &Config, front_door: bool) -> api::Settings {
         append_timeout: config.log.delivery_timeout,
         user_burst: http.user_burst,
         user_per_second: http.user_rate_per_second,
+        user_requests: rate(http.user_requests),
+        address_requests: rate(http.address_requests),
+        trusted_proxies: proxies(&http.trusted_proxies),
         backlog_max: http.backlog_records_max,
         // The worker needs the rest of the deadline to finish its batches.
         drain_timeout: Duration::from_secs(5).min(config.shutdown_deadline / 2),
         ..api::Settings::default()
     }
+}
+
+fn rate((per_second, burst): (u32, u32)) -> api::Rate {
+    api::Rate { burst, per_second }
+}
+
+fn proxies(networks: &[(IpAddr, u8)]) -> api::TrustedProxies {
+    api::TrustedProxies(networks.iter().map(|(address, bits)| api::Network::new(*address, *bits)).collect())
 }
 
 fn pages(web: &Web) -> api::PageSettings {

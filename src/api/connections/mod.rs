@@ -1,0 +1,6 @@
+//! Connections: which get a place ([`gate`]), how fast they must take what they are sent ([`line`]), and how many bytes
+//! unfinished responses may hold ([`held`]).
+
+pub mod gate;
+pub mod held;
+pub mod line;
