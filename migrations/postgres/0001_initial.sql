@@ -208,6 +208,7 @@ create table payment_answer (
 
 -- Lane queues.
 -- sale: the newest note of each block as JSON, null for a block that has sent none.
+-- presence_*, stood_until: the presence clock; on_sale_*: time during which seats were on sale.
 create table queue (
     schedule_id uuid not null primary key,
     max_active bigint not null,
@@ -222,8 +223,14 @@ create table queue (
     starts_at bigint not null,
     sale text not null,
     paused boolean not null,
+    presence_ms bigint not null,
+    presence_at bigint not null,
+    stood_until bigint not null,
+    on_sale_ms bigint not null,
+    on_sale_at bigint not null,
     next_sequence bigint not null,
     waiting bigint not null,
+    absent bigint not null,
     active bigint not null,
     admitted_total bigint not null,
     completed_total bigint not null,
@@ -237,6 +244,7 @@ create table queue (
 );
 create index queue_due on queue (changed_partition) where due_at is not null;
 
+-- turn_from, last_seen: on the presence clock; absent_since: on the clock of the sale.
 create table queue_token (
     schedule_id uuid not null,
     sequence bigint not null,
@@ -245,7 +253,11 @@ create table queue_token (
     joined_at bigint not null,
     admitted_at bigint,
     active_until bigint,
+    turn_from bigint,
+    turn_used boolean not null,
+    absent_since bigint,
     last_seen bigint not null,
+    sighted boolean not null,
     changed_partition bigint not null,
     changed_offset bigint not null,
     changed_at bigint not null,
@@ -254,7 +266,7 @@ create table queue_token (
 create index queue_token_changed on queue_token (schedule_id, changed_offset, sequence);
 create index queue_token_user on queue_token (schedule_id, user_id, sequence);
 create index queue_token_live on queue_token (schedule_id, changed_offset, sequence)
-    where status in ('WAITING', 'ACTIVE');
+    where status in ('WAITING', 'ABSENT', 'ACTIVE');
 
 -- Every lane.
 -- internal: the program's own, whose ids are derived; a client's equal id is another request.

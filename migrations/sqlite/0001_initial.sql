@@ -207,6 +207,7 @@ create table payment_answer (
 
 -- Lane queues.
 -- sale: the newest note of each block as JSON, null for a block that has sent none.
+-- presence_*, stood_until: the presence clock; on_sale_*: time during which seats were on sale.
 create table queue (
     schedule_id blob not null primary key,
     max_active integer not null,
@@ -221,8 +222,14 @@ create table queue (
     starts_at integer not null,
     sale text not null,
     paused integer not null,
+    presence_ms integer not null,
+    presence_at integer not null,
+    stood_until integer not null,
+    on_sale_ms integer not null,
+    on_sale_at integer not null,
     next_sequence integer not null,
     waiting integer not null,
+    absent integer not null,
     active integer not null,
     admitted_total integer not null,
     completed_total integer not null,
@@ -236,6 +243,7 @@ create table queue (
 ) strict;
 create index queue_due on queue (changed_partition) where due_at is not null;
 
+-- turn_from, last_seen: on the presence clock; absent_since: on the clock of the sale.
 -- With rowid: without it SQLite would rather search a whole queue by its primary key than use the indexes below.
 create table queue_token (
     schedule_id blob not null,
@@ -245,7 +253,11 @@ create table queue_token (
     joined_at integer not null,
     admitted_at integer,
     active_until integer,
+    turn_from integer,
+    turn_used integer not null,
+    absent_since integer,
     last_seen integer not null,
+    sighted integer not null,
     changed_partition integer not null,
     changed_offset integer not null,
     changed_at integer not null,
@@ -254,7 +266,7 @@ create table queue_token (
 create index queue_token_changed on queue_token (schedule_id, changed_offset, sequence);
 create index queue_token_user on queue_token (schedule_id, user_id, sequence);
 create index queue_token_live on queue_token (schedule_id, changed_offset, sequence)
-    where status in ('WAITING', 'ACTIVE');
+    where status in ('WAITING', 'ABSENT', 'ACTIVE');
 
 -- Every lane.
 -- internal: the program's own, whose ids are derived; a client's equal id is another request.

@@ -58,7 +58,7 @@ commands! {
     AskPayment = "ask_payment", Wallets, [];
     OpenQueue = "open_queue", Queues, [];
     ConfigureQueue = "configure_queue", Queues, [QueueNotFound];
-    JoinQueue = "join_queue", Queues, [QueueNotFound, QueueFull];
+    JoinQueue = "join_queue", Queues, [QueueNotFound, SalesClosed, ShowCancelled, QueueFull];
     LeaveQueue = "leave_queue", Queues, [QueueNotFound, TokenNotFound];
     Seen = "seen", Queues, [];
     CompleteToken = "complete_token", Queues, [];

@@ -38,13 +38,18 @@ pub struct Effects {
     pub admitted: Vec<queue::Token>,
     /// Tokens that ended.
     pub ended: Vec<queue::Token>,
+    /// Tokens that became ABSENT.
+    pub absent: Vec<queue::Token>,
+    /// ABSENT tokens that wait again.
+    pub returned: Vec<queue::Token>,
     /// New WAITING tokens of users whose turn was over.
     pub requeued: Vec<queue::Token>,
 }
 
 impl Effects {
     pub fn is_empty(&self) -> bool {
-        self.expired.is_empty() && self.admitted.is_empty() && self.ended.is_empty() && self.requeued.is_empty()
+        let Effects { expired, admitted, ended, absent, returned, requeued } = self;
+        expired.is_empty() && [admitted, ended, absent, returned, requeued].iter().all(|tokens| tokens.is_empty())
     }
 }
 

@@ -124,7 +124,8 @@ pub static KAFKA_ERRORS: LazyLock<IntCounterVec> =
 /// Records found by polling, without a wake-up; more than 0 is a defect.
 pub static KAFKA_WAKEUPS_LOST: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_kafka_wakeups_lost_total", "Records found without a wake-up", &["topic"]));
-/// Live tokens of the queues with a replica in this process, by schedule and status (`waiting`, `active`).
+/// Live tokens of the queues with a replica in this process, by schedule and status (`waiting`, `absent`,
+/// `active`).
 pub static QUEUE_TOKENS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_queue_tokens", "Live tokens of a queue", &["schedule", "status"]));
 /// Polls of a queue position, by the status in the answer.
@@ -136,6 +137,9 @@ pub static QUEUE_REFRESHES: LazyLock<IntCounterVec> =
 /// Open streams of queue positions: SSE and WebSocket.
 pub static QUEUE_STREAMS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_queue_streams", "Open streams of queue positions", &[]));
-/// Waiting tokens reported as seen.
+/// Replicas of queues that made way for another queue's.
+pub static QUEUE_EVICTIONS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_queue_evictions_total", "Replicas that made way for another", &[]));
+/// Tokens reported as seen.
 pub static QUEUE_SEEN: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counter("turnstile_queue_seen_total", "Waiting tokens reported as seen", &[]));
+    LazyLock::new(|| counter("turnstile_queue_seen_total", "Tokens reported as seen", &[]));

@@ -115,13 +115,6 @@ impl Object<'_> {
         self
     }
 
-    /// A list of numbers, or of lists of numbers that print themselves.
-    pub(super) fn numbers<T: Display>(&mut self, name: &str, items: impl IntoIterator<Item = T>) -> &mut Self {
-        self.list(name, items, |out, value| {
-            let _ = write!(out, "{value}");
-        })
-    }
-
     /// A list of texts that need no escaping.
     pub(super) fn plains<T: Display>(&mut self, name: &str, items: impl IntoIterator<Item = T>) -> &mut Self {
         self.list(name, items, |out, value| {

@@ -69,8 +69,10 @@ fn write_effects(o: &mut Object<'_>, effects: &Effects) {
     if !effects.expired.is_empty() {
         o.plains("expired", &effects.expired);
     }
-    for (name, tokens) in [("admitted", &effects.admitted), ("ended", &effects.ended), ("requeued", &effects.requeued)]
-    {
+    let Effects { expired: _, admitted, ended, absent, returned, requeued } = effects;
+    let lists =
+        [("admitted", admitted), ("ended", ended), ("absent", absent), ("returned", returned), ("requeued", requeued)];
+    for (name, tokens) in lists {
         if !tokens.is_empty() {
             o.objects(name, tokens, |o, token| {
                 o.bare("sequence", token.sequence).text("user_id", token.user_id.as_str());

@@ -35,6 +35,7 @@ read_by_serde! {
     bool: "not true or false";
     Vec<u64>: "not a list of integers of 0 or more";
     Vec<(u32, u32)>: "not a list of pairs of integers";
+    Vec<(u64, u64, i64)>: "not a list of [first, count, milliseconds]";
     Vec<(u32, u32, u16)>: "not a list of triples of integers";
 }
 

@@ -19,6 +19,7 @@ mod organizer;
 mod other_log;
 mod payment;
 mod queue;
+mod queue_absence;
 mod queue_crash;
 mod queue_order;
 mod queue_polls;

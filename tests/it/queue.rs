@@ -51,6 +51,11 @@ impl User {
 
     /// Follows the stream of the place until the token has this status.
     pub async fn until_streamed(&self, sale: &Sale, token: &str, status: &str) {
+        self.until_placed(sale, token, |place| place["status"] == status).await;
+    }
+
+    /// Follows the stream of the place until it is like that.
+    pub async fn until_placed(&self, sale: &Sale, token: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let ask = self.request(Method::GET, &sale.path("/queue/events")).header("Queue-Token", token);
         let mut events = ask.stream().await;
         let mut received = Vec::new();
@@ -58,9 +63,10 @@ impl User {
             received.extend(chunk.expect("the stream goes on"));
             let text = String::from_utf8_lossy(&received);
             let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
-            let mut places = complete.lines().filter_map(|line| line.strip_prefix("data:"));
-            if places.any(|data| serde_json::from_str::<Value>(data).is_ok_and(|place| place["status"] == status)) {
-                return;
+            let places = complete.lines().filter_map(|line| line.strip_prefix("data:"));
+            let mut places = places.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+            if let Some(place) = places.find(&wanted) {
+                return place;
             }
         }
         panic!("the stream of {} ended: {}", self.name, String::from_utf8_lossy(&received));
@@ -85,7 +91,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(result: &Value) -> Place {
+    pub fn of(result: &Value) -> Place {
         let position = result["position"].as_u64().unwrap_or_else(|| panic!("no position in {result}"));
         assert!(result["poll_after_ms"].as_u64().is_some_and(|ms| ms >= 100), "{result}");
         Place { token: text(result, "token"), position, status: text(result, "status") }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::harness::{Client, Offer, Pair, Sale, System, User, run_with, scenarios, text, until};
+use crate::queue::Place;
 
 scenarios!(e1_one_user_from_charge_to_ticket, e2_a_sale_of_a_thousand_seats_to_three_thousand_users);
 
@@ -95,7 +96,11 @@ async fn sell(client: &Client, sale: &Sale, users: usize, at: impl Fn(usize)) {
     sale.shows(client, "SOLD", kept).await;
     until("everyone to be through the queue", async || {
         let stats = client.admin().read(&sale.path("/queue/stats")).await;
-        if stats["waiting"] == 0 && stats["active"] == 0 { Ok(()) } else { Err(stats.to_string()) }
+        if ["waiting", "absent", "active"].iter().all(|live| stats[live] == 0) {
+            Ok(())
+        } else {
+            Err(stats.to_string())
+        }
     })
     .await;
     println!("{users} users, {kept} seats sold");
@@ -106,9 +111,16 @@ async fn one_buyer(client: &Client, sale: &Sale, i: usize) -> usize {
     let user = client.user(format!("buyer{i}"));
     let poor = i % 17 == 3;
     user.charge(if poor { 500 } else { 10_000 }).key("money").decide().await.result();
-    let place = user.joined(sale).await;
-    user.until_active(sale, &place.token).await;
-    let kept = inside(&user, sale, i, &place.token, poor).await;
+    let joined = user.join(sale).decide().await;
+    if !joined.succeeded() {
+        assert_eq!(joined.refused(), "sales_closed", "too late");
+        return 0;
+    }
+    let place = Place::of(&joined.result());
+    let is_told = |place: &Value| place["status"] == "ACTIVE" || place["sale"] == "sold_out";
+    let told = user.until_placed(sale, &place.token, is_told).await;
+    let active = told["status"] == "ACTIVE";
+    let kept = if active { inside(&user, sale, i, &place.token, poor).await } else { 0 };
     if kept > 0 {
         user.until_streamed(sale, &place.token, "COMPLETED").await;
     } else {

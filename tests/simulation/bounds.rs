@@ -5,7 +5,9 @@ use turnstile::domain::block::{
     self, AmendBlock, AmendSection, BestAvailable, Choice, HoldSeats, Layout, NewSection, OpenBlock, PayReservation,
     Span, Terms,
 };
-use turnstile::domain::queue::{self, ConfigureQueue, Limits, LimitsPatch, OfUser, OnTimeout, OpenQueue};
+use turnstile::domain::queue::{
+    self, ConfigureQueue, Limits, LimitsPatch, OfUser, OnTimeout, OpenQueue, Seen, Sighting,
+};
 use turnstile::domain::{
     Amount, BlockKey, BlockName, Body, Changes, Command, Lane, LanePartition, LogTime, RequestId, ReservationId,
     ScheduleId, SeatId, SectionName, UserId,
@@ -241,7 +243,11 @@ async fn admissions_and_ends_of_many_turns_are_spread_over_records() {
     let tick = queues_of(queue::Command::Tick(SCHEDULE));
     let (records, _) = owner.exhaust(&tick).await;
     assert!(records > 1, "all were admitted at once");
-    // All turns end, and their users wait and are admitted again.
+    // All turns end, having been used, and their users wait and are admitted again.
+    for first in (1..=u64::from(USERS)).step_by(4_000) {
+        let sightings = vec![Sighting { first, last: first + 3_999, age_ms: 0 }];
+        owner.succeed(queues_of(queue::Command::Seen(Seen { schedule_id: SCHEDULE, sightings }))).await;
+    }
     owner.time += 60_000;
     let (records, rows) = owner.exhaust(&tick).await;
     assert!(records > 1 && rows > 100, "{records} records, {rows} rows");

@@ -272,6 +272,7 @@ pub async fn poll_place(cluster: &Cluster, user: usize, path: &str, token: Optio
             ahead: body["ahead"].as_u64().unwrap_or(u64::MAX),
         },
         404 => Observed::NoPlace(text("code")),
+        503 if body["code"] == "unavailable" => Observed::Unavailable,
         429 | 503 => return None,
         _ => {
             cluster.sim.broke(|| format!("a poll of {} was answered {status} {body}", name(user)));

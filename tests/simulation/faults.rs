@@ -42,8 +42,19 @@ pub async fn inject(cluster: Arc<Cluster>) {
     }
 }
 
+/// Once, longer than anybody may be unseen.
+pub async fn long_outage(cluster: Arc<Cluster>) {
+    sleep(Duration::from_millis(10_000 + cluster.sim.below(20_000))).await;
+    if cluster.sim.faulty() {
+        goes_away(&cluster, Duration::from_millis(35_000 + cluster.sim.below(20_000)));
+    }
+}
+
 fn outage(cluster: &Cluster) {
-    let how_long = Duration::from_millis(200 + cluster.sim.below(6_000));
+    goes_away(cluster, Duration::from_millis(200 + cluster.sim.below(6_000)));
+}
+
+fn goes_away(cluster: &Cluster, how_long: Duration) {
     let which = cluster.sim.below(3);
     cluster.sim.note("outage", [which, how_long.as_millis() as u64, 0]);
     if which != 0 {

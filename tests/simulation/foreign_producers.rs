@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use turnstile::domain::block::{BestAvailable, Choice, HoldSeats};
-use turnstile::domain::queue::{OfUser, Seen};
+use turnstile::domain::queue::{OfUser, Seen, Sighting};
 use turnstile::domain::wallet::Movement;
 use turnstile::domain::{
     Arrival, BlockKey, Body, Command, DerivedId, Lane, LanePartition, LogTime, Position, RequestId, UserId, block,
@@ -60,7 +60,7 @@ async fn queue_command(cluster: &Cluster) {
         2 => Body::Queues(queue::Command::LeaveQueue(of)),
         3 => Body::Queues(queue::Command::Seen(Seen {
             schedule_id: of.schedule_id,
-            sequences: (1..=1 + sim.below(8)).collect(),
+            sightings: vec![Sighting { first: 1, last: 1 + sim.below(8), age_ms: sim.below(5_000) as i64 }],
         })),
         _ => Body::Seats(block::Command::ExpireHolds(some_key(cluster))),
     };

@@ -76,6 +76,8 @@ pub enum Observed {
     },
     /// 404 with this code.
     NoPlace(String),
+    /// A poll was answered 503: by an API server that counts it.
+    Unavailable,
     /// A hold was refused because the user has no active token.
     NotAdmitted,
 }

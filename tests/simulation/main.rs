@@ -26,6 +26,7 @@ mod place_checker;
 mod prng;
 mod run;
 mod sale;
+mod seventy_queues;
 mod sim;
 mod staff;
 mod store;

@@ -5,7 +5,7 @@ use turnstile::domain::{Body, Lane, Position, block};
 use crate::cluster::Cluster;
 use crate::history::{Observation, Observed, Span};
 use crate::model::Case;
-use crate::model::queue::{Dropped, QueueModel, Snapshot, Turn};
+use crate::model::queue::{Absence, QueueModel, Snapshot, Turn};
 use crate::oracle::{Checked, Published, must};
 use crate::workload::{PATIENT, name};
 
@@ -15,8 +15,8 @@ const AGE_MS: u64 = 600;
 const AGE_WITHOUT_STORE_MS: u64 = 15_000;
 /// From the check of a token to the record on the log: two reads of the slowest kind.
 const HOLD_TAKES_MS: u64 = 10_000;
-/// Presence is noted at a third of the limit and reported every 15 s, and clocks differ.
-const SURE_TO_BE_SEEN_MS: i64 = 30_000;
+/// The patient user asks each second; an answer takes up to 5 s while the store is away.
+const POLLS_APART_MS: u64 = 6_000;
 
 pub struct PlaceChecker<'a> {
     pub cluster: &'a Cluster,
@@ -49,7 +49,7 @@ impl PlaceChecker<'_> {
                 must!(self.may_hold(user, case), "{}", case.context(&format!("{user} had no turn")));
             }
         }
-        self.queue.dropped.iter().try_for_each(|dropped| self.was_absent(dropped))
+        self.queue.absences.iter().try_for_each(|absence| self.was_absent(absence))
     }
 
     /// Snapshots that were certainly committed by then, and those that may have been.
@@ -71,7 +71,8 @@ impl PlaceChecker<'_> {
     fn observed(&self, seen: &Observation) -> Checked {
         let user = name(seen.user);
         let (nothing_yet, snapshots) = self.snapshots(seen.span);
-        let has_place = |state: &Snapshot| state.waiting.iter().chain(&state.active).any(|(_, of)| of == user);
+        let has_place =
+            |state: &Snapshot| state.waiting.iter().chain(&state.absent).chain(&state.active).any(|(_, of)| of == user);
         match &seen.what {
             Observed::Place { status, position, ahead } if status == "WAITING" => {
                 let true_of = |state: &Snapshot| {
@@ -83,6 +84,14 @@ impl PlaceChecker<'_> {
             Observed::Place { status, position, .. } if status == "ACTIVE" => {
                 let true_of =
                     |state: &Snapshot| state.active.iter().any(|(sequence, of)| sequence == position && of == user);
+                must!(snapshots.iter().any(true_of), "in none of {} snapshots", snapshots.len());
+            }
+            Observed::Place { status, position, ahead } if status == "ABSENT" => {
+                let true_of = |state: &Snapshot| {
+                    let before = state.waiting.iter().filter(|(sequence, _)| sequence < position).count();
+                    state.absent.iter().any(|(sequence, of)| sequence == position && of == user)
+                        && before as u64 == *ahead
+                };
                 must!(snapshots.iter().any(true_of), "in none of {} snapshots", snapshots.len());
             }
             Observed::Place { status, position, .. } => {
@@ -104,7 +113,7 @@ impl PlaceChecker<'_> {
                 let turn = self.queue.turns.iter().find(|turn| turn.user == user && self.spans(turn, seen));
                 must!(turn.is_none(), "it was this user's turn");
             }
-            Observed::NotAdmitted => {}
+            Observed::NotAdmitted | Observed::Unavailable => {}
         }
         Ok(())
     }
@@ -134,27 +143,26 @@ impl PlaceChecker<'_> {
         })
     }
 
-    /// A user who polls at the prescribed interval is seen, if the log takes the reports.
-    fn was_absent(&self, dropped: &Dropped) -> Checked {
-        if dropped.user != name(PATIENT)
-            || !self.cluster.sim.plan.is_calm()
-            || dropped.abandon_after_ms < SURE_TO_BE_SEEN_MS
-        {
+    /// A user who polls at the prescribed interval is there, whatever is away: the log, the store, or an API server that
+    /// answers 503.
+    fn was_absent(&self, absence: &Absence) -> Checked {
+        if absence.user != name(PATIENT) || !self.cluster.sim.plan.has_steady_clocks() {
             return Ok(());
         }
-        let at_ms = self.queue.snapshots[dropped.snapshot].stored_ms;
-        let since_ms = at_ms.saturating_sub(dropped.abandon_after_ms as u64);
+        let at_ms = self.queue.snapshots[absence.snapshot].stored_ms;
+        let since_ms = at_ms.saturating_sub(absence.abandon_after_ms as u64);
         let polls = self.cluster.history.observations().into_iter().filter(|seen| {
-            seen.user == PATIENT && matches!(&seen.what, Observed::Place { status, .. } if status == "WAITING")
+            let placed = matches!(&seen.what, Observed::Place { .. } | Observed::Unavailable);
+            seen.user == PATIENT && seen.with_token && placed
         });
         let mut last_ms = since_ms;
         for seen in polls {
-            if seen.span.ended_ms > last_ms + 5_000 {
+            if seen.span.began_ms > last_ms + POLLS_APART_MS {
                 break;
             }
-            last_ms = last_ms.max(seen.span.ended_ms.min(at_ms));
+            last_ms = last_ms.max(seen.span.began_ms.min(at_ms));
         }
-        must!(last_ms + 5_000 < at_ms, "{} polled at the prescribed interval and was dropped", dropped.user);
+        must!(last_ms + POLLS_APART_MS < at_ms, "{} polled at the prescribed interval and is absent", absence.user);
         Ok(())
     }
 }

@@ -115,6 +115,9 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
         cluster.start_worker();
     }
     background.spawn(faults::inject(Arc::clone(cluster)));
+    if sim.plan.long_outage {
+        background.spawn(faults::long_outage(Arc::clone(cluster)));
+    }
     if sim.plan.later {
         cluster.start_forgetting();
         background.spawn(later::copy(Arc::clone(cluster)));

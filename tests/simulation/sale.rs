@@ -123,8 +123,8 @@ fn limits(sim: &Sim) -> Limits {
         admit_per_minute: if sim.below(2) == 0 { None } else { Some(30) },
         on_timeout: if sim.below(2) == 0 { OnTimeout::Requeue } else { OnTimeout::Expire },
         abandon_after_ms: if patient { 30_000 } else { sim.plan.abandon_after_ms },
-        claim_after_ms: 60_000,
-        absent_max_ms: 3_600_000,
+        claim_after_ms: sim.plan.claim_after_ms,
+        absent_max_ms: if patient { 3_600_000 } else { sim.plan.absent_max_ms },
     }
 }
 

@@ -17,7 +17,7 @@ pub const ADMIN: usize = USERS.len() + 1;
 /// Attempts before a user gives up; none gives up once the faults are over.
 const ATTEMPTS: u64 = 6;
 /// How long the patient user waits.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn name(user: usize) -> &'static str {
     match user {
@@ -210,14 +210,18 @@ impl Session {
     }
 }
 
-/// Joins and polls at the prescribed interval: such a user is never dropped.
+/// Joins and polls at the prescribed interval: such a user is never absent.
 pub async fn wait_patiently(cluster: Arc<Cluster>) {
     let join = Intent::new("POST", cluster.queue_path(), Value::Null).of(PATIENT, Some("patience".to_owned()));
     let number = cluster.history.begin(join);
-    drop(retry(&cluster, number, 10 * ATTEMPTS).await);
+    let answer = retry(&cluster, number, 10 * ATTEMPTS).await;
+    let token = answer.and_then(|answer| answer.result["token"].as_str().map(str::to_owned));
+    if let Some(token) = &token {
+        cluster.history.token_issued(PATIENT, token);
+    }
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
-        poll_place(&cluster, PATIENT, &cluster.queue_path(), None).await;
+        poll_place(&cluster, PATIENT, &cluster.queue_path(), token.as_deref()).await;
         sleep(Duration::from_millis(1_000)).await;
     }
 }

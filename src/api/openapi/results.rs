@@ -162,6 +162,7 @@ pub struct ConfigureResult {
     absent_max_ms: i64,
     paused: bool,
     waiting: u64,
+    absent: u64,
     active: u64,
 }
 

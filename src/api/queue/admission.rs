@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::places::Places;
+use super::places::{Holder, Places};
 use super::replica::Place;
 use super::token::{Claim, QueueToken};
 use crate::api::http::problem::Problem;
@@ -20,8 +20,11 @@ impl Places {
         }
         let claim = token.0.as_deref().and_then(|token| self.sources.signer.verify(token));
         let own = |claim: &Claim| claim.schedule_id == schedule && claim.user_id == *user;
-        if claim.is_some_and(|claim| own(&claim)) && self.is_active(user, schedule).await? {
-            return Ok(());
+        if let Some(claim) = claim.filter(own) {
+            self.saw(&Holder::of(claim));
+            if self.is_active(user, schedule).await? {
+                return Ok(());
+            }
         }
         let detail = "this schedule has a queue; it needs the Queue-Token of an active place";
         Err(Problem::refusal(Code::NotAdmitted, detail))

@@ -17,6 +17,8 @@ const POLL_MS_MIN: u64 = 1_000;
 const POLL_MS_MAX: u64 = 10_000;
 /// From this many tokens ahead on the interval is the longest.
 const POLL_FAR: u64 = 10_000;
+/// When to ask for the first time after a join, whose outcome knows no limits of the queue: early enough for all of them.
+pub const POLL_MS_FIRST: u64 = 2_000;
 /// Poll interval of a user who does not wait.
 pub const POLL_MS_SETTLED: u64 = 5_000;
 

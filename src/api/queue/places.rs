@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::replica::{Found, Place};
+use super::replica::{Found, Place, Replica};
 use super::replicas::{Replicas, Slot};
 use super::token::{Claim, QueueToken, Signer};
 use crate::api::cache::schedule_facts::ScheduleFacts;
@@ -36,6 +36,13 @@ pub struct Holder {
     sequence: Option<u64>,
 }
 
+impl Holder {
+    pub(super) fn of(claim: Claim) -> Holder {
+        let Claim { schedule_id, user_id, sequence } = claim;
+        Holder { schedule_id, user_id, sequence: Some(sequence) }
+    }
+}
+
 impl Places {
     pub fn new(sources: Sources) -> Self {
         Places { sources }
@@ -60,13 +67,35 @@ impl Places {
             None => None,
         };
         match (claim, caller) {
-            (Some(Claim { schedule_id, user_id, sequence }), caller)
-                if schedule_id == schedule && caller.is_none_or(|user| *user == user_id) =>
+            (Some(claim), caller)
+                if claim.schedule_id == schedule && caller.is_none_or(|user| *user == claim.user_id) =>
             {
-                Ok(Holder { schedule_id, user_id, sequence: Some(sequence) })
+                Ok(Holder::of(claim))
             }
             (None, Some(user)) => Ok(Holder { schedule_id: schedule, user_id: user.clone(), sequence: None }),
             _ => Err(not_found()),
+        }
+    }
+
+    /// The holder was seen, whatever becomes of the request: nothing is read for it.
+    pub fn saw(&self, holder: &Holder) {
+        let replicas = &self.sources.replicas;
+        let slot = replicas.known(holder.schedule_id);
+        let live = slot.as_ref().and_then(|slot| slot.look(|replica| replica.sequence_of(&holder.user_id)).flatten());
+        match (slot, live.or(holder.sequence)) {
+            (Some(slot), Some(sequence)) => slot.saw(sequence),
+            (None, Some(sequence)) => replicas.presence(holder.schedule_id).note(sequence, false),
+            (_, None) => {}
+        }
+    }
+
+    /// Fails while the log has not taken this process's reports for so long that polls are better made elsewhere.
+    pub fn reports_are_taken(&self, holder: &Holder) -> Result<(), Problem> {
+        match self.sources.replicas.known(holder.schedule_id) {
+            Some(slot) if slot.is_stuck() => {
+                Err(Problem::new(Kind::Unavailable, "who waits cannot be reported now; the place is kept"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -110,7 +139,8 @@ impl Places {
         }
         let status = token.state.status();
         slot.change(|replica| replica.remember_ended(token.sequence, status));
-        Ok(Place::of_ended(token.sequence, status))
+        let ended = |replica: &Replica| replica.ended(token.sequence, status, self.sources.clock.now());
+        slot.look(ended).ok_or_else(not_found)
     }
 }
 

@@ -6,12 +6,11 @@ use serde::Deserialize;
 use serde_json::value::to_raw_value;
 use uuid::Uuid;
 
-use super::pace::{POLL_MS_SETTLED, poll_after_ms};
+use super::pace::POLL_MS_FIRST;
 use super::token::{Claim, Signer};
 use crate::api::openapi::results::JoinResult;
 use crate::api::submission::answer::Answer;
 use crate::api::submission::stored::Request;
-use crate::domain::queue::TokenStatus;
 use crate::domain::{CommandKind, ScheduleId, UserId};
 use crate::wire::outcome::{DecidedRequest, RawReply};
 
@@ -64,14 +63,13 @@ pub fn request_with_token(signer: &Signer, user: &UserId, request: Request) -> R
 fn result(signer: &Signer, user: &UserId, joined: Joined) -> JoinResult {
     let Joined { schedule_id, sequence, status, ahead, active_until } = joined;
     let claim = Claim { schedule_id: ScheduleId(schedule_id), user_id: user.clone(), sequence };
-    let waits = status == TokenStatus::Waiting.as_str();
     JoinResult {
         schedule_id: schedule_id.to_string(),
         token: signer.sign(&claim),
         position: sequence,
         status,
         ahead,
-        poll_after_ms: if waits { poll_after_ms(ahead) } else { POLL_MS_SETTLED },
+        poll_after_ms: POLL_MS_FIRST,
         active_until,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::pace::{POLL_MS_SETTLED, Pace, poll_after_ms};
-use crate::domain::queue::{Queue, Token, TokenState, TokenStatus, WaitingOrder};
+use crate::domain::queue::{Queue, Sale, Token, TokenState, TokenStatus, WaitingOrder};
 use crate::domain::{LogTime, UserId};
 
 /// Ended tokens remembered, so that the last polls of their holders cost no read; the lowest sequences go first.
@@ -15,7 +15,10 @@ const WAITS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct Replica {
     pub row: Queue,
-    live: HashMap<u64, Live>,
+    /// The state of each live token.
+    live: HashMap<u64, TokenState>,
+    /// How many of them are ABSENT.
+    absent: u64,
     by_user: HashMap<UserId, u64>,
     waiting: WaitingOrder,
     ended: BTreeMap<u64, TokenStatus>,
@@ -26,30 +29,33 @@ pub struct Replica {
     next_offset: u64,
 }
 
-#[derive(Debug)]
-struct Live {
-    state: TokenState,
-    last_seen: LogTime,
-}
-
-impl Live {
-    fn waits(&self) -> bool {
-        self.state == TokenState::Waiting
-    }
-}
-
 /// A token's place, as its holder sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub status: TokenStatus,
     /// The token's sequence number.
     pub position: u64,
-    /// Waiting tokens before this one; 0 unless WAITING.
+    /// Waiting tokens before this one; 0 unless WAITING or ABSENT.
     pub ahead: u64,
     /// Seconds until this token is admitted, if it waits and the pace is known.
     pub eta_seconds: Option<u64>,
     /// While ACTIVE.
     pub active_until: Option<LogTime>,
+    pub sale: Sale,
+    /// In the lobby: when it ends.
+    pub opens_at: Option<LogTime>,
+    /// A WAITING holder who is not seen for this long is ABSENT.
+    pub abandon_after_ms: i64,
+}
+
+/// What a sighting of a token's holder is to the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matters {
+    No,
+    /// The holder waits.
+    Sometime,
+    /// The holder was absent, or has not yet used the turn.
+    AtOnce,
 }
 
 /// What the replica knows of a sequence number.
@@ -63,13 +69,14 @@ pub enum Found {
 }
 
 impl Place {
-    pub fn of_ended(position: u64, status: TokenStatus) -> Place {
-        Place { status, position, ahead: 0, eta_seconds: None, active_until: None }
-    }
-
     /// When the holder should ask again.
     pub fn poll_after_ms(&self) -> u64 {
-        if self.status == TokenStatus::Waiting { poll_after_ms(self.ahead) } else { POLL_MS_SETTLED }
+        let wanted = match self.status {
+            TokenStatus::Waiting | TokenStatus::Absent => poll_after_ms(self.ahead),
+            _ => POLL_MS_SETTLED,
+        };
+        // So often that whoever asks when due is never taken for gone.
+        wanted.min(self.abandon_after_ms.unsigned_abs() / 6).max(1)
     }
 }
 
@@ -80,6 +87,7 @@ impl Replica {
             next_offset: row.changed.position.offset,
             row,
             live: HashMap::new(),
+            absent: 0,
             by_user: HashMap::new(),
             waiting: WaitingOrder::default(),
             ended: BTreeMap::new(),
@@ -117,9 +125,9 @@ impl Replica {
     }
 
     fn put(&mut self, token: Token) {
-        let Token { sequence, user_id, state, joined_at, last_seen, .. } = token;
+        let Token { sequence, user_id, state, joined_at, .. } = token;
         if let Some(turn) = state.turn()
-            && self.live.get(&sequence).is_none_or(Live::waits)
+            && self.live.get(&sequence).is_none_or(|known| known.turn().is_none())
             && !self.ended.contains_key(&sequence)
         {
             if self.waits_ms.len() >= WAITS_MAX {
@@ -132,11 +140,15 @@ impl Replica {
         } else {
             self.waiting.remove(sequence);
         }
+        let is_absent = |state: &TokenState| matches!(state, TokenState::Absent { .. });
+        self.absent += u64::from(is_absent(&state));
         if state.is_live() {
             self.by_user.insert(user_id, sequence);
-            self.live.insert(sequence, Live { state, last_seen });
+            let before = self.live.insert(sequence, state);
+            self.absent -= u64::from(before.as_ref().is_some_and(is_absent));
         } else {
-            self.live.remove(&sequence);
+            let before = self.live.remove(&sequence);
+            self.absent -= u64::from(before.as_ref().is_some_and(is_absent));
             // The user may have a newer token.
             if self.by_user.get(&user_id) == Some(&sequence) {
                 self.by_user.remove(&user_id);
@@ -148,15 +160,39 @@ impl Replica {
     /// The user's live token.
     pub fn place_of(&self, user: &UserId, now: LogTime) -> Option<Place> {
         let sequence = *self.by_user.get(user)?;
-        let live = self.live.get(&sequence)?;
-        let ahead = if live.waits() { self.waiting.before(sequence) } else { 0 };
-        Some(Place {
-            status: live.state.status(),
-            position: sequence,
+        Some(self.place(sequence, *self.live.get(&sequence)?, now))
+    }
+
+    fn place(&self, position: u64, state: TokenState, now: LogTime) -> Place {
+        let ahead = match state {
+            TokenState::Waiting | TokenState::Absent { .. } => self.waiting.before(position),
+            TokenState::Active(_) | TokenState::Ended { .. } => 0,
+        };
+        Place {
             ahead,
-            eta_seconds: if live.waits() { self.eta_seconds(ahead, now) } else { None },
-            active_until: live.state.turn().map(|turn| turn.until),
-        })
+            eta_seconds: if state == TokenState::Waiting { self.eta_seconds(ahead, now) } else { None },
+            active_until: state.turn().map(|turn| turn.until),
+            ..self.ended(position, state.status(), now)
+        }
+    }
+
+    /// The place of a token that ended like this.
+    pub fn ended(&self, position: u64, status: TokenStatus, now: LogTime) -> Place {
+        Place {
+            status,
+            position,
+            ahead: 0,
+            eta_seconds: None,
+            active_until: None,
+            sale: self.row.sale_at(now),
+            opens_at: self.row.opens_at(now),
+            abandon_after_ms: self.row.limits.abandon_after_ms,
+        }
+    }
+
+    /// The sequence of the user's live token.
+    pub fn sequence_of(&self, user: &UserId) -> Option<u64> {
+        self.by_user.get(user).copied()
     }
 
     /// The place of the holder of the token with this sequence: their live token, which may be another one after a
@@ -165,7 +201,7 @@ impl Replica {
         match self.place_of(user, now) {
             Some(place) => Found::Here(place),
             None => match self.ended.get(&sequence) {
-                Some(status) => Found::Here(Place::of_ended(sequence, *status)),
+                Some(status) => Found::Here(self.ended(sequence, *status, now)),
                 None if sequence >= self.row.next_sequence => Found::NotYet,
                 None => Found::Forgotten,
             },
@@ -181,9 +217,9 @@ impl Replica {
         }
     }
 
-    /// Seconds until a token with this many ahead is admitted.
+    /// Seconds until a token with this many ahead is admitted, while anybody is.
     pub fn eta_seconds(&self, ahead: u64, now: LogTime) -> Option<u64> {
-        if self.row.paused { None } else { self.pace.eta_seconds(ahead, now) }
+        if self.row.sale_at(now) == Sale::Open { self.pace.eta_seconds(ahead, now) } else { None }
     }
 
     /// Measured admissions per minute.
@@ -203,21 +239,27 @@ impl Replica {
         self.waiting.len()
     }
 
+    pub fn absent(&self) -> u64 {
+        self.absent
+    }
+
     pub fn active(&self) -> u64 {
-        self.live.len() as u64 - self.waiting.len()
+        self.live.len() as u64 - self.waiting.len() - self.absent
     }
 
-    /// Whether to report that this waiting token's holder was seen: not if the last report is younger than a third of the
-    /// time after which the holder counts as gone.
-    pub fn is_worth_reporting(&self, sequence: u64, now: LogTime) -> bool {
-        let known_for_ms = self.row.limits.abandon_after_ms / 3;
-        self.live.get(&sequence).is_some_and(|live| live.waits() && now.0 - live.last_seen.0 >= known_for_ms)
+    /// Tokens it keeps in memory.
+    pub fn size(&self) -> usize {
+        self.live.len() + self.ended.len()
     }
 
-    /// The log has a report that this token's holder was seen now.
-    pub fn reported(&mut self, sequence: u64, now: LogTime) {
-        if let Some(live) = self.live.get_mut(&sequence) {
-            live.last_seen = live.last_seen.max(now);
+    /// What a sighting of this token's holder is to the rules.
+    pub fn matters(&self, sequence: u64) -> Matters {
+        match self.live.get(&sequence) {
+            Some(TokenState::Waiting) => Matters::Sometime,
+            Some(TokenState::Absent { .. }) => Matters::AtOnce,
+            Some(TokenState::Active(turn)) if !turn.used => Matters::AtOnce,
+            None if sequence >= self.row.next_sequence => Matters::Sometime,
+            Some(TokenState::Active(_) | TokenState::Ended { .. }) | None => Matters::No,
         }
     }
 }

@@ -9,10 +9,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::replica::Replica;
+use super::presence::{Presence, QueuePresence};
+use super::replica::{Matters, Replica};
 use super::upkeep::{Core, Sources, drive};
 use crate::api::http::problem::{Kind, Problem};
 use crate::domain::{Code, ScheduleId};
+use crate::telemetry::metrics;
 
 /// An older replica is not answered from while the store answers: the refresh time and some for the refresh itself.
 const AGE_MAX: Duration = Duration::from_millis(400);
@@ -20,14 +22,21 @@ const AGE_MAX: Duration = Duration::from_millis(400);
 const AGE_MAX_WITHOUT_STORE: Duration = Duration::from_secs(10);
 /// A first load of 1,000,000 tokens fits in.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Queues that can be open at once in one process; the one not asked for longest makes way.
-const REPLICAS_MAX: usize = 64;
+/// Tokens that the replicas of one process hold together: one queue at its highest limits, and half of it again. At 180
+/// bytes each, 540 MB.
+const TOKENS_MAX: usize = 3_000_000;
+/// What a replica counts for besides its tokens.
+const TOKENS_EACH: usize = 100;
+/// A replica asked for within this time is in use, by somebody who polls at the longest interval; another one makes way.
+const IN_USE: Duration = Duration::from_secs(15);
 
 /// All replicas of this process.
 pub struct Replicas(Arc<Shared>);
 
 struct Shared {
     sources: Sources,
+    presence: Presence,
+    tokens_max: usize,
     slots: Mutex<HashMap<ScheduleId, Arc<Slot>>>,
 }
 
@@ -39,7 +48,22 @@ pub struct Slot {
 
 impl Replicas {
     pub fn new(sources: Sources) -> Self {
-        Replicas(Arc::new(Shared { sources, slots: Mutex::default() }))
+        Replicas::bounded(sources, TOKENS_MAX)
+    }
+
+    pub(super) fn bounded(sources: Sources, tokens_max: usize) -> Self {
+        let presence = Presence::new(sources.log.clone(), sources.shutdown.clone());
+        Replicas(Arc::new(Shared { sources, presence, tokens_max, slots: Mutex::default() }))
+    }
+
+    /// Whom this process saw of the queue.
+    pub fn presence(&self, schedule: ScheduleId) -> Arc<QueuePresence> {
+        self.0.presence.of(schedule)
+    }
+
+    /// The queue's replica, whatever its age, if there is one.
+    pub fn known(&self, schedule: ScheduleId) -> Option<Arc<Slot>> {
+        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner).get(&schedule).cloned()
     }
 
     /// The queue's replica, at most 400 ms old; while the store is away up to 10 s.
@@ -57,14 +81,17 @@ impl Replicas {
         if let Some(slot) = slots.get(&schedule) {
             return Ok(slot.clone());
         }
-        if slots.len() >= REPLICAS_MAX {
-            let idle = slots.iter().filter(|(_, slot)| !slot.core.has_streams());
+        let mut tokens: usize = slots.values().map(|slot| slot.size()).sum();
+        while tokens + TOKENS_EACH > self.0.tokens_max {
+            let idle = slots.iter().filter(|(_, slot)| !slot.is_in_use());
             let Some(oldest) = idle.min_by_key(|(_, slot)| slot.core.asked_at()).map(|(id, _)| *id) else {
                 return Err(Problem::new(Kind::Overloaded, "too many queues are being watched here"));
             };
-            slots.remove(&oldest);
+            tokens -= slots.remove(&oldest).map_or(0, |slot| slot.size());
+            metrics::QUEUE_EVICTIONS.with_label_values::<&str>(&[]).inc();
         }
-        let slot = Slot::start(schedule, self.0.sources.clone(), Arc::downgrade(&self.0));
+        let (sources, presence) = (self.0.sources.clone(), self.0.presence.of(schedule));
+        let slot = Slot::start(schedule, sources, presence, Arc::downgrade(&self.0));
         slots.insert(schedule, slot.clone());
         Ok(slot)
     }
@@ -73,14 +100,20 @@ impl Replicas {
     pub fn count(&self) -> usize {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
+
+    /// Queues whose holders are reported.
+    #[cfg(test)]
+    pub fn reported(&self) -> usize {
+        self.0.presence.count()
+    }
 }
 
 /// Keeps a replica up to date while a stream is open.
 pub struct Watching(Arc<Slot>);
 
 impl Slot {
-    fn start(schedule: ScheduleId, sources: Sources, shared: Weak<Shared>) -> Arc<Slot> {
-        let core = Arc::new(Core::new(schedule, sources));
+    fn start(schedule: ScheduleId, sources: Sources, presence: Arc<QueuePresence>, shared: Weak<Shared>) -> Arc<Slot> {
+        let core = Arc::new(Core::new(schedule, sources, presence));
         // Gives the slot up if nobody has come meanwhile; false once all replicas are gone.
         let idle = core.clone();
         let retire = move || {
@@ -92,6 +125,14 @@ impl Slot {
         };
         let driver = AbortOnDropHandle::new(tokio::spawn(drive(core.clone(), retire)));
         Arc::new(Slot { core, _driver: driver })
+    }
+
+    fn size(&self) -> usize {
+        TOKENS_EACH + self.look(Replica::size).unwrap_or(0)
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.core.has_streams() || self.core.asked_at().elapsed() < IN_USE
     }
 
     /// Looks at the replica; `None` if there is no such queue.
@@ -146,10 +187,15 @@ impl Slot {
 
     /// The holder of this token was seen.
     pub fn saw(&self, sequence: u64) {
-        let now = self.core.sources.clock.now();
-        if self.look(|replica| replica.is_worth_reporting(sequence, now)) == Some(true) {
-            self.core.presence.note(sequence);
+        match self.look(|replica| replica.matters(sequence)) {
+            Some(Matters::No) => {}
+            matters => self.core.presence.note(sequence, matters == Some(Matters::AtOnce)),
         }
+    }
+
+    /// The log has not taken a report for too long.
+    pub fn is_stuck(&self) -> bool {
+        self.core.presence.is_stuck()
     }
 
     /// For a stream: the replica stays up to date while the result lives.

@@ -1,4 +1,4 @@
-//! Keeps one queue's replica up to date, and reports who was seen.
+//! Keeps one queue's replica up to date.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -7,17 +7,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
-use super::presence::{Presence, REPORT_EVERY};
+use super::presence::QueuePresence;
 use super::replica::Replica;
 use crate::domain::ScheduleId;
-use crate::domain::queue::Token;
+use crate::domain::queue::{TOKENS_PER_DECISION_MAX, Token};
 use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::store::{Reads, StoreError};
 use crate::telemetry::metrics;
-use crate::wire::command::SEEN_MAX;
 
 /// How often a replica is brought up to date.
 const REFRESH_EVERY: Duration = Duration::from_millis(200);
@@ -27,7 +25,7 @@ const WANTED_FOR: Duration = Duration::from_millis(500);
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// Tokens read at once. More than one record can change, so a page never ends where it began.
 const PAGE_TOKENS: u32 = 16_384;
-const _: () = assert!(PAGE_TOKENS as usize > SEEN_MAX);
+const _: () = assert!(PAGE_TOKENS as usize > TOKENS_PER_DECISION_MAX);
 
 /// What replicas use.
 #[derive(Clone)]
@@ -53,7 +51,7 @@ pub(super) struct Core {
     pub(super) wake: Notify,
     asked: Mutex<Instant>,
     pub(super) streams: AtomicUsize,
-    pub(super) presence: Presence,
+    pub(super) presence: Arc<QueuePresence>,
 }
 
 pub(super) struct State {
@@ -64,7 +62,7 @@ pub(super) struct State {
 }
 
 impl Core {
-    pub(super) fn new(schedule: ScheduleId, sources: Sources) -> Self {
+    pub(super) fn new(schedule: ScheduleId, sources: Sources, presence: Arc<QueuePresence>) -> Self {
         Core {
             schedule,
             sources,
@@ -76,7 +74,7 @@ impl Core {
             wake: Notify::new(),
             asked: Mutex::new(Instant::now()),
             streams: AtomicUsize::new(0),
-            presence: Presence::default(),
+            presence,
         }
     }
 
@@ -111,6 +109,10 @@ impl Core {
         match self.read_changes().await {
             Ok(changed) => {
                 self.write().read_at = Some(Instant::now());
+                let limits = self.read().replica.as_ref().map(|replica| replica.row.limits.abandon_after_ms);
+                if let Some(abandon_after_ms) = limits {
+                    self.presence.serve(abandon_after_ms);
+                }
                 if changed {
                     self.changed.send_modify(|count| *count += 1);
                 }
@@ -130,7 +132,7 @@ impl Core {
             let mut state = self.write();
             match &mut state.replica {
                 None => None,
-                // Every change of a token but a new time of being seen also changes the row.
+                // Every change of a token but a new sighting also changes the row.
                 Some(replica) if row == replica.row => {
                     replica.set_row(row, clock.now());
                     return Ok(false);
@@ -188,64 +190,40 @@ impl Core {
             metrics::QUEUE_TOKENS.with_label_values(&[schedule.as_str(), status]).set(count);
         };
         gauge("waiting", replica.waiting());
+        gauge("absent", replica.absent());
         gauge("active", replica.active());
-    }
-
-    async fn report(&self) {
-        let now = self.sources.clock.now();
-        let reported = self.presence.report(self.sources.log.as_ref(), self.schedule).await;
-        let mut state = self.write();
-        if let Some(replica) = &mut state.replica {
-            reported.into_iter().for_each(|sequence| replica.reported(sequence, now));
-        }
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
         let schedule = self.schedule.to_string();
-        for status in ["waiting", "active"] {
+        for status in ["waiting", "absent", "active"] {
             // There may have been nothing to show.
             let _ = metrics::QUEUE_TOKENS.remove_label_values(&[schedule.as_str(), status]);
         }
     }
 }
 
-/// Refreshes while somebody asks, reports who was seen, and calls `retire` when nobody has asked for long, which may give
-/// the slot up; it ends once `retire` returns false.
+/// Refreshes while somebody asks, and calls `retire` when nobody has asked for long, which may give the slot up; it ends
+/// once `retire` returns false.
 pub(super) async fn drive(core: Arc<Core>, retire: impl Fn() -> bool) {
-    let mut report_at = Instant::now() + REPORT_EVERY;
-    // Beside the refreshes: places must not grow old because the log is slow to take a report.
-    let mut reporting: Option<AbortOnDropHandle<()>> = None;
     loop {
         let wanted = core.is_wanted();
         if wanted {
             core.refresh().await;
         }
-        if Instant::now() >= report_at {
-            if reporting.as_ref().is_none_or(|report| report.is_finished()) {
-                let core = core.clone();
-                reporting = Some(AbortOnDropHandle::new(tokio::spawn(async move { core.report().await })));
-            }
-            report_at = Instant::now() + REPORT_EVERY;
-        }
         tokio::select! {
             // No branch starves another: each leads back to the top. And a run in simulated time repeats itself exactly.
             biased;
-            () = core.sources.shutdown.cancelled() => break,
+            () = core.sources.shutdown.cancelled() => return,
             () = sleep(REFRESH_EVERY), if wanted => {}
             () = core.wake.notified(), if !wanted => {}
-            () = sleep_until(report_at), if !core.presence.is_empty() => {}
-            () = sleep_until(core.asked_at() + IDLE_MAX), if !wanted && core.presence.is_empty() => {
+            () = sleep_until(core.asked_at() + IDLE_MAX), if !wanted => {
                 if !retire() {
                     return;
                 }
             }
         }
     }
-    if let Some(report) = reporting {
-        // What it has not reported is lost, like a report that the log does not take.
-        let _ = report.await;
-    }
-    core.report().await;
 }

@@ -11,12 +11,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::queue_position::PositionObject;
+use super::queue_position::{PositionObject, left};
 use super::reservations::ReservationObject;
 use super::schedules::no_schedule;
 use crate::api::AppState;
 use crate::api::cache::plans::Labels;
 use crate::api::cache::schedule_facts::Facts;
+use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::PathId;
 use crate::api::http::problem::{Problem, ProblemCode};
@@ -106,6 +107,7 @@ pub struct Own {
     store: Arc<dyn FrontStore>,
     labels: Arc<Labels>,
     places: Arc<Places>,
+    snapshots: Arc<Snapshots>,
     signer: Arc<Signer>,
     limiter: Arc<RateLimiter>,
     clock: Clock,
@@ -117,6 +119,7 @@ impl FromRef<AppState> for Own {
             store: state.store.clone(),
             labels: state.labels.clone(),
             places: state.places.clone(),
+            snapshots: state.snapshots.clone(),
             signer: state.signer.clone(),
             limiter: state.limiter.clone(),
             clock: state.clock.clone(),
@@ -163,7 +166,8 @@ impl Own {
         match self.places.place(&holder, &slot).await {
             Ok(place) => {
                 let claim = Claim { schedule_id, user_id: user.clone(), sequence: place.position };
-                Ok(Some(OwnPlace { token: self.signer.sign(&claim), place: place.into() }))
+                let place = PositionObject::of(place, left(&self.snapshots, schedule_id).await);
+                Ok(Some(OwnPlace { token: self.signer.sign(&claim), place }))
             }
             Err(problem) if problem.code == ProblemCode::Refusal(Code::TokenNotFound) => Ok(None),
             Err(problem) => Err(problem),

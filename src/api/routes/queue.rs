@@ -19,14 +19,16 @@ use crate::api::submission::submit::Submission;
 use crate::domain::queue::{Command, ConfigureQueue, DURATION_MS_MAX, LimitsPatch, OfUser, OnTimeout, TOKENS_MAX};
 use crate::domain::{Body, ScheduleId};
 
-/// Shortest `abandon_after_seconds`: a user who polls when due is reported as seen every 45 s at worst.
-pub const ABANDON_SECONDS_MIN: i64 = 60;
+/// Shortest `abandon_after_seconds`. A user who polls when due, every 2 s then, is known to the rules for at most 6 s; an
+/// outage adds two rounds of 2 s before the next reports come.
+pub const ABANDON_SECONDS_MIN: i64 = 12;
 const SECONDS_MAX: i64 = DURATION_MS_MAX / 1_000;
 
 /// Takes a place at the tail, or shows the one the caller has.
 ///
 /// Result: `{schedule_id, token, position, status, ahead, poll_after_ms, active_until?}`. Joining again gives the same
-/// token and position. The token goes with every poll and hold as the header `Queue-Token`.
+/// token and position, whatever became of the sale since; others are refused once it is sold out, closed or cancelled. The
+/// token goes with every poll and hold as the header `Queue-Token`.
 #[utoipa::path(
     post,
     path = "/v1/schedules/{id}/queue",
@@ -74,7 +76,8 @@ pub async fn leave_queue(
 
 /// Changes limits, pauses, resumes, admits.
 ///
-/// Result: the queue's settings in effect, `paused`, `waiting`, `active`.
+/// Result: the queue's settings in effect, `paused`, `waiting`, `absent`, `active`. `admit` admits nobody while nothing can
+/// be bought.
 #[utoipa::path(
     patch,
     path = "/v1/schedules/{id}/queue",
@@ -200,7 +203,7 @@ mod tests {
             (json!({"max_waiting": -1}), "/max_waiting"),
             (json!({"admit_per_minute": 0}), "/admit_per_minute"),
             (json!({"on_timeout": "drop"}), "/on_timeout"),
-            (json!({"abandon_after_seconds": 59}), "/abandon_after_seconds"),
+            (json!({"abandon_after_seconds": 11}), "/abandon_after_seconds"),
             (json!({"paused": 1}), "/paused"),
             (json!({"admit": 0}), "/admit"),
         ] {

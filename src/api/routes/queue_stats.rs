@@ -15,18 +15,22 @@ use crate::api::queue::replica::Replica;
 use crate::domain::{Code, LogTime, ScheduleId};
 use crate::runtime::clock::Clock;
 
-/// A queue in numbers. Counts are of all time, but for `waiting` and `active`.
+/// A queue in numbers. Counts are of all time, but for `waiting`, `absent` and `active`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QueueStats {
     pub schedule_id: String,
+    /// lobby, open, paused, all_held, sold_out, closed or cancelled.
+    pub sale: &'static str,
     pub paused: bool,
     pub waiting: u64,
+    /// They keep their places and are passed over: their holders were not seen for long.
+    pub absent: u64,
     pub active: u64,
     /// Tokens ever given.
     pub joined: u64,
     pub admitted: u64,
     pub completed: u64,
-    /// Time was over, or the holder gone.
+    /// Time was over, or the holder absent for long.
     pub expired: u64,
     pub left: u64,
     /// Measured over the last minute; null while unknown.
@@ -96,8 +100,10 @@ fn stats(replica: &Replica, now: LogTime) -> QueueStats {
     };
     QueueStats {
         schedule_id: row.schedule_id.to_string(),
+        sale: row.sale_at(now).as_str(),
         paused: row.paused,
         waiting: replica.waiting(),
+        absent: replica.absent(),
         active: replica.active(),
         joined: row.next_sequence - 1,
         admitted: row.admitted,

@@ -1,5 +1,6 @@
 //! Dates of concerts, as read. [`super::opening`] adds one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -207,6 +208,19 @@ fn section_object(row: &SectionRow, counts: &[Counts]) -> SectionObject {
         available_seats: categories.iter().map(|category| category.available_seats).sum(),
         categories,
     }
+}
+
+/// Free seats that are for sale, by name of category.
+pub fn left_by_category(view: &ScheduleView) -> BTreeMap<String, u64> {
+    let mut left = BTreeMap::new();
+    for block in &view.blocks {
+        for (row, counts) in block.sections.iter().zip(block.row.counts.iter()) {
+            for (category, counts) in row.layout.categories().iter().zip(counts) {
+                *left.entry(category.name.to_string()).or_default() += u64::from(available(counts));
+            }
+        }
+    }
+    left
 }
 
 fn available(counts: &Counts) -> u32 {

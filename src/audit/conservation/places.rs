@@ -7,9 +7,9 @@ use crate::domain::queue::{Row, TokenStatus};
 
 #[derive(Default)]
 struct Counts {
-    /// WAITING and ACTIVE, by the queue's row.
-    said: (u64, u64),
-    counted: (u64, u64),
+    /// WAITING, ABSENT and ACTIVE, by the queue's row.
+    said: [u64; 3],
+    counted: [u64; 3],
 }
 
 #[derive(Default)]
@@ -20,12 +20,14 @@ pub(super) struct Places {
 impl Places {
     pub fn row(&mut self, row: &Row) {
         match row {
-            Row::Queue(row) => self.queues.entry(row.schedule_id).or_default().said = (row.waiting, row.active),
+            Row::Queue(row) => {
+                self.queues.entry(row.schedule_id).or_default().said = [row.waiting, row.absent, row.active];
+            }
             Row::Token(token) => {
                 let counted = &mut self.queues.entry(token.schedule_id).or_default().counted;
                 let status = token.state.status();
-                counted.0 += u64::from(status == TokenStatus::Waiting);
-                counted.1 += u64::from(status == TokenStatus::Active);
+                let counts = [TokenStatus::Waiting, TokenStatus::Absent, TokenStatus::Active].into_iter().zip(counted);
+                counts.for_each(|(counted, count)| *count += u64::from(status == counted));
             }
         }
     }
@@ -34,7 +36,7 @@ impl Places {
         let wrong = self.queues.into_iter().filter(|(_, count)| count.said != count.counted);
         wrong
             .map(|(schedule, Counts { said, counted })| {
-                format!("the queue of {schedule} says {said:?} wait and are active, {counted:?} are")
+                format!("the queue of {schedule} says {said:?} wait, are absent and active, {counted:?} are")
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use super::{Bytes, Digest};
 use crate::domain::block::SaleNote;
-use crate::domain::queue::{Limits, Queue, Row, Token, Turn};
+use crate::domain::queue::{Limits, PresenceClock, Queue, Row, Token, TokenState, Turn};
 
 impl Digest for Row {
     fn digest(&self) -> u64 {
@@ -22,8 +22,11 @@ impl Digest for Queue {
             starts_at,
             sale,
             paused,
+            presence,
+            on_sale,
             next_sequence,
             waiting,
+            absent,
             active,
             admitted,
             completed,
@@ -33,13 +36,20 @@ impl Digest for Queue {
             due_at,
             changed,
         } = self;
+        let PresenceClock { now, at, stood_until } = presence;
         write_limits(Bytes::of(20).uuid(schedule_id.0), limits)
             .option(*sales_open_at, Bytes::time)
             .time(*starts_at)
             .list(sale.iter(), |bytes, (block, note)| bytes.text(block.as_str()).option(note.as_ref(), write_note))
             .flag(*paused)
+            .i64(now.0)
+            .time(*at)
+            .time(*stood_until)
+            .i64(on_sale.now.0)
+            .time(on_sale.at)
             .u64(*next_sequence)
             .u64(*waiting)
+            .u64(*absent)
             .u64(*active)
             .u64(*admitted)
             .u64(*completed)
@@ -81,15 +91,23 @@ fn write_note(bytes: Bytes, note: &SaleNote) -> Bytes {
 
 impl Digest for Token {
     fn digest(&self) -> u64 {
-        let Token { schedule_id, sequence, user_id, state, joined_at, last_seen, changed } = self;
+        let Token { schedule_id, sequence, user_id, state, joined_at, last_seen, sighted, changed } = self;
+        let absent_since = match state {
+            TokenState::Absent { since } => Some(since.0),
+            _ => None,
+        };
         Bytes::of(21)
             .uuid(schedule_id.0)
             .u64(*sequence)
             .text(user_id.as_str())
             .text(state.status().as_str())
-            .option(state.turn(), |bytes, Turn { admitted_at, until }| bytes.time(admitted_at).time(until))
+            .option(absent_since, Bytes::i64)
+            .option(state.turn(), |bytes, Turn { admitted_at, until, from, used }| {
+                bytes.time(admitted_at).time(until).i64(from.0).flag(used)
+            })
             .time(*joined_at)
-            .time(*last_seen)
+            .i64(last_seen.0)
+            .flag(*sighted)
             .arrival(changed)
             .digest()
     }
@@ -101,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::domain::block::SaleState;
-    use crate::domain::queue::{Ending, OnTimeout, TokenState};
+    use crate::domain::queue::{Ending, OnTimeout, PresenceMs, SaleClock, SaleMs};
     use crate::domain::{Arrival, BlockName, Lane, LogTime, Position, ScheduleId};
 
     fn at(offset: u64) -> Arrival {
@@ -133,8 +151,11 @@ mod tests {
             starts_at: LogTime(9_000),
             sale: [("east".parse().unwrap(), None), (BlockName::main(), Some(note()))].into(),
             paused: false,
+            presence: PresenceClock { now: PresenceMs(700), at: LogTime(900), stood_until: LogTime(400) },
+            on_sale: SaleClock { now: SaleMs(80), at: LogTime(580) },
             next_sequence: 8,
             waiting: 3,
+            absent: 2,
             active: 1,
             admitted: 4,
             completed: 2,
@@ -147,7 +168,7 @@ mod tests {
     }
 
     fn turn() -> Turn {
-        Turn { admitted_at: LogTime(1_001), until: LogTime(301_001) }
+        Turn { admitted_at: LogTime(1_001), until: LogTime(301_001), from: PresenceMs(801), used: true }
     }
 
     fn token() -> Token {
@@ -157,7 +178,8 @@ mod tests {
             user_id: "ann".parse().unwrap(),
             state: TokenState::Active(turn()),
             joined_at: LogTime(1_000),
-            last_seen: LogTime(1_001),
+            last_seen: PresenceMs(801),
+            sighted: true,
             changed: at(11),
         }
     }
@@ -166,13 +188,14 @@ mod tests {
     #[test]
     fn the_digests_of_these_rows_never_change() {
         let rows = [Row::Queue(queue()), Row::Token(token())];
-        assert_eq!(rows.map(|row| row.digest()), [0x27e8_efa2_19bd_04c1, 0xb0bf_1cd9_0ee8_f53c]);
+        assert_eq!(rows.map(|row| row.digest()), [0xacc4_5c31_272e_401a, 0xb6dd_f686_eb50_3ba7]);
     }
 
     #[test]
     fn a_queues_digest_differs_by_every_field() {
         let limited = |limits: Limits| Queue { limits, ..queue() };
         let noted = |note: SaleNote| Queue { sale: [(BlockName::main(), Some(note))].into(), ..queue() };
+        let clocked = |presence: PresenceClock| Queue { presence, ..queue() };
         let rows = [
             queue(),
             Queue { schedule_id: ScheduleId(Uuid::from_u128(9)), ..queue() },
@@ -194,8 +217,14 @@ mod tests {
             noted(SaleNote { sales_open_at: Some(LogTime(0)), ..note() }),
             noted(SaleNote { starts_at: LogTime(1), ..note() }),
             Queue { paused: true, ..queue() },
+            clocked(PresenceClock { now: PresenceMs(701), ..queue().presence }),
+            clocked(PresenceClock { at: LogTime(901), ..queue().presence }),
+            clocked(PresenceClock { stood_until: LogTime(401), ..queue().presence }),
+            Queue { on_sale: SaleClock { now: SaleMs(81), at: LogTime(580) }, ..queue() },
+            Queue { on_sale: SaleClock { now: SaleMs(80), at: LogTime(581) }, ..queue() },
             Queue { next_sequence: 9, ..queue() },
             Queue { waiting: 4, ..queue() },
+            Queue { absent: 4, ..queue() },
             Queue { active: 2, ..queue() },
             Queue { admitted: 5, ..queue() },
             Queue { completed: 3, ..queue() },
@@ -219,6 +248,10 @@ mod tests {
             Token { sequence: 8, ..token() },
             Token { user_id: "bob".parse().unwrap(), ..token() },
             state(TokenState::Waiting),
+            state(TokenState::Absent { since: SaleMs(1) }),
+            state(TokenState::Absent { since: SaleMs(2) }),
+            state(TokenState::Active(Turn { from: PresenceMs(1), ..turn() })),
+            state(TokenState::Active(Turn { used: false, ..turn() })),
             state(TokenState::Active(Turn { admitted_at: LogTime(1), ..turn() })),
             state(TokenState::Active(Turn { until: LogTime(1), ..turn() })),
             ended(Ending::Completed, Some(turn())),
@@ -226,7 +259,8 @@ mod tests {
             ended(Ending::Left, Some(turn())),
             ended(Ending::Left, None),
             Token { joined_at: LogTime(1), ..token() },
-            Token { last_seen: LogTime(1), ..token() },
+            Token { last_seen: PresenceMs(1), ..token() },
+            Token { sighted: false, ..token() },
             Token { changed: at(12), ..token() },
         ];
         let digests: std::collections::BTreeSet<u64> = rows.iter().map(Token::digest).collect();

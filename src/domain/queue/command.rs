@@ -52,12 +52,21 @@ pub struct OfUser {
     pub user_id: UserId,
 }
 
-/// The front door saw the holders of these waiting tokens.
+/// A front door's report of whom it saw, one each round, an empty one too: the records advance the presence clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub schedule_id: ScheduleId,
-    /// Token sequence numbers, ascending.
-    pub sequences: Vec<u64>,
+    /// Ascending, disjoint, of at most [`super::TOKENS_PER_DECISION_MAX`] tokens.
+    pub sightings: Vec<Sighting>,
+}
+
+/// The holders of the tokens `first` to `last` were seen this long before the report, by the front door's monotonic
+/// clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    pub first: u64,
+    pub last: u64,
+    pub age_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +96,7 @@ pub enum Reply {
         ahead: u64,
     },
     Left(Token),
+    /// `tokens`: live ones that were named.
     SeenNoted {
         schedule_id: ScheduleId,
         tokens: u64,

@@ -1,19 +1,26 @@
 //! The waiting queue of one date. Key `{schedule_id}`, lane `queues`.
 //!
-//! This file has the rows; `command` what may be asked; `state` the queue in memory; `draft` a decision in the making;
-//! `rules` decides.
+//! This file has the rows; `command` what may be asked; `offer` and `presence` what a row says of a moment; `state` the
+//! queue in memory; `draft` a decision in the making; `rules` decides.
 
 mod admission;
 pub mod command;
 mod draft;
+mod limits;
+mod offer;
 mod order;
+mod presence;
 mod rules;
+mod sale;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use command::*;
+pub use limits::{DURATION_MS_MAX, Limits, LimitsPatch, OnTimeout, TOKENS_MAX};
 pub use order::WaitingOrder;
+pub use presence::{PresenceClock, PresenceMs};
+pub use sale::{Sale, SaleClock, SaleMs};
 pub use state::QueueState;
 
 use std::collections::BTreeMap;
@@ -24,16 +31,13 @@ use super::names::{BlockName, UserId};
 use super::position::{Arrival, LogTime};
 use super::texts::texts;
 
-/// Highest `max_active` and `max_waiting`; higher limits count as this. What bounds a queue's memory, see [`QueueState`].
-pub const TOKENS_MAX: u32 = 1_000_000;
-/// Longest of the durations in [`Limits`]: one day. The shortest is 1 ms, so that no token is over the moment it is
-/// admitted.
-pub const DURATION_MS_MAX: i64 = 86_400_000;
 /// Most bytes that one decision's effects take in its outcome, which so stays below 256 KiB. The rest is due at once.
 /// A token of a user id of 36 characters takes 164 bytes of it: 1,245 of them.
 pub const EFFECTS_BYTES_MAX: usize = 200 * 1024;
 /// Most of these bytes that ending turns and dropping tokens may take: the rest admits those who come after.
 pub const ENDINGS_BYTES_MAX: usize = EFFECTS_BYTES_MAX / 3 * 2;
+/// Most tokens that one decision changes, sightings included. The rest is due at once.
+pub const TOKENS_PER_DECISION_MAX: usize = 4_000;
 /// What a token takes there besides its user id: `{"sequence":…,"user_id":"…","status":"…","active_until":"…"},` with
 /// a sequence of 20 digits.
 const TOKEN_BYTES: usize = 128;
@@ -41,84 +45,15 @@ const TOKEN_BYTES: usize = 128;
 const TOKEN_BYTES_MAX: usize = TOKEN_BYTES + 128 * 4;
 
 texts! {
-    /// What becomes of an active token whose time is over.
-    pub enum OnTimeout ("requeue or expire") {
-        /// To the tail, with a new sequence number.
-        Requeue = "requeue",
-        Expire = "expire",
-    }
-
     pub enum TokenStatus ("a token status") {
         Waiting = "WAITING",
+        /// Waits, but its holder was not seen for long: it keeps its sequence and is passed over.
+        Absent = "ABSENT",
         Active = "ACTIVE",
         Completed = "COMPLETED",
         Expired = "EXPIRED",
         Left = "LEFT",
     }
-}
-
-/// The operator's settings of a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Occupancy control: most tokens ACTIVE at once.
-    pub max_active: u32,
-    pub active_ttl_ms: i64,
-    /// Most tokens WAITING, besides the active ones.
-    pub max_waiting: u32,
-    /// Rate control: most admissions in a minute; `None`: only occupancy counts.
-    pub admit_per_minute: Option<u32>,
-    pub on_timeout: OnTimeout,
-    /// A waiting token whose holder was not seen for this long is dropped.
-    pub abandon_after_ms: i64,
-    /// How long the holder of a new turn may stay unseen.
-    pub claim_after_ms: i64,
-    /// How long an absent token is kept.
-    pub absent_max_ms: i64,
-}
-
-impl Limits {
-    /// The same with every figure inside its bounds. Any service can put limits on the log, and a refusal code for a bad
-    /// one does not exist; the answer to the command shows what was taken.
-    pub fn bounded(&self) -> Limits {
-        Limits {
-            max_active: self.max_active.min(TOKENS_MAX),
-            active_ttl_ms: self.active_ttl_ms.clamp(1, DURATION_MS_MAX),
-            max_waiting: self.max_waiting.min(TOKENS_MAX),
-            admit_per_minute: self.admit_per_minute,
-            on_timeout: self.on_timeout,
-            abandon_after_ms: self.abandon_after_ms.clamp(1, DURATION_MS_MAX),
-            claim_after_ms: self.claim_after_ms.clamp(1, DURATION_MS_MAX),
-            absent_max_ms: self.absent_max_ms.clamp(1, DURATION_MS_MAX),
-        }
-    }
-
-    /// These limits with a patch laid over them, bounded.
-    pub fn patched(&self, patch: &LimitsPatch) -> Limits {
-        Limits {
-            max_active: patch.max_active.unwrap_or(self.max_active),
-            active_ttl_ms: patch.active_ttl_ms.unwrap_or(self.active_ttl_ms),
-            max_waiting: patch.max_waiting.unwrap_or(self.max_waiting),
-            admit_per_minute: patch.admit_per_minute.unwrap_or(self.admit_per_minute),
-            on_timeout: patch.on_timeout.unwrap_or(self.on_timeout),
-            abandon_after_ms: patch.abandon_after_ms.unwrap_or(self.abandon_after_ms),
-            claim_after_ms: patch.claim_after_ms.unwrap_or(self.claim_after_ms),
-            absent_max_ms: patch.absent_max_ms.unwrap_or(self.absent_max_ms),
-        }
-        .bounded()
-    }
-}
-
-/// The settings to change; `None` leaves one as it is. `admit_per_minute: Some(None)` takes the rate limit away.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LimitsPatch {
-    pub max_active: Option<u32>,
-    pub active_ttl_ms: Option<i64>,
-    pub max_waiting: Option<u32>,
-    pub admit_per_minute: Option<Option<u32>>,
-    pub on_timeout: Option<OnTimeout>,
-    pub abandon_after_ms: Option<i64>,
-    pub claim_after_ms: Option<i64>,
-    pub absent_max_ms: Option<i64>,
 }
 
 /// The queue's row.
@@ -131,19 +66,22 @@ pub struct Queue {
     /// The newest note of each block of the date; `None`: the block has sent none yet.
     pub sale: BTreeMap<BlockName, Option<SaleNote>>,
     pub paused: bool,
+    pub presence: PresenceClock,
+    pub on_sale: SaleClock,
     /// The sequence number the next token gets, from 1.
     pub next_sequence: u64,
     pub waiting: u64,
+    pub absent: u64,
     pub active: u64,
     /// Admissions since the queue was opened.
     pub admitted: u64,
     pub completed: u64,
-    /// Tokens that expired or were abandoned.
+    /// Tokens that expired: turns that were over, and absent ones.
     pub expired: u64,
     pub left: u64,
     /// Rate control: no admission before this log time, in microseconds since 1970 UTC.
     pub rate_next_us: i64,
-    /// The earliest of ends of turns, tokens to drop, and admissions; in the past: at once, more was due than one
+    /// The earliest of ends of turns, absent tokens to drop, and admissions; in the past: at once, more was due than one
     /// decision may do.
     pub due_at: Option<LogTime>,
     pub changed: Arrival,
@@ -158,13 +96,20 @@ pub struct Token {
     pub user_id: UserId,
     pub state: TokenState,
     pub joined_at: LogTime,
-    pub last_seen: LogTime,
+    /// When its holder was last seen. Up to date while it is WAITING.
+    pub last_seen: PresenceMs,
+    /// Its holder was seen since it joined.
+    pub sighted: bool,
     pub changed: Arrival,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenState {
     Waiting,
+    /// `since`: for the bound on how long it is kept.
+    Absent {
+        since: SaleMs,
+    },
     Active(Turn),
     /// `turn`: the one it had, if it was ever admitted.
     Ended {
@@ -178,6 +123,10 @@ pub enum TokenState {
 pub struct Turn {
     pub admitted_at: LogTime,
     pub until: LogTime,
+    /// The presence clock at the admission.
+    pub from: PresenceMs,
+    /// Its holder was seen after the admission.
+    pub used: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +140,7 @@ impl TokenState {
     pub fn status(self) -> TokenStatus {
         match self {
             TokenState::Waiting => TokenStatus::Waiting,
+            TokenState::Absent { .. } => TokenStatus::Absent,
             TokenState::Active(_) => TokenStatus::Active,
             TokenState::Ended { how: Ending::Completed, .. } => TokenStatus::Completed,
             TokenState::Ended { how: Ending::Expired, .. } => TokenStatus::Expired,
@@ -205,7 +155,7 @@ impl TokenState {
     /// The turn it has or had.
     pub fn turn(self) -> Option<Turn> {
         match self {
-            TokenState::Waiting => None,
+            TokenState::Waiting | TokenState::Absent { .. } => None,
             TokenState::Active(turn) => Some(turn),
             TokenState::Ended { turn, .. } => turn,
         }

@@ -1,16 +1,16 @@
 //! The rules of the waiting queue, a function a command.
 //!
-//! Whatever can free a place (join, leave, complete, configure, tick) admits the next ones in the same decision, so a
-//! free place never waits for a timer. Times that ran out are acted on by a tick, or by the holder's own next join.
+//! Whatever can free a place admits the next ones in the same decision, so a free place never waits for a timer. Times
+//! that ran out are acted on by a tick, or by the holder's own next join; who was not seen is passed over by the reports
+//! themselves.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use super::admission;
 use super::draft::{Draft, Finished};
 use super::{
-    Command, CompleteToken, ConfigureQueue, Ending, NoteSale, OpenQueue, Queue, QueueState, Reply, Row, RowKey, Seen,
-    Token, TokenState,
+    Command, CompleteToken, ConfigureQueue, Ending, NoteSale, OpenQueue, PresenceClock, Queue, QueueState, Reply, Row,
+    RowKey, Sale, SaleClock, SaleMs, Seen, TOKENS_PER_DECISION_MAX, Token, TokenState,
 };
 use crate::domain::digest::Digest;
 use crate::domain::{Aggregate, Arrival, Asking, Code, Decision, Effects, LogTime, Refusal, ScheduleId, UserId};
@@ -90,8 +90,11 @@ fn open_queue(queue: Option<&QueueState>, open: &OpenQueue, at: &Arrival) -> Dec
         starts_at: open.starts_at,
         sale: open.blocks.iter().map(|block| (block.clone(), None)).collect(),
         paused: false,
+        presence: PresenceClock::new(at.time),
+        on_sale: SaleClock { now: SaleMs(0), at: at.time },
         next_sequence: 1,
         waiting: 0,
+        absent: 0,
         active: 0,
         admitted: 0,
         completed: 0,
@@ -111,7 +114,7 @@ fn configure_queue(queue: &QueueState, configure: &ConfigureQueue, at: &Arrival)
     if draft.row.limits.admit_per_minute != queue.row.limits.admit_per_minute {
         draft.row.rate_next_us = admission::after_new_rate(&draft.row, at.time);
     }
-    draft.row.paused = configure.paused.unwrap_or(draft.row.paused);
+    draft.set_paused(configure.paused.unwrap_or(draft.row.paused));
     draft.admit_now(configure.admit.unwrap_or(0));
     draft.admit();
     let done = draft.finish();
@@ -122,43 +125,51 @@ fn configure_queue(queue: &QueueState, configure: &ConfigureQueue, at: &Arrival)
 /// is ACTIVE at once only if nobody waits before it.
 fn join_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
-    let mut sequence = None;
-    if let Some(token) = queue.token_of(user) {
-        if !is_over(token, at) {
-            return rejoin(queue, token, at);
-        }
+    let mut sequence = queue.token_of(user).map(|token| token.sequence);
+    if let Some(token) = queue.token_of(user).filter(|token| is_over(token, at)) {
         sequence = draft.time_out(token.sequence);
+    }
+    if let Some(sequence) = sequence {
+        draft.see_now(sequence);
     }
     draft.admit();
     let sequence = match sequence {
         Some(sequence) => sequence,
-        None if draft.row.waiting >= u64::from(draft.row.limits.max_waiting) && !draft.can_admit() => {
-            return Decision::rejected(Refusal::new(Code::QueueFull, "the waiting queue is full"));
+        None => {
+            if let Some(refusal) = no_new_place(draft.sale()) {
+                return Decision::rejected(refusal);
+            }
+            if !draft.make_room() {
+                return Decision::rejected(Refusal::new(
+                    Code::QueueFull,
+                    "the waiting queue is full; another try needs another key",
+                ));
+            }
+            draft.add(user)
         }
-        None => draft.add(user),
     };
     draft.admit();
     joined(draft, sequence)
 }
 
-/// The user is in the queue already: the same token, and a sighting if it waits.
-fn rejoin(queue: &QueueState, token: &Token, at: &Arrival) -> Decision<QueueState> {
-    let mut draft = Draft::new(queue, at);
-    if token.state == TokenState::Waiting {
-        draft.see(token.sequence);
+/// Why nobody who is new may join.
+fn no_new_place(sale: Sale) -> Option<Refusal> {
+    match sale {
+        Sale::Cancelled => Some(Refusal::new(Code::ShowCancelled, "the show is cancelled")),
+        Sale::Closed => Some(Refusal::new(Code::SalesClosed, "the date has begun")),
+        Sale::SoldOut => Some(Refusal::new(Code::SalesClosed, "the date is sold out; another try needs another key")),
+        Sale::Lobby | Sale::Open | Sale::Paused | Sale::AllHeld => None,
     }
-    let ahead = queue.ahead(token.sequence).unwrap_or(0);
-    let token = draft.token(token.sequence).unwrap_or(token).clone();
-    Decision::succeeded(Reply::Joined { token, ahead }, draft.finish().changes)
 }
 
-/// The outcome for a token that is the last of the queue: all others that wait are ahead of it.
+/// The outcome of a join that ends with this token.
 fn joined(draft: Draft<'_>, sequence: u64) -> Decision<QueueState> {
     let Some(token) = draft.token(sequence).cloned() else { return no_token() };
-    let Finished { row, changes, mut effects } = draft.finish();
-    effects.admitted.retain(|token| token.sequence != sequence);
-    effects.requeued.retain(|token| token.sequence != sequence);
-    let ahead = if token.state == TokenState::Waiting { row.waiting - 1 } else { 0 };
+    let ahead = draft.ahead(sequence);
+    let Finished { changes, mut effects, .. } = draft.finish();
+    for tokens in [&mut effects.admitted, &mut effects.requeued, &mut effects.returned] {
+        tokens.retain(|token| token.sequence != sequence);
+    }
     succeeded(Reply::Joined { token, ahead }, changes, effects)
 }
 
@@ -199,32 +210,38 @@ fn end_token(
     }
 }
 
-/// Notes when the holders of waiting tokens were seen; unknown, active and ended tokens are passed over.
+/// Advances the presence clock, then notes whom the front door saw; unknown and ended tokens are passed over. Who was
+/// not seen for too long by then is absent.
 fn note_seen(queue: &QueueState, seen: &Seen, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
+    let limits = draft.row.limits.clone();
+    draft.row.presence.advance(&limits, at.time);
     let mut tokens = 0;
-    for sequence in seen.sequences.iter().copied().collect::<BTreeSet<u64>>() {
-        if queue.token(sequence).is_some_and(|token| token.state == TokenState::Waiting) {
-            draft.see(sequence);
-            tokens += 1;
+    for sighting in &seen.sightings {
+        for token in queue.tokens_between(sighting.first, sighting.last) {
+            if tokens < TOKENS_PER_DECISION_MAX {
+                draft.see(token.sequence, sighting.age_ms);
+                tokens += 1;
+            }
         }
     }
-    Decision::succeeded(Reply::SeenNoted { schedule_id: seen.schedule_id, tokens }, draft.finish().changes)
+    draft.pass_over();
+    draft.admit();
+    let done = draft.finish();
+    let reply = Reply::SeenNoted { schedule_id: seen.schedule_id, tokens: tokens as u64 };
+    succeeded(reply, done.changes, done.effects)
 }
 
-/// Keeps the newest note of each block. One of a block that the queue was not opened with is passed over: what the row
-/// keeps is bounded by `open_queue` alone.
+/// Keeps the newest note of each block, and admits if something can be bought by now.
 fn note_sale(queue: &QueueState, command: &NoteSale, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
-    if let Some(kept) = draft.row.sale.get_mut(&command.block)
-        && kept.is_none_or(|kept| kept.version < command.note.version)
-    {
-        *kept = Some(command.note);
-    }
-    Decision::succeeded(Reply::SaleNoted { schedule_id: command.schedule_id }, draft.finish().changes)
+    draft.note_sale(command);
+    draft.admit();
+    let done = draft.finish();
+    succeeded(Reply::SaleNoted { schedule_id: command.schedule_id }, done.changes, done.effects)
 }
 
-/// Ends what is over, then admits whom the release controls allow. With more due than a decision may do, the rest is due
+/// Ends what is over, then admits whom sale and release controls allow. With more due than a decision may do, the rest is due
 /// at once.
 fn run_tick(queue: &QueueState, schedule_id: ScheduleId, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);

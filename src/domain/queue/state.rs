@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::order::WaitingOrder;
-use super::{Queue, Row, Token, TokenState};
+use super::{PresenceMs, Queue, Row, SaleMs, Token, TokenState};
 use crate::domain::digest::Digest;
 use crate::domain::{LogTime, UserId};
 
@@ -19,10 +19,77 @@ pub struct QueueState {
     /// The live token of each user. Only ever looked up, never walked: its order is random.
     by_user: HashMap<UserId, u64>,
     waiting: WaitingOrder,
+    due: Due,
+}
+
+/// Live tokens in the order in which something becomes of them, so that no decision goes through all of them.
+#[derive(Debug, Clone, Default)]
+struct Due {
     /// ACTIVE tokens by the end of their turn.
     turn_ends: BTreeSet<(LogTime, u64)>,
+    /// ACTIVE tokens whose turn is not used, by its beginning.
+    unclaimed: BTreeSet<(PresenceMs, u64)>,
     /// WAITING tokens by when their holder was last seen.
-    sightings: BTreeSet<(LogTime, u64)>,
+    sightings: BTreeSet<(PresenceMs, u64)>,
+    /// ABSENT tokens by since when.
+    absences: BTreeSet<(SaleMs, u64)>,
+    /// Those among them whose holder was never seen since it joined.
+    unsighted: BTreeSet<(SaleMs, u64)>,
+}
+
+impl Due {
+    fn insert(&mut self, token: &Token) {
+        let sequence = token.sequence;
+        match token.state {
+            TokenState::Waiting => drop(self.sightings.insert((token.last_seen, sequence))),
+            TokenState::Absent { since } => {
+                self.absences.insert((since, sequence));
+                if !token.sighted {
+                    self.unsighted.insert((since, sequence));
+                }
+            }
+            TokenState::Active(turn) => {
+                self.turn_ends.insert((turn.until, sequence));
+                if !turn.used {
+                    self.unclaimed.insert((turn.from, sequence));
+                }
+            }
+            TokenState::Ended { .. } => {}
+        }
+    }
+
+    fn remove(&mut self, token: &Token) {
+        let sequence = token.sequence;
+        match token.state {
+            TokenState::Waiting => drop(self.sightings.remove(&(token.last_seen, sequence))),
+            TokenState::Absent { since } => {
+                self.absences.remove(&(since, sequence));
+                self.unsighted.remove(&(since, sequence));
+            }
+            TokenState::Active(turn) => {
+                self.turn_ends.remove(&(turn.until, sequence));
+                self.unclaimed.remove(&(turn.from, sequence));
+            }
+            TokenState::Ended { .. } => {}
+        }
+    }
+
+    /// Of live tokens. A tree that is collected is built in bulk, in half the time.
+    fn load(live: &[Token]) -> Due {
+        let absent = |token: &Token| match token.state {
+            TokenState::Absent { since } => Some((since, token.sequence)),
+            _ => None,
+        };
+        let waiting = live.iter().filter(|token| token.state == TokenState::Waiting);
+        let active = || live.iter().filter_map(|token| Some((token.state.turn()?, token.sequence)));
+        Due {
+            turn_ends: active().map(|(turn, sequence)| (turn.until, sequence)).collect(),
+            unclaimed: active().filter(|(turn, _)| !turn.used).map(|(turn, sequence)| (turn.from, sequence)).collect(),
+            sightings: waiting.map(|token| (token.last_seen, token.sequence)).collect(),
+            absences: live.iter().filter_map(absent).collect(),
+            unsighted: live.iter().filter(|token| !token.sighted).filter_map(absent).collect(),
+        }
+    }
 }
 
 impl QueueState {
@@ -39,8 +106,7 @@ impl QueueState {
                 state.waiting.insert(token.sequence);
             }
         }
-        state.turn_ends = live.iter().filter_map(turn_end).collect();
-        state.sightings = live.iter().filter_map(sighting).collect();
+        state.due = Due::load(&live);
         state.tokens = live.into_iter().map(|token| (token.sequence, token)).collect();
         state
     }
@@ -51,14 +117,18 @@ impl QueueState {
             tokens: BTreeMap::new(),
             by_user: HashMap::new(),
             waiting: WaitingOrder::default(),
-            turn_ends: BTreeSet::new(),
-            sightings: BTreeSet::new(),
+            due: Due::default(),
         }
     }
 
     /// How many waiting tokens are before this waiting one; `None` if it does not wait. O(log n).
     pub fn ahead(&self, sequence: u64) -> Option<u64> {
         self.waiting.contains(sequence).then(|| self.waiting.before(sequence))
+    }
+
+    /// How many waiting tokens have a lower sequence. O(log n).
+    pub(super) fn waiting_before(&self, sequence: u64) -> u64 {
+        self.waiting.before(sequence)
     }
 
     /// The user's live token.
@@ -81,6 +151,11 @@ impl QueueState {
         self.tokens.values()
     }
 
+    /// Live tokens with a sequence in this range, ascending.
+    pub(super) fn tokens_between(&self, first: u64, last: u64) -> impl Iterator<Item = &Token> {
+        self.tokens.range(first..=last).map(|(_, token)| token)
+    }
+
     /// The first waiting token at or after this sequence.
     pub(super) fn waiting_from(&self, sequence: u64) -> Option<u64> {
         self.waiting.at_or_after(sequence)
@@ -88,12 +163,27 @@ impl QueueState {
 
     /// ACTIVE tokens with the end of their turn, earliest first.
     pub(super) fn turn_ends(&self) -> impl Iterator<Item = (LogTime, u64)> {
-        self.turn_ends.iter().copied()
+        self.due.turn_ends.iter().copied()
+    }
+
+    /// ACTIVE tokens whose holder was not seen since, with the beginning of their turn, earliest first.
+    pub(super) fn unclaimed(&self) -> impl Iterator<Item = (PresenceMs, u64)> {
+        self.due.unclaimed.iter().copied()
     }
 
     /// WAITING tokens with the time at which their holder was last seen, longest ago first.
-    pub(super) fn sightings(&self) -> impl Iterator<Item = (LogTime, u64)> {
-        self.sightings.iter().copied()
+    pub(super) fn sightings(&self) -> impl Iterator<Item = (PresenceMs, u64)> {
+        self.due.sightings.iter().copied()
+    }
+
+    /// ABSENT tokens with since when, the longest absent first.
+    pub(super) fn absences(&self) -> impl Iterator<Item = (SaleMs, u64)> {
+        self.due.absences.iter().copied()
+    }
+
+    /// ABSENT tokens in the order in which they make room: those never seen since they joined, then the longest absent.
+    pub(super) fn making_room(&self) -> impl Iterator<Item = u64> {
+        self.due.unsighted.iter().chain(&self.due.absences).map(|(_, sequence)| *sequence)
     }
 
     /// Puts a token in, or out if it is no longer live; hands back the row it replaces.
@@ -101,11 +191,9 @@ impl QueueState {
         let sequence = token.sequence;
         let old = self.tokens.remove(&sequence);
         if let Some(old) = &old {
-            turn_end(old).map(|key| self.turn_ends.remove(&key));
-            sighting(old).map(|key| self.sightings.remove(&key));
+            self.due.remove(old);
         }
-        self.turn_ends.extend(turn_end(&token));
-        self.sightings.extend(sighting(&token));
+        self.due.insert(&token);
         if token.state == TokenState::Waiting {
             self.waiting.insert(sequence);
         } else {
@@ -146,14 +234,3 @@ impl PartialEq for QueueState {
 }
 
 impl Eq for QueueState {}
-
-fn turn_end(token: &Token) -> Option<(LogTime, u64)> {
-    match token.state {
-        TokenState::Active(turn) => Some((turn.until, token.sequence)),
-        TokenState::Waiting | TokenState::Ended { .. } => None,
-    }
-}
-
-fn sighting(token: &Token) -> Option<(LogTime, u64)> {
-    (token.state == TokenState::Waiting).then_some((token.last_seen, token.sequence))
-}

@@ -156,7 +156,8 @@ fn token(number: u128, ended: bool) -> queue::Row {
         user_id: format!("user-{number}").parse().unwrap(),
         state,
         joined_at: LogTime(1),
-        last_seen: LogTime(1),
+        last_seen: queue::PresenceMs(1),
+        sighted: false,
         changed: at(Lane::Queues, number),
     })
 }

@@ -22,7 +22,7 @@ pub(super) const UNFINISHED: &str =
 /// As `PaymentState::is_unfinished` says it; word for word the condition of the index.
 const UNFINISHED_PAYMENT: &str = "status in ('PENDING', 'COMPLETED')";
 /// As `TokenState::is_live` says it; word for word the condition of the index.
-pub(super) const LIVE: &str = "status in ('WAITING', 'ACTIVE')";
+pub(super) const LIVE: &str = "status in ('WAITING', 'ABSENT', 'ACTIVE')";
 
 /// Blocks, sections, seats, unfinished reservations, unfinished payments: a query each. Nothing that has ended is
 /// visited. Sorted afterwards: for an order SQLite would copy every row into a table of its own.

@@ -155,7 +155,8 @@ tables! {
         max_active: Int, active_ttl_ms: Int, max_waiting: Int, admit_per_minute: Int, on_timeout: Text,
         abandon_after_ms: Int, claim_after_ms: Int, absent_max_ms: Int,
         sales_open_at: Int, starts_at: Int, sale: Text, paused: Flag,
-        next_sequence: Int, waiting: Int, active: Int,
+        presence_ms: Int, presence_at: Int, stood_until: Int, on_sale_ms: Int, on_sale_at: Int,
+        next_sequence: Int, waiting: Int, absent: Int, active: Int,
         admitted_total: Int, completed_total: Int, expired_total: Int, left_total: Int,
         rate_next_us: Int, due_at: Int,
         changed_partition: Int, changed_offset: Int, changed_at: Int,
@@ -163,7 +164,8 @@ tables! {
 
     QUEUE_TOKEN = "queue_token" (schedule_id, sequence) Replace {
         schedule_id: Uuid, sequence: Int, user_id: Text, status: Text, joined_at: Int,
-        admitted_at: Int, active_until: Int, last_seen: Int,
+        admitted_at: Int, active_until: Int, turn_from: Int, turn_used: Flag, absent_since: Int,
+        last_seen: Int, sighted: Flag,
         changed_partition: Int, changed_offset: Int, changed_at: Int,
     }
 }

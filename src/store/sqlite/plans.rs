@@ -140,8 +140,11 @@ async fn every_read_uses_an_index() {
         assert!(!of_query.is_empty() && of_query.iter().all(|plan| plan.contains(part_of_plan)), "{of_query:#?}");
     };
     uses("order by sequence desc", "queue_token_user (schedule_id=? AND user_id=?)");
-    uses("in ('WAITING', 'ACTIVE') order by changed_offset", "queue_token_live (schedule_id=? AND changed_offset>?)");
-    uses("where schedule_id = $1 and status in ('WAITING', 'ACTIVE')", "queue_token_live (schedule_id=?)");
+    uses(
+        "in ('WAITING', 'ABSENT', 'ACTIVE') order by changed_offset",
+        "queue_token_live (schedule_id=? AND changed_offset>?)",
+    );
+    uses("where schedule_id = $1 and status in ('WAITING', 'ABSENT', 'ACTIVE')", "queue_token_live (schedule_id=?)");
     uses("from seat where (schedule_id, block)", "PRIMARY KEY (schedule_id=? AND block=?)");
     uses("from reservation where (schedule_id, block)", "reservation_unfinished (schedule_id=? AND block=?)");
     uses("from payment where (schedule_id, block)", "payment_unfinished (schedule_id=? AND block=?)");

@@ -14,8 +14,8 @@ use super::fields::{DecodeError, Fields, no_reader, quoted};
 use super::json::Object;
 use crate::domain::{Body, Command, CommandKind, Fingerprint, Lane, Reply, UserId, block};
 
+pub use queues::BLOCKS_MAX;
 pub(super) use queues::write_status;
-pub use queues::{BLOCKS_MAX, SEEN_MAX};
 
 /// Longest record value of a command that describes no sections, in bytes.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;

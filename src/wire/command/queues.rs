@@ -1,17 +1,17 @@
 //! The commands of the queues lane, and their results.
 
+use std::fmt::Write;
+
 use crate::domain::CommandKind;
 use crate::domain::block::SaleNote;
 use crate::domain::queue::{
     Command, CompleteToken, ConfigureQueue, DURATION_MS_MAX, Limits, LimitsPatch, NoteSale, OfUser, OpenQueue, Queue,
-    Reply, Seen, TOKENS_MAX, Token, TokenState,
+    Reply, Seen, Sighting, TOKENS_MAX, TOKENS_PER_DECISION_MAX, Token, TokenState,
 };
-use crate::wire::fields::{DecodeError, Fields, ascending, count, missing, no_reader};
+use crate::wire::fields::{DecodeError, Fields, ascending, missing, no_reader};
 use crate::wire::json::Object;
 use crate::wire::values::OFFSET_MAX;
 
-/// Most sequence numbers of one `seen` command. At 15 digits each they fit the 64 KiB of a record.
-pub const SEEN_MAX: usize = 4_000;
 /// Most blocks of a date with a queue: the queue keeps what each last told it in one row.
 pub const BLOCKS_MAX: usize = 256;
 
@@ -27,7 +27,9 @@ pub(super) fn write(o: &mut Object<'_>, command: &Command) {
             o.bare_if("paused", c.paused).bare_if("admit", c.admit);
         }
         Command::Seen(c) => {
-            o.numbers("sequences", &c.sequences);
+            o.list("seen", &c.sightings, |out, Sighting { first, last, age_ms }| {
+                let _ = write!(out, "[{first},{},{age_ms}]", last - first + 1);
+            });
         }
         Command::CompleteToken(c) => {
             o.time("paid_at", c.paid_at);
@@ -126,14 +128,29 @@ fn read_of_user(f: &Fields<'_>) -> Result<OfUser, DecodeError> {
     Ok(OfUser { schedule_id: f.required("schedule_id")?, user_id: f.required("user_id")? })
 }
 
+/// `[first, count, age_ms]` each, ascending.
 fn read_seen(f: &Fields<'_>) -> Result<Seen, DecodeError> {
-    let sequences: Vec<u64> = f.required("sequences")?;
-    count("sequences", sequences.len(), 1..=SEEN_MAX)?;
-    let sequences = ascending("sequences", sequences)?;
-    if sequences[0] == 0 || sequences[sequences.len() - 1] > OFFSET_MAX {
-        return Err(DecodeError::field("sequences", format_args!("numbers must be 1 to {OFFSET_MAX}")));
+    let mut sightings = Vec::new();
+    let (mut free_from, mut tokens) = (1, 0);
+    for (first, count, age_ms) in f.required::<Vec<(u64, u64, i64)>>("seen")? {
+        let refuse = |why: &str| Err(DecodeError::field("seen", format_args!("[{first},{count},{age_ms}] {why}")));
+        let Some(last) = first.checked_add(count).and_then(|end| end.checked_sub(1)).filter(|n| *n <= OFFSET_MAX)
+        else {
+            return refuse("has numbers out of bounds");
+        };
+        if first < free_from || count == 0 {
+            return refuse("is empty, or not behind the one before");
+        }
+        if !(0..=DURATION_MS_MAX).contains(&age_ms) {
+            return refuse("is not at most a day old");
+        }
+        (free_from, tokens) = (last + 1, tokens + count);
+        if tokens > TOKENS_PER_DECISION_MAX as u64 {
+            return refuse("is too much for one record");
+        }
+        sightings.push(Sighting { first, last, age_ms });
     }
-    Ok(Seen { schedule_id: f.required("schedule_id")?, sequences })
+    Ok(Seen { schedule_id: f.required("schedule_id")?, sightings })
 }
 
 fn read_complete_token(f: &Fields<'_>) -> Result<CompleteToken, DecodeError> {
@@ -178,7 +195,8 @@ pub(in crate::wire) fn write_result(o: &mut Object<'_>, reply: &Reply) {
 fn write_queue(o: &mut Object<'_>, queue: &Queue) {
     o.plain("schedule_id", queue.schedule_id);
     write_limits(o, &queue.limits);
-    o.bare("paused", queue.paused).bare("waiting", queue.waiting).bare("active", queue.active);
+    o.bare("paused", queue.paused).bare("waiting", queue.waiting);
+    o.bare("absent", queue.absent).bare("active", queue.active);
 }
 
 fn write_place(o: &mut Object<'_>, token: &Token) {

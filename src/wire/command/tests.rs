@@ -194,16 +194,23 @@ fn limits_of_money_and_queues_are_checked() {
 
     let configure = |rest: &str| json("configure_queue", rest);
     assert_eq!(refused(&configure(r#""admit_per_minute":0"#)), "field admit_per_minute: must be 1 to 1000000, is 0");
-    let seen = |n: usize| {
-        let list: Vec<String> = (1..=n).map(|i| i.to_string()).collect();
-        json("seen", &format!(r#""sequences":[{}]"#, list.join(",")))
-    };
-    assert!(decode(seen(SEEN_MAX).as_bytes()).is_ok());
-    assert_eq!(refused(&seen(SEEN_MAX + 1)), "field sequences: must have 1 to 4000 entries, has 4001");
-    assert_eq!(
-        refused(&json("seen", r#""sequences":[0]"#)),
-        "field sequences: numbers must be 1 to 9223372036854775807"
-    );
+    let seen = |list: &str| json("seen", &format!(r#""seen":[{list}]"#));
+    assert!(decode(seen("").as_bytes()).is_ok(), "nobody was seen");
+    assert!(decode(seen("[1,3999,0],[4000,1,86400000]").as_bytes()).is_ok());
+    for (list, why) in [
+        ("[1,4001,0]", "is too much for one record"),
+        ("[0,1,0]", "is empty, or not behind the one before"),
+        ("[1,0,0]", "is empty, or not behind the one before"),
+        ("[5,2,0],[6,1,0]", "is empty, or not behind the one before"),
+        ("[9223372036854775807,2,0]", "has numbers out of bounds"),
+        ("[18446744073709551615,1,0]", "has numbers out of bounds"),
+        ("[1,1,-1]", "is not at most a day old"),
+        ("[1,1,86400001]", "is not at most a day old"),
+    ] {
+        let last = list.rsplit("],").next().expect("an entry").trim_matches(['[', ']']);
+        assert_eq!(refused(&seen(list)), format!("field seen: [{last}] {why}"));
+    }
+    assert_eq!(refused(&seen("[1,1]")), "field seen: not a list of [first, count, milliseconds]");
 }
 
 #[test]

@@ -158,7 +158,7 @@ pub async fn answers_come_by_payment_of_both_kinds_and_every_user(store: Arc<dyn
 
 pub async fn a_queue_comes_with_its_live_tokens(store: Arc<dyn Store>) {
     assert_eq!(store.load_queue(schedule_id(1)).await, Ok(None));
-    let turn = Turn { admitted_at: LogTime(1), until: LogTime(2) };
+    let turn = Turn { admitted_at: LogTime(1), until: LogTime(2), from: queue::PresenceMs(3), used: true };
     let states = [
         TokenState::Waiting,
         TokenState::Ended { how: Ending::Left, turn: None },

@@ -226,7 +226,7 @@ pub async fn wallet_entries_are_paged_newest_first(store: Arc<dyn Store>) {
 }
 
 pub async fn tokens_are_listed_by_their_last_change(store: Arc<dyn Store>) {
-    let turn = Turn { admitted_at: LogTime(1), until: LogTime(2) };
+    let turn = Turn { admitted_at: LogTime(1), until: LogTime(2), from: queue::PresenceMs(3), used: true };
     let tokens = [
         token(1, 1, "a", TokenState::Ended { how: Ending::Completed, turn: Some(turn) }, 9),
         token(1, 2, "b", TokenState::Active(turn), 9),

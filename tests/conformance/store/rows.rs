@@ -6,7 +6,9 @@ use turnstile::domain::block::{
     self, BlockRow, Counts, Layout, Payment, PaymentState, Reservation, ReservationState, SaleNote, SaleState, Seat,
     SeatState, SectionRow, Terms, Waiting,
 };
-use turnstile::domain::queue::{self, Limits, OnTimeout, Queue, Token, TokenState};
+use turnstile::domain::queue::{
+    self, Limits, OnTimeout, PresenceClock, PresenceMs, Queue, SaleClock, SaleMs, Token, TokenState,
+};
 use turnstile::domain::wallet::{self, AnswerKind, Entry, EntryKind, PaymentAnswer, Wallet};
 use turnstile::domain::{
     Amount, Arrival, Asking, Balance, BlockKey, Changes, CommandKind, ConcertId, EntryId, Fingerprint, Lane,
@@ -279,8 +281,11 @@ pub fn queue(schedule: u128) -> Queue {
         starts_at: LogTime(1_800_000_000_000),
         sale: BTreeMap::from([("main".parse().unwrap(), None)]),
         paused: false,
+        presence: PresenceClock { now: PresenceMs(0), at: LogTime(1), stood_until: LogTime(1) },
+        on_sale: SaleClock { now: SaleMs(0), at: LogTime(1) },
         next_sequence: 1,
         waiting: 0,
+        absent: 0,
         active: 0,
         admitted: 0,
         completed: 0,
@@ -300,7 +305,8 @@ pub fn token(schedule: u128, sequence: u64, name: &str, state: TokenState, offse
         user_id: user(name),
         state,
         joined_at: LogTime(1_700_000_000_000),
-        last_seen: LogTime(1_700_000_000_001),
+        last_seen: PresenceMs(1_001),
+        sighted: true,
         changed: arrival(QUEUES, offset),
     }
 }

@@ -7,7 +7,9 @@ use turnstile::domain::block::{
     self, BlockRow, Category, Counts, Layout, LayoutParts, Payment, Remembered, Reservation, SaleState, SeatState,
     SectionRow, Span, Terms,
 };
-use turnstile::domain::queue::{self, Ending, Limits, OnTimeout, Queue, Token, TokenState, Turn};
+use turnstile::domain::queue::{
+    self, Ending, Limits, OnTimeout, PresenceClock, PresenceMs, Queue, SaleClock, SaleMs, Token, TokenState, Turn,
+};
 use turnstile::domain::wallet::{self, AnswerKind, Entry, EntryKind};
 use turnstile::domain::{Balance, Code, CommandKind, LogTime, RequestId, ReservationId};
 use turnstile::store::{Page, RequestRow, RequestState, Store};
@@ -188,8 +190,11 @@ pub async fn every_field_of_a_queue_comes_back(store: Arc<dyn Store>) {
         sales_open_at: Some(LogTime(1)),
         sale: notes.chain([(name("main"), None)]).collect::<BTreeMap<_, _>>(),
         paused: true,
+        presence: PresenceClock { now: PresenceMs(20), at: LogTime(21), stood_until: LogTime(22) },
+        on_sale: SaleClock { now: SaleMs(23), at: LogTime(24) },
         next_sequence: 2,
         waiting: 3,
+        absent: 10,
         active: 4,
         admitted: 5,
         completed: 6,
@@ -200,9 +205,16 @@ pub async fn every_field_of_a_queue_comes_back(store: Arc<dyn Store>) {
         changed: arrival(QUEUES, 9),
         ..queue(1)
     };
-    let turn = Turn { admitted_at: LogTime(5), until: LogTime(6) };
+    let turn = Turn { admitted_at: LogTime(5), until: LogTime(6), from: PresenceMs(7), used: true };
     let ended = [Ending::Completed, Ending::Expired, Ending::Left].into_iter();
-    let states = [TokenState::Waiting, TokenState::Active(turn)].into_iter();
+    let unused = Turn { used: false, ..turn };
+    let live = [
+        TokenState::Waiting,
+        TokenState::Absent { since: SaleMs(8) },
+        TokenState::Active(turn),
+        TokenState::Active(unused),
+    ];
+    let states = live.into_iter();
     let states = states.chain(ended.clone().map(|how| TokenState::Ended { how, turn: None }));
     let states = states.chain(ended.map(|how| TokenState::Ended { how, turn: Some(turn) }));
     let tokens: Vec<Token> =
@@ -210,7 +222,7 @@ pub async fn every_field_of_a_queue_comes_back(store: Arc<dyn Store>) {
     let mut rows = vec![queue::Row::Queue(row.clone())];
     rows.extend(tokens.iter().cloned().map(queue::Row::Token));
     commit_queues(&*store, rows).await;
-    assert_eq!(store.load_queue(schedule_id(1)).await, Ok(Some((row.clone(), tokens[..2].to_vec()))));
+    assert_eq!(store.load_queue(schedule_id(1)).await, Ok(Some((row.clone(), tokens[..live.len()].to_vec()))));
     assert_eq!(store.queue(schedule_id(1)).await, Ok(Some(row)));
     assert_eq!(store.tokens_changed(schedule_id(1), 0, false, 100).await, Ok(tokens));
 }

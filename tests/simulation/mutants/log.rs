@@ -66,7 +66,7 @@ impl Lies {
                 done()
             }
             (Side::Api, Mutant::SeenNotReported) if matches!(body, Some(Body::Queues(queue::Command::Seen(_)))) => {
-                done()
+                append(of_nobody(command, record))
             }
             (Side::Api, Mutant::AcceptedBeforeLog) => {
                 drop(append(record));
@@ -133,6 +133,15 @@ impl Lies {
 fn under(id: u128, command: Command, record: &NewRecord) -> NewRecord {
     let command = Command { request_id: RequestId(uuid::Uuid::from_u128(id)), ..command };
     NewRecord { value: wire::command::encode(&command).into(), ..record.clone() }
+}
+
+/// A report of whom the server saw, without them.
+fn of_nobody(command: Option<Command>, record: NewRecord) -> NewRecord {
+    let Some(mut command) = command else { return record };
+    if let Body::Queues(queue::Command::Seen(seen)) = &mut command.body {
+        seen.sightings.clear();
+    }
+    NewRecord { value: wire::command::encode(&command).into(), ..record }
 }
 
 fn unless_refused(append: AppendFuture) -> AppendFuture {

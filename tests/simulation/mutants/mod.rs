@@ -99,11 +99,11 @@ mutants! {
         AcceptedBeforeLog,
         /// A new owner issues sequence numbers of ended tokens again.
         PlaceReused,
-        /// A tick judges turns and absence by the owner's clock.
+        /// A tick judges turns by the owner's clock.
         GoneByWallClock,
         /// A payment does not complete the token.
         TokenNotCompleted,
-        /// API servers do not report who was seen.
+        /// The reports of API servers name nobody.
         SeenNotReported,
         /// A new owner does not know which payments a wallet has answered.
         AnswerForgotten,
@@ -159,6 +159,18 @@ mutants! {
         LateCompletion,
         /// A client's request is mistaken for the program's own with the same id.
         IdClaimed,
+        /// The presence clock runs on while nothing is reported.
+        AbsentByOutage,
+        /// A token that was absent comes back at the tail.
+        AbsentLosesPlace,
+        /// Users are admitted before the sale begins.
+        AdmittedInLobby,
+        /// A note of an older version replaces a newer one.
+        OldNoteWins,
+        /// An absent token that makes room is kept: more wait than may.
+        AbsentNotCounted,
+        /// A turn that nobody used is lost.
+        UnusedTurnLost,
         /// The answer to a client has the effects on others.
         EffectsLeak,
         /// The last decided record is not compared with the log's.

@@ -1,12 +1,13 @@
 //! Replicas against the owner's state, ETAs against reality, and what a replica costs.
 
 mod eta;
+mod presence;
 mod replica;
 mod replicas;
 
 use crate::domain::queue::{
     Command, CompleteToken, ConfigureQueue, Limits, LimitsPatch, OfUser, OnTimeout, OpenQueue, QueueState, Row, Seen,
-    Token,
+    Sighting, Token,
 };
 use crate::domain::{
     Aggregate, Arrival, Asking, BlockName, Fingerprint, Lane, LanePartition, LogTime, RequestId, ScheduleId, UserId,
@@ -56,6 +57,11 @@ fn join(number: u32) -> Command {
 /// The user pays now.
 fn complete(number: u32, now: i64) -> Command {
     Command::CompleteToken(CompleteToken { schedule_id: SCHEDULE, user_id: user(number), paid_at: LogTime(now) })
+}
+
+fn seen(sequences: &[u64]) -> Command {
+    let sighting = |sequence: &u64| Sighting { first: *sequence, last: *sequence, age_ms: 0 };
+    Command::Seen(Seen { schedule_id: SCHEDULE, sightings: sequences.iter().map(sighting).collect() })
 }
 
 fn tick() -> Command {

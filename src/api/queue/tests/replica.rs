@@ -3,21 +3,32 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::queue::replica::{Found, Place};
-use crate::domain::queue::TokenStatus;
+use crate::api::queue::replica::{Found, Matters};
+use crate::domain::queue::{TokenState, TokenStatus};
 
 fn assert_same(owner: &Owner, replica: &Replica) {
     let state = owner.state();
-    assert_eq!((replica.waiting(), replica.active()), (state.row.waiting, state.row.active));
+    let counts = (replica.waiting(), replica.absent(), replica.active());
+    assert_eq!(counts, (state.row.waiting, state.row.absent, state.row.active));
     for row in owner.rows.values() {
         let found = replica.find(&row.user_id, row.sequence, LogTime(owner.now));
         match (state.token_of(&row.user_id), found) {
             (Some(live), Found::Here(place)) => {
                 assert_eq!((place.position, place.status), (live.sequence, live.state.status()));
-                assert_eq!(place.ahead, state.ahead(live.sequence).unwrap_or(0));
+                if place.status != TokenStatus::Absent {
+                    assert_eq!(place.ahead, state.ahead(live.sequence).unwrap_or(0));
+                }
+                let matters = match live.state {
+                    TokenState::Waiting => Matters::Sometime,
+                    TokenState::Active(turn) if turn.used => Matters::No,
+                    _ => Matters::AtOnce,
+                };
+                assert_eq!(replica.matters(live.sequence), matters);
                 assert_eq!(place.active_until, live.state.turn().map(|turn| turn.until));
             }
-            (None, Found::Here(place)) => assert_eq!(place, Place::of_ended(row.sequence, row.state.status())),
+            (None, Found::Here(place)) => {
+                assert_eq!(place, replica.ended(row.sequence, row.state.status(), LogTime(owner.now)))
+            }
             (None, Found::Forgotten) => {}
             (live, found) => panic!("{live:?} {found:?}"),
         }
@@ -38,7 +49,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         })),
         1 => proptest::collection::vec(1u64..30, 1..5).prop_map(|mut sequences| {
             sequences.sort_unstable();
-            Command::Seen(Seen { schedule_id: SCHEDULE, sequences })
+            sequences.dedup();
+            seen(&sequences)
         }),
     ]
 }
@@ -84,6 +96,7 @@ fn q5_a_requeued_users_old_token_shows_the_new_place() {
     let mut owner = Owner::default();
     owner.run(open(Limits { active_ttl_ms: 1_000, ..limits(1) }));
     (1..=3).for_each(|n| drop(owner.run(join(n))));
+    owner.run(seen(&[1]));
     owner.now += 1_000;
     owner.run(tick());
     let replica = owner.replica();

@@ -1,4 +1,4 @@
-//! What replicas cost, how fresh they are, and what they report.
+//! What replicas cost, and how fresh they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -10,19 +10,17 @@ use super::*;
 use crate::api::cache::schedule_facts::ScheduleFacts;
 use crate::api::http::rate_limit::RateLimiter;
 use crate::api::queue::places::{self, Places};
-use crate::api::queue::presence::Presence;
 use crate::api::queue::replicas::Replicas;
 use crate::api::queue::token::{QueueToken, Signer};
 use crate::api::queue::upkeep::Sources;
+use crate::domain::Changes;
 use crate::domain::queue::TokenStatus;
-use crate::domain::{Body, Changes};
-use crate::log::{Log, PartitionCounts, Topic};
+use crate::log::PartitionCounts;
 use crate::runtime::clock::Clock;
 use crate::store::{CommitBatch, Ownership, Progress};
 use crate::testing::{Call, Fault, FaultyStore, MemoryLog};
-use crate::wire::command::decode;
 
-async fn commit(store: &FaultyStore, owner: &mut Owner, command: Command) {
+pub(super) async fn commit(store: &FaultyStore, owner: &mut Owner, command: Command) {
     let before = match store.progress(PLACE).await.unwrap() {
         Some(progress) => progress,
         None => store.acquire(PLACE, "test").await.unwrap(),
@@ -45,19 +43,22 @@ async fn commit(store: &FaultyStore, owner: &mut Owner, command: Command) {
     store.commit(&batch).await.unwrap();
 }
 
-struct Kept {
-    log: MemoryLog,
-    store: FaultyStore,
-    replicas: Replicas,
+pub(super) struct Kept {
+    pub log: MemoryLog,
+    pub store: FaultyStore,
+    pub replicas: Replicas,
     reads: Arc<AtomicU64>,
-    clock: Arc<AtomicI64>,
-    shutdown: CancellationToken,
+    pub shutdown: CancellationToken,
 }
 
-fn kept() -> Kept {
+pub(super) fn kept() -> Kept {
+    kept_within(1_000_000)
+}
+
+fn kept_within(tokens_max: usize) -> Kept {
     let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
     let now = Arc::new(AtomicI64::new(1_000_000));
-    let clock = Clock::Manual(now.clone());
+    let clock = Clock::Manual(now);
     let (log, store) = (MemoryLog::new(counts, clock.clone()), FaultyStore::in_memory());
     let reads = Arc::new(AtomicU64::new(0));
     let counted = reads.clone();
@@ -70,8 +71,8 @@ fn kept() -> Kept {
     let shutdown = CancellationToken::new();
     let sources =
         Sources { log: Arc::new(log.clone()), store: Arc::new(store.clone()), clock, shutdown: shutdown.clone() };
-    let replicas = Replicas::new(sources);
-    Kept { log, store, replicas, reads, clock: now, shutdown }
+    let replicas = Replicas::bounded(sources, tokens_max);
+    Kept { log, store, replicas, reads, shutdown }
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,70 +126,6 @@ async fn a_change_is_seen_within_200_ms_and_signalled() {
     assert_eq!(kept.replicas.current(SCHEDULE).await.err().unwrap().code.as_str(), "unavailable");
 }
 
-async fn seen_on_log(log: &MemoryLog) -> Vec<Vec<u64>> {
-    let topic = Topic::Lane(Lane::Queues);
-    let end = log.end_offset(topic, 0).await.unwrap() as usize;
-    let mut reader = log.read(topic, 0, 0).await.unwrap();
-    let mut seen = Vec::new();
-    while seen.len() < end {
-        for record in reader.next(100, usize::MAX).await.unwrap() {
-            assert!(record.size() <= 64 * 1024);
-            match decode(&record.value.unwrap()).unwrap().body {
-                Body::Queues(Command::Seen(body)) => seen.push(body.sequences),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    seen
-}
-
-#[tokio::test(start_paused = true)]
-async fn f08_who_polls_is_reported_once_a_third_of_the_time_it_matters() {
-    let kept = kept();
-    let mut owner = Owner { now: 1_000_000, ..Owner::default() };
-    commit(&kept.store, &mut owner, open(limits(1))).await;
-    for n in 1..=3 {
-        commit(&kept.store, &mut owner, join(n)).await;
-    }
-    for second in 0..200 {
-        kept.clock.store(1_000_000 + second * 1_000, Ordering::SeqCst);
-        let slot = kept.replicas.current(SCHEDULE).await.unwrap();
-        // The active one, one who waits, and one nobody knows.
-        [1, 3, 77].into_iter().for_each(|sequence| slot.saw(sequence));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    let reports = seen_on_log(&kept.log).await;
-    assert!((2..=3).contains(&reports.len()), "every 60 s and a few more: {reports:?}");
-    assert!(reports.iter().all(|sequences| *sequences == [3]));
-    let slot = kept.replicas.current(SCHEDULE).await.unwrap();
-    kept.clock.store(1_500_000, Ordering::SeqCst);
-    slot.saw(2);
-    kept.shutdown.cancel();
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    assert_eq!(seen_on_log(&kept.log).await.last().unwrap(), &[2], "what is known is not lost at shutdown");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_log_that_does_not_take_a_report_does_not_make_places_old() {
-    let kept = kept();
-    let mut owner = Owner { now: 1_000_000, ..Owner::default() };
-    commit(&kept.store, &mut owner, open(limits(1))).await;
-    for n in 1..=2 {
-        commit(&kept.store, &mut owner, join(n)).await;
-    }
-    kept.clock.store(1_100_000, Ordering::SeqCst);
-    kept.log.hold_appends();
-    for _ in 0..100 {
-        let slot = kept.replicas.current(SCHEDULE).await.unwrap();
-        assert!(slot.age() <= Duration::from_millis(400), "{:?}", slot.age());
-        slot.saw(2);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    kept.log.release_appends();
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    assert!(!seen_on_log(&kept.log).await.is_empty());
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_place_just_given_is_not_denied_because_the_store_went_away() {
     let kept = kept();
@@ -216,25 +153,18 @@ async fn a_place_just_given_is_not_denied_because_the_store_went_away() {
     assert_eq!(places.place(&holder, &slot).await.unwrap().status, TokenStatus::Active);
 }
 
-#[tokio::test]
-async fn reports_of_many_are_split_below_the_record_limit() {
-    let log = kept().log;
-    let presence = Presence::default();
-    let first = 1_000_000_000_000;
-    (0..10_000).for_each(|n| presence.note(first + n));
-    assert_eq!(presence.report(&log, SCHEDULE).await.len(), 10_000);
-    let reports = seen_on_log(&log).await;
-    assert_eq!(reports.len(), 3);
-    assert_eq!(reports.concat(), (first..first + 10_000).collect::<Vec<u64>>());
-    assert!(presence.is_empty() && presence.report(&log, SCHEDULE).await.is_empty());
-}
-
 #[tokio::test(start_paused = true)]
-async fn the_replicas_kept_are_bounded() {
-    let kept = kept();
+async fn q13_replicas_are_bounded_by_tokens_and_one_in_use_never_makes_way() {
+    let kept = kept_within(1_000);
     let schedule = |n: u128| ScheduleId(uuid::Uuid::from_u128(n));
-    for n in 0..100 {
-        assert_eq!(kept.replicas.current(schedule(n)).await.err().unwrap().code.as_str(), "queue_not_found");
+    let ask = |n: u128| kept.replicas.current(schedule(n));
+    for n in 0..10 {
+        assert_eq!(ask(n).await.err().unwrap().code.as_str(), "queue_not_found");
     }
-    assert!(kept.replicas.count() <= 64);
+    assert_eq!(ask(10).await.err().unwrap().code.as_str(), "overloaded", "all are in use");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(ask(1).await.err().unwrap().code.as_str(), "queue_not_found");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(ask(10).await.err().unwrap().code.as_str(), "queue_not_found", "another one makes way");
+    assert!(kept.replicas.count() == 10 && kept.replicas.known(schedule(1)).is_some());
 }

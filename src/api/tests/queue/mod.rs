@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use self::owner::Owner;
 use super::*;
-use crate::domain::queue::{Command, CompleteToken, Limits, OnTimeout, OpenQueue};
+use crate::domain::queue::{Command, CompleteToken, Limits, OnTimeout, OpenQueue, Seen, Sighting};
 use crate::domain::{BlockName, LogTime, ScheduleId};
 
 /// An API server, and a date whose queue is open.
@@ -120,10 +120,11 @@ async fn f01_q2_a_join_gives_a_signed_place_and_again_the_same() {
     let second = queue.join("bob").await;
     assert_eq!((&second["position"], &second["status"]), (&json!(2), &json!("WAITING")));
     let third = queue.join("carol").await;
-    assert_eq!((&third["position"], &third["ahead"], &third["poll_after_ms"]), (&json!(3), &json!(1), &json!(1_000)));
+    assert_eq!((&third["position"], &third["ahead"], &third["poll_after_ms"]), (&json!(3), &json!(1), &json!(2_000)));
     let place = queue.position("carol", Some(token(&third))).await;
     let expected = json!({
         "status": "WAITING", "position": 3, "ahead": 1, "eta_seconds": null, "poll_after_ms": 1_000,
+        "abandon_after_seconds": 180, "sale": "open", "left": {"A": 50},
     });
     assert_eq!((place.status, place.json(), place.header("retry-after")), (200, expected, "1"));
     assert_eq!(queue.position("carol", None).await.json(), place.json(), "by the place alone");
@@ -179,8 +180,10 @@ async fn q4_q5_ended_places_say_how_they_ended() {
     let alice = queue.join("alice").await;
     let bob = queue.join("bob").await;
     let carol = queue.join("carol").await;
-    // Nobody's time is longer than a millisecond, so the tick sends alice to the tail.
+    // Nobody's time is longer than a millisecond, so the tick sends alice, who was seen, to the tail.
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    let sightings = vec![Sighting { first: 1, last: 1, age_ms: 0 }];
+    queue.owner.run(Command::Seen(Seen { schedule_id: queue.schedule, sightings })).await;
     queue.owner.run(Command::Tick(queue.schedule)).await;
     queue.leave("carol").await;
     queue.pay("bob").await;

@@ -25,6 +25,10 @@ impl Events {
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
+                if event.starts_with("event: end") {
+                    assert!(self.response.chunk().await.unwrap().is_none(), "nothing comes after the end");
+                    return None;
+                }
                 let data = event.lines().find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
                 assert!(data.is_none() || event.contains("event: position"), "{event}");
                 self.text = rest.to_owned();
@@ -58,6 +62,9 @@ async fn f03_a_place_is_pushed_as_it_changes_until_it_ends() {
     queue.pay("carol").await;
     assert_eq!(events.next().await.unwrap()["status"], "COMPLETED");
     assert_eq!(events.next().await, None, "the stream ends with the place");
+    // A browser takes that for an interruption and connects again.
+    let again = send(queue.door.bare(Method::GET, &path).header("last-event-id", "3")).await;
+    assert_eq!((again.status, again.text.as_str()), (204, ""), "and is told to stop");
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@ fn rendered(decision: &Decision<QueueState>) -> String {
     };
     let effects = &decision.effects;
     let (admitted, ended, requeued) = (list(&effects.admitted), list(&effects.ended), list(&effects.requeued));
-    format!(r#"{{"admitted":[{admitted}],"ended":[{ended}],"requeued":[{requeued}]}}"#)
+    let (absent, returned) = (list(&effects.absent), list(&effects.returned));
+    let lists = format!(r#""admitted":[{admitted}],"ended":[{ended}],"absent":[{absent}],"returned":[{returned}]"#);
+    format!(r#"{{{lists},"requeued":[{requeued}]}}"#)
 }
 
 /// A queue of this many users, as many ACTIVE as one decision admits, whose numbers and names are as long as can be.
@@ -54,7 +56,9 @@ fn effects_stay_below_200_kib_for_the_longest_user_ids() {
             fixture.run(tick());
         }
         assert_eq!(fixture.row().active, 1_500);
-        // Now all turns end, and all users are admitted again.
+        // Now all turns end, having been used, and all users are admitted again.
+        let all = Sighting { first: 1, last: u64::MAX, age_ms: 0 };
+        fixture.run(Command::Seen(Seen { schedule_id: SCHEDULE, sightings: vec![all] }));
         fixture.now += 1_000;
         let mut ticks = 0;
         while due_now(&fixture) {
@@ -75,7 +79,7 @@ fn effects_stay_below_200_kib_for_the_longest_user_ids() {
 fn a_token_of_a_longest_user_id_takes_what_is_reckoned() {
     let mut fixture = crowd(1, |_| "😀".repeat(128));
     let decision = fixture.run(configure(LimitsPatch::default(), Some(false), None));
-    let lists = r#"{"admitted":[],"ended":[],"requeued":[]}"#.len();
+    let lists = r#"{"admitted":[],"ended":[],"absent":[],"returned":[],"requeued":[]}"#.len();
     let bytes = rendered(&decision).len() - lists;
     assert!((TOKEN_BYTES_MAX - 32..TOKEN_BYTES_MAX).contains(&bytes), "{bytes}");
 }
@@ -93,17 +97,42 @@ fn with_short_names_one_decision_admits_more_than_a_thousand_and_stays_below_400
 }
 
 #[test]
-fn more_drops_than_a_decision_may_do_are_due_at_once_again() {
+fn more_absences_and_drops_than_a_decision_may_do_are_due_at_once_again() {
     let mut fixture = crowd(3_000, |number| number.to_string());
-    fixture.now += 10_000;
-    let mut ticks = 0;
-    while due_now(&fixture) {
-        let decision = fixture.run(tick());
-        assert!(rendered(&decision).len() < EFFECTS_BYTES_MAX);
-        ticks += 1;
+    let run_all = |fixture: &mut Fixture| {
+        let mut ticks = 0;
+        while due_now(fixture) {
+            let decision = fixture.run(tick());
+            assert!(rendered(&decision).len() < EFFECTS_BYTES_MAX);
+            ticks += 1;
+        }
+        ticks
+    };
+    for _ in 0..4 {
+        assert!(!due_now(&fixture));
+        fixture.after(3_000).run(seen(&[]));
     }
-    assert_eq!((ticks, fixture.row().expired, fixture.row().waiting), (3, 3_000, 0));
+    assert_eq!((run_all(&mut fixture), fixture.row().absent, fixture.row().waiting), (2, 3_000, 0));
+    fixture.run(configure(LimitsPatch::default(), Some(false), None));
+    assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 3_600_000)));
+    fixture.now += 3_600_000;
+    assert_eq!((run_all(&mut fixture), fixture.row().expired, fixture.row().absent), (3, 3_000, 0));
     assert_eq!(fixture.state().next_due(), None);
+}
+
+#[test]
+fn a_report_of_4000_changes_4000_tokens_and_leaves_the_rest_to_the_tick() {
+    let mut fixture = crowd(5_000, |number| number.to_string());
+    let first = 10_u64.pow(18);
+    for _ in 0..3 {
+        fixture.after(3_000).run(seen(&[]));
+    }
+    let here = Sighting { first, last: first + 3_999, age_ms: 0 };
+    let decision = fixture.after(3_000).run(Command::Seen(Seen { schedule_id: SCHEDULE, sightings: vec![here] }));
+    assert_eq!((decision.changes.len(), fixture.row().absent), (4_001, 0), "the queue's row and the tokens'");
+    assert!(due_now(&fixture));
+    fixture.run(tick());
+    assert_eq!((fixture.row().absent, fixture.row().waiting), (1_000, 4_000));
 }
 
 #[test]
@@ -116,14 +145,12 @@ fn a_tick_that_finds_nothing_due_has_no_outcome() {
 
 #[test]
 fn a_late_tick_does_not_make_every_command_rewrite_the_queues_row() {
-    // One admission a second; two users wait.
-    let paced = Limits { max_active: 10, admit_per_minute: Some(60), abandon_after_ms: 1_000_000, ..limits() };
-    let mut fixture = Fixture::opened(Limits { active_ttl_ms: 1_000_000, ..paced });
+    let mut fixture = Fixture::opened(limits());
     (1..=3).for_each(|number| drop(fixture.run(join(number))));
     let due = fixture.state().next_due();
-    assert_eq!(due, Some(LogTime(fixture.now + 1_000)));
+    assert_eq!(due, Some(LogTime(fixture.now + 1_000)), "two turns end");
     for _ in 0..3 {
-        let decision = fixture.after(1_500).run(seen(&[3]));
+        let decision = fixture.after(1_000).run(join(3));
         assert!(matches!(decision.changes[..], [Row::Token(_)]), "{:?}", decision.changes);
     }
     assert_eq!(fixture.state().next_due(), due);

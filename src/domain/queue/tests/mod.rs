@@ -2,16 +2,19 @@
 
 mod bounds;
 mod model;
+mod offer;
+mod presence;
 mod properties;
 mod rules;
 mod sale;
+mod sales;
 mod scale;
 
 use std::collections::BTreeMap;
 
 use super::{
-    Command, CompleteToken, ConfigureQueue, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout, OpenQueue, Queue,
-    QueueState, Row, Seen, Token, TokenState, TokenStatus, Turn,
+    Command, CompleteToken, ConfigureQueue, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout, OpenQueue, PresenceClock,
+    PresenceMs, Queue, QueueState, Row, Sale, SaleClock, SaleMs, Seen, Sighting, Token, TokenState, TokenStatus, Turn,
 };
 use crate::domain;
 use crate::domain::block::{SaleNote, SaleState};
@@ -72,8 +75,16 @@ fn paid(number: u32, at: i64) -> Command {
     Command::CompleteToken(CompleteToken { schedule_id: SCHEDULE, user_id: user(number), paid_at: LogTime(at) })
 }
 
+/// Seen at this very moment.
 fn seen(sequences: &[u64]) -> Command {
-    Command::Seen(Seen { schedule_id: SCHEDULE, sequences: sequences.to_vec() })
+    seen_ago(&sequences.iter().map(|sequence| (*sequence, 0)).collect::<Vec<_>>())
+}
+
+/// Sequences, and how many milliseconds ago.
+fn seen_ago(sightings: &[(u64, i64)]) -> Command {
+    let sightings =
+        sightings.iter().map(|(sequence, age_ms)| Sighting { first: *sequence, last: *sequence, age_ms: *age_ms });
+    Command::Seen(Seen { schedule_id: SCHEDULE, sightings: sightings.collect() })
 }
 
 fn tick() -> Command {
@@ -156,9 +167,12 @@ impl Fixture {
     }
 }
 
-/// `1A 2W`: sequence and first letter of the status.
+/// `1A 2W 3-`: sequence and first letter of the status, a hyphen if it is absent.
 fn text<'a>(tokens: impl IntoIterator<Item = &'a Token>) -> String {
-    let words: Vec<String> =
-        tokens.into_iter().map(|token| format!("{}{}", token.sequence, &token.state.status().as_str()[..1])).collect();
+    let letter = |token: &Token| match token.state.status() {
+        TokenStatus::Absent => "-",
+        status => &status.as_str()[..1],
+    };
+    let words: Vec<String> = tokens.into_iter().map(|token| format!("{}{}", token.sequence, letter(token))).collect();
     words.join(" ")
 }

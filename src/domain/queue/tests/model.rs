@@ -1,5 +1,6 @@
 //! The same rules in the plainest words: one list of all tokens ever, everything found and counted by going through it.
 
+use super::offer::offer;
 use super::*;
 use crate::domain::queue::Ending;
 
@@ -8,9 +9,14 @@ pub struct Model {
     pub row: Option<Queue>,
     /// All tokens ever; index = sequence - 1.
     pub tokens: Vec<Token>,
-    now: i64,
+    pub now: i64,
     /// Sequences that ended in the last command.
     pub ended: Vec<u64>,
+    admitted: u64,
+    /// Log times of all `seen` records and of the opening.
+    reports: Vec<i64>,
+    /// From when on which notes and pause held: all the sale's history.
+    pub sales: Vec<(i64, BTreeMap<BlockName, Option<SaleNote>>, bool)>,
 }
 
 impl Model {
@@ -21,8 +27,10 @@ impl Model {
         let answer = self.decide(command);
         if answer.is_err() {
             *self = before;
+            self.now = now;
         }
         self.recount();
+        self.remember_sale();
         answer
     }
 
@@ -36,13 +44,7 @@ impl Model {
             Command::JoinQueue(join) => answer = Some(self.join(&join.user_id)?),
             Command::LeaveQueue(leave) => self.end_of(&leave.user_id, Ending::Left, i64::MAX)?,
             Command::CompleteToken(done) => self.end_of(&done.user_id, Ending::Completed, done.paid_at.0)?,
-            Command::Seen(seen) => {
-                for token in self.tokens.iter_mut().filter(|t| t.state == TokenState::Waiting) {
-                    if seen.sequences.contains(&token.sequence) {
-                        token.last_seen = LogTime(self.now);
-                    }
-                }
-            }
+            Command::Seen(seen) => self.seen(seen),
             Command::Tick(_) => self.tick(),
             Command::ConfigureQueue(configure) => {
                 let row = self.row_mut();
@@ -55,7 +57,7 @@ impl Model {
                     self.row_mut().rate_next_us = self.limits_row().rate_next_us.min(latest);
                 }
                 for _ in 0..configure.admit.unwrap_or(0) {
-                    if self.count(TokenStatus::Active) < u64::from(self.limits_row().limits.max_active) {
+                    if self.has_place() {
                         self.activate_first();
                     }
                 }
@@ -68,6 +70,7 @@ impl Model {
                 {
                     *kept = Some(command.note);
                 }
+                self.admit();
             }
         }
         Ok(answer)
@@ -82,16 +85,23 @@ impl Model {
     }
 
     fn open(&mut self, open: &OpenQueue) {
+        if self.row.is_some() {
+            return;
+        }
         let at = Arrival { position: Position::new(Lane::Queues, 0, 0), time: LogTime(self.now) };
-        self.row.get_or_insert_with(|| Queue {
+        self.reports.push(self.now);
+        self.row = Some(Queue {
             schedule_id: SCHEDULE,
             limits: open.limits.clone(),
             sales_open_at: open.sales_open_at,
             starts_at: open.starts_at,
             sale: open.blocks.iter().map(|block| (block.clone(), None)).collect(),
             paused: false,
+            presence: PresenceClock { now: PresenceMs(0), at: at.time, stood_until: at.time },
+            on_sale: SaleClock { now: SaleMs(0), at: at.time },
             next_sequence: 1,
             waiting: 0,
+            absent: 0,
             active: 0,
             admitted: 0,
             completed: 0,
@@ -114,10 +124,9 @@ impl Model {
 
     fn recount(&mut self) {
         let counts = TokenStatus::ALL.map(|status| self.count(status));
-        let admitted = self.tokens.iter().filter(|token| token.state.turn().is_some()).map(|_| 1).sum();
-        let next_sequence = self.tokens.len() as u64 + 1;
+        let (admitted, next_sequence) = (self.admitted, self.tokens.len() as u64 + 1);
         if let Some(row) = &mut self.row {
-            [row.waiting, row.active, row.completed, row.expired, row.left] = counts;
+            [row.waiting, row.absent, row.active, row.completed, row.expired, row.left] = counts;
             (row.admitted, row.next_sequence) = (admitted, next_sequence);
         }
     }
@@ -135,14 +144,14 @@ impl Model {
 
     fn add(&mut self, user: &UserId) -> u64 {
         let sequence = self.tokens.len() as u64 + 1;
-        let now = LogTime(self.now);
         self.tokens.push(Token {
             schedule_id: SCHEDULE,
             sequence,
             user_id: user.clone(),
             state: TokenState::Waiting,
-            joined_at: now,
-            last_seen: now,
+            joined_at: LogTime(self.now),
+            last_seen: self.presence_if_reported(),
+            sighted: false,
             changed: self.limits_row().changed,
         });
         sequence
@@ -167,52 +176,150 @@ impl Model {
     }
 
     fn join(&mut self, user: &UserId) -> Result<(u64, u64), Code> {
-        let requeue = self.limits_row().limits.on_timeout == OnTimeout::Requeue;
-        let mut sequence = None;
-        if let Some(token) = self.live(user).cloned() {
-            if self.is_run_out(&token) {
-                self.end(token.sequence, Ending::Expired);
-                sequence = requeue.then(|| self.add(user));
-            } else {
-                let waits = token.state == TokenState::Waiting;
-                let (now, ahead) = (self.now, if waits { self.ahead(token.sequence) } else { 0 });
-                if waits {
-                    self.token(token.sequence).last_seen = LogTime(now);
-                }
-                return Ok((token.sequence, ahead));
+        let mut sequence = self.live(user).map(|token| token.sequence);
+        if let Some(token) = self.live(user).cloned().filter(|token| self.is_run_out(token)) {
+            sequence = self.time_out(&token);
+        }
+        let here = self.presence_if_reported();
+        if let Some(sequence) = sequence {
+            let token = self.token(sequence);
+            match &mut token.state {
+                TokenState::Active(turn) => (turn.used, token.sighted) = (true, true),
+                TokenState::Waiting if here <= token.last_seen => {}
+                _ => (token.state, token.last_seen, token.sighted) = (TokenState::Waiting, here, true),
             }
         }
         self.admit();
-        if sequence.is_none() {
-            let full = self.count(TokenStatus::Waiting) >= u64::from(self.limits_row().limits.max_waiting);
-            if full && !self.allows() {
-                return Err(Code::QueueFull);
+        let sequence = match sequence {
+            Some(sequence) => sequence,
+            None => {
+                match self.sale() {
+                    Sale::Cancelled => return Err(Code::ShowCancelled),
+                    Sale::SoldOut | Sale::Closed => return Err(Code::SalesClosed),
+                    _ => self.make_room()?,
+                }
+                self.add(user)
             }
-        }
-        let sequence = sequence.unwrap_or_else(|| self.add(user));
+        };
         self.admit();
         let waits = self.token(sequence).state == TokenState::Waiting;
         Ok((sequence, if waits { self.ahead(sequence) } else { 0 }))
     }
 
-    fn tick(&mut self) {
-        let limits = self.limits_row().limits.clone();
-        let mut over: Vec<Token> = self.tokens.iter().filter(|token| self.is_run_out(token)).cloned().collect();
-        over.sort_by_key(|token| (token.state.turn().map(|turn| turn.until), token.sequence));
-        let is_gone = |token: &&Token| {
-            token.state == TokenState::Waiting && token.last_seen.0 + limits.abandon_after_ms <= self.now
-        };
-        let mut gone: Vec<Token> = self.tokens.iter().filter(is_gone).cloned().collect();
-        gone.sort_by_key(|token| (token.last_seen, token.sequence));
-        for token in over {
-            self.end(token.sequence, Ending::Expired);
-            if limits.on_timeout == OnTimeout::Requeue {
-                self.add(&token.user_id);
+    fn make_room(&mut self) -> Result<(), Code> {
+        let wait = self.count(TokenStatus::Waiting) + self.count(TokenStatus::Absent);
+        if wait < u64::from(self.limits_row().limits.max_waiting) || self.allows() {
+            return Ok(());
+        }
+        let mut absent: Vec<(bool, SaleMs, u64)> =
+            self.absent().map(|(since, token)| (token.sighted, since, token.sequence)).collect();
+        absent.sort_unstable();
+        let (_, _, sequence) = absent.first().ok_or(Code::QueueFull)?;
+        self.end(*sequence, Ending::Expired);
+        Ok(())
+    }
+
+    fn absent(&self) -> impl Iterator<Item = (SaleMs, &Token)> {
+        self.tokens.iter().filter_map(|token| match token.state {
+            TokenState::Absent { since } => Some((since, token)),
+            _ => None,
+        })
+    }
+
+    /// What becomes of a turn that is over, and the sequence the user has then.
+    fn time_out(&mut self, token: &Token) -> Option<u64> {
+        let (turn, rounds) = (token.state.turn().expect("active"), 2 * self.round_ms());
+        // A gap between two reports of which the turn had more than two rounds.
+        let mut reports = self.reports.clone();
+        reports.push(self.now);
+        let stood = reports.windows(2).any(|gap| gap[1] - gap[0] > rounds && gap[1] - rounds > turn.admitted_at.0);
+        if !turn.used || stood {
+            self.set_absent(token.sequence);
+            return Some(token.sequence);
+        }
+        self.end(token.sequence, Ending::Expired);
+        let over = matches!(self.sale(), Sale::SoldOut | Sale::Closed | Sale::Cancelled);
+        let requeue = self.limits_row().limits.on_timeout == OnTimeout::Requeue && !over;
+        requeue.then(|| self.add(&token.user_id))
+    }
+
+    fn set_absent(&mut self, sequence: u64) {
+        let since = SaleMs(self.on_sale_ms(self.now));
+        self.token(sequence).state = TokenState::Absent { since };
+    }
+
+    fn round_ms(&self) -> i64 {
+        (self.limits_row().limits.abandon_after_ms / 6).clamp(1, 15_000)
+    }
+
+    fn presence_if_reported(&self) -> PresenceMs {
+        let (row, rounds) = (self.limits_row(), 2 * self.round_ms());
+        PresenceMs(row.presence.now.0 + (self.now - row.presence.at.0).min(rounds))
+    }
+
+    fn seen(&mut self, seen: &Seen) {
+        let (now, rounds, clock) = (self.now, 2 * self.round_ms(), self.presence_if_reported());
+        let abandon_after_ms = self.limits_row().limits.abandon_after_ms;
+        let presence = &mut self.row_mut().presence;
+        if now - presence.at.0 > rounds {
+            presence.stood_until = presence.stood_until.max(LogTime(now - rounds));
+        }
+        (presence.now, presence.at) = (clock, LogTime(now));
+        self.reports.push(now);
+        for sighting in &seen.sightings {
+            let (then, age) = (PresenceMs(clock.0 - sighting.age_ms), sighting.age_ms);
+            let named = |token: &&mut Token| (sighting.first..=sighting.last).contains(&token.sequence);
+            for token in self.tokens.iter_mut().filter(named) {
+                match &mut token.state {
+                    TokenState::Active(turn) if !turn.used && turn.admitted_at.0 <= now - age => {
+                        (turn.used, token.sighted) = (true, true);
+                    }
+                    TokenState::Waiting => {
+                        token.last_seen = token.last_seen.max(then);
+                        token.sighted |= token.joined_at.0 < now - age;
+                    }
+                    TokenState::Absent { .. } if age < abandon_after_ms => {
+                        (token.state, token.sighted) = (TokenState::Waiting, true);
+                        token.last_seen = token.last_seen.max(then);
+                    }
+                    _ => {}
+                }
             }
         }
-        for token in gone {
-            self.end(token.sequence, Ending::Expired);
+        self.pass_over();
+        self.admit();
+    }
+
+    /// Who was not seen for too long, by the presence clock.
+    fn pass_over(&mut self) {
+        let (limits, clock) = (self.limits_row().limits.clone(), self.limits_row().presence.now.0);
+        let is_gone = |token: &&Token| match token.state {
+            TokenState::Waiting => token.last_seen.0 + limits.abandon_after_ms <= clock,
+            TokenState::Active(turn) => {
+                let claims = limits.claim_after_ms < limits.active_ttl_ms;
+                claims && !turn.used && turn.from.0 + limits.claim_after_ms <= clock
+            }
+            _ => false,
+        };
+        let gone: Vec<u64> = self.tokens.iter().filter(is_gone).map(|token| token.sequence).collect();
+        gone.into_iter().for_each(|sequence| self.set_absent(sequence));
+    }
+
+    fn tick(&mut self) {
+        let mut over: Vec<Token> = self.tokens.iter().filter(|token| self.is_run_out(token)).cloned().collect();
+        over.sort_by_key(|token| (token.state.turn().map(|turn| turn.until), token.sequence));
+        let kept_ms = self.limits_row().limits.absent_max_ms;
+        let on_sale_ms = self.on_sale_ms(self.now);
+        let mut dropped: Vec<(SaleMs, u64)> = self.absent().map(|(since, token)| (since, token.sequence)).collect();
+        dropped.retain(|(since, _)| since.0 + kept_ms <= on_sale_ms);
+        dropped.sort_unstable();
+        for token in over {
+            self.time_out(&token);
         }
+        for (_, sequence) in dropped {
+            self.end(sequence, Ending::Expired);
+        }
+        self.pass_over();
         self.admit();
     }
 
@@ -228,23 +335,28 @@ impl Model {
     /// The first time at which a tick finds something to do; in the past or now: it does already.
     pub fn due_at(&self) -> Option<i64> {
         let row = self.limits_row();
-        let own = self.tokens.iter().filter_map(|token| match token.state {
+        let mut check = self.clone();
+        check.pass_over();
+        let overlooked = (check.tokens != self.tokens).then_some(self.now);
+        let turns = self.tokens.iter().filter_map(|token| match token.state {
             TokenState::Active(turn) => Some(turn.until.0),
-            TokenState::Waiting => Some(token.last_seen.0 + row.limits.abandon_after_ms),
-            TokenState::Ended { .. } => None,
+            _ => None,
         });
+        let drops = self.absent().filter_map(|(since, _)| self.on_sale_at(since.0 + row.limits.absent_max_ms));
         let place = self.count(TokenStatus::Active) < u64::from(row.limits.max_active);
         let waits = self.count(TokenStatus::Waiting) > 0 && !row.paused && place;
-        let admission = match (row.limits.admit_per_minute, self.pace()) {
+        let paced = match (row.limits.admit_per_minute, self.pace()) {
             _ if !waits => None,
             (None, _) => Some(self.now),
             (Some(_), None) => None,
-            (Some(_), Some(_)) => Some((row.rate_next_us + 999).div_euclid(1000)),
+            (Some(_), Some(_)) => Some((row.rate_next_us + 999).div_euclid(1000).max(self.now)),
         };
-        own.chain(admission).min()
+        let (state, opens, starts) = offer(row, &row.sale);
+        let admission = paced.map(|paced| paced.max(opens)).filter(|at| state == SaleState::Open && *at < starts);
+        turns.chain(drops).chain(overlooked).chain(admission).min()
     }
 
-    /// Not paused, a place is free, and the rate allows.
+    /// A seat can be bought, not paused, a place is free, and the rate allows.
     pub fn allows(&self) -> bool {
         let row = self.limits_row();
         let rate = match (row.limits.admit_per_minute, self.pace()) {
@@ -252,7 +364,11 @@ impl Model {
             (Some(_), None) => false,
             (Some(_), Some(_)) => self.now * 1000 >= row.rate_next_us,
         };
-        rate && !row.paused && self.count(TokenStatus::Active) < u64::from(row.limits.max_active)
+        rate && !row.paused && self.has_place()
+    }
+
+    fn has_place(&self) -> bool {
+        self.count(TokenStatus::Active) < u64::from(self.limits_row().limits.max_active) && self.sale() == Sale::Open
     }
 
     fn admit(&mut self) {
@@ -266,12 +382,15 @@ impl Model {
 
     fn activate_first(&mut self) -> bool {
         let (now, ttl) = (self.now, self.limits_row().limits.active_ttl_ms);
-        match self.tokens.iter_mut().find(|token| token.state == TokenState::Waiting) {
-            Some(token) => {
-                token.state = TokenState::Active(Turn { admitted_at: LogTime(now), until: LogTime(now + ttl) });
-                true
-            }
-            None => false,
-        }
+        let turn = Turn {
+            admitted_at: LogTime(now),
+            until: LogTime(now + ttl),
+            from: self.presence_if_reported(),
+            used: false,
+        };
+        let first = self.tokens.iter_mut().find(|token| token.state == TokenState::Waiting);
+        let found = first.map(|token| token.state = TokenState::Active(turn)).is_some();
+        self.admitted += u64::from(found);
+        found
     }
 }

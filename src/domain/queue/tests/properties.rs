@@ -5,22 +5,67 @@ use proptest::prelude::*;
 use super::model::Model;
 use super::*;
 use crate::domain;
+use crate::domain::queue::offer::Offer;
 use crate::domain::queue::{Reply, WaitingOrder};
 
 const USERS: u32 = 14;
 
 fn any_limits() -> impl Strategy<Value = Limits> {
-    (0u32..5, any_duration(), 0u32..8, any_rate(), any::<bool>(), any_duration()).prop_map(
-        |(max_active, active_ttl_ms, max_waiting, admit_per_minute, requeue, abandon_after_ms)| Limits {
-            max_active,
-            active_ttl_ms,
-            max_waiting,
-            admit_per_minute,
-            on_timeout: if requeue { OnTimeout::Requeue } else { OnTimeout::Expire },
-            abandon_after_ms,
-            ..limits()
+    let durations = (any_duration(), any_duration(), any_duration(), any_duration());
+    (0u32..5, 0u32..8, any_rate(), any::<bool>(), durations).prop_map(
+        |(max_active, max_waiting, admit_per_minute, requeue, durations)| {
+            let (active_ttl_ms, abandon_after_ms, claim_after_ms, absent_max_ms) = durations;
+            let on_timeout = if requeue { OnTimeout::Requeue } else { OnTimeout::Expire };
+            Limits {
+                max_active,
+                active_ttl_ms,
+                max_waiting,
+                admit_per_minute,
+                on_timeout,
+                abandon_after_ms,
+                claim_after_ms,
+                absent_max_ms,
+            }
         },
     )
+}
+
+fn any_open() -> impl Strategy<Value = OpenQueue> {
+    (any_limits(), any_window()).prop_map(|(limits, (sales_open_at, starts_at))| {
+        let Command::OpenQueue(opening) = open(limits) else { unreachable!() };
+        OpenQueue { sales_open_at, starts_at, ..opening }
+    })
+}
+
+/// Mostly open for all of a run.
+fn any_window() -> impl Strategy<Value = (Option<LogTime>, LogTime)> {
+    let time = || (999_000i64..1_060_000).prop_map(LogTime);
+    (proptest::option::weighted(0.4, time()), prop_oneof![1 => time(), 3 => Just(LogTime(9_000_000))])
+}
+
+fn any_note() -> impl Strategy<Value = Command> {
+    let block = prop_oneof![Just("main"), Just("east"), Just("west")];
+    let state = prop_oneof![
+        4 => Just(SaleState::Open), 2 => Just(SaleState::AllHeld),
+        2 => Just(SaleState::SoldOut), 1 => Just(SaleState::Cancelled),
+    ];
+    (block, 0u64..30, state, any_window()).prop_map(|(block, version, state, (sales_open_at, starts_at))| {
+        let note = SaleNote { version, state, sales_open_at, starts_at };
+        Command::NoteSale(NoteSale { schedule_id: SCHEDULE, block: block.parse().expect("a block name"), note })
+    })
+}
+
+fn any_sightings() -> impl Strategy<Value = Command> {
+    let age = prop_oneof![Just(0i64), 0i64..200, 0i64..20_000];
+    proptest::collection::vec((1u64..20, 1u64..4, age), 0..6).prop_map(|entries| {
+        let mut last = 0;
+        let next = |(gap, count, age_ms): (u64, u64, i64)| {
+            let first = last + gap;
+            last = first + count - 1;
+            Sighting { first, last, age_ms }
+        };
+        Command::Seen(Seen { schedule_id: SCHEDULE, sightings: entries.into_iter().map(next).collect() })
+    })
 }
 
 fn any_rate() -> impl Strategy<Value = Option<u32>> {
@@ -49,13 +94,12 @@ fn any_command() -> impl Strategy<Value = Command> {
         8 => (0..USERS).prop_map(join),
         2 => (0..USERS).prop_map(leave),
         2 => (0..USERS, any_paid_at()).prop_map(|(number, at)| paid(number, at)),
-        1 => (prop_oneof![Just("main"), Just("east"), Just("west")], 0u64..9, any::<bool>())
-            .prop_map(|(block, version, sold)| note(block, version, if sold { SaleState::SoldOut } else { SaleState::Open })),
-        2 => proptest::collection::vec(0u64..60, 0..10).prop_map(|sequences| seen(&sequences)),
+        2 => any_note(),
+        4 => any_sightings(),
         4 => Just(tick()),
         1 => (any_patch(), proptest::option::of(any::<bool>()), proptest::option::of(0u32..4))
             .prop_map(|(patch, paused, admit)| configure(patch, paused, admit)),
-        1 => any_limits().prop_map(open),
+        1 => any_open().prop_map(Command::OpenQueue),
     ]
 }
 
@@ -67,6 +111,14 @@ fn any_paid_at() -> impl Strategy<Value = i64> {
 /// Milliseconds until the record; now and then until the moment something falls due.
 fn any_wait() -> impl Strategy<Value = Option<i64>> {
     prop_oneof![3 => Just(Some(0)), 4 => (0i64..40).prop_map(Some), 2 => (0i64..2_000).prop_map(Some), 3 => Just(None)]
+}
+
+fn opened(opening: OpenQueue) -> (Fixture, Model) {
+    let mut fixture = Fixture { now: 1_000_000, ..Fixture::default() };
+    let (mut model, command) = (Model::default(), Command::OpenQueue(opening));
+    assert_eq!(model.run(&command, fixture.now), Ok(None));
+    fixture.run(command);
+    (fixture, model)
 }
 
 fn run_both(fixture: &mut Fixture, model: &mut Model, command: Command) -> Decision<QueueState> {
@@ -92,7 +144,8 @@ fn run_both(fixture: &mut Fixture, model: &mut Model, command: Command) -> Decis
         (Verdict::Decided(Ok(_)), Ok(None)) => {}
         (Verdict::Decided(Err(refusal)), Err(code)) => {
             assert_eq!(refusal.code, code);
-            assert!(matches!(code, Code::QueueFull | Code::TokenNotFound) && decision.changes.is_empty());
+            let allowed = [Code::QueueFull, Code::TokenNotFound, Code::SalesClosed, Code::ShowCancelled];
+            assert!(allowed.contains(&code) && decision.changes.is_empty());
         }
         (verdict, expected) => panic!("{verdict:?} but the model says {expected:?}"),
     }
@@ -110,7 +163,8 @@ fn assert_shown(decision: &Decision<QueueState>, status_before: impl Fn(u64) -> 
         _ => None,
     };
     let effects = &decision.effects;
-    let others = effects.admitted.iter().chain(&effects.ended).chain(&effects.requeued);
+    let others = effects.admitted.iter().chain(&effects.ended).chain(&effects.absent);
+    let others = others.chain(&effects.returned).chain(&effects.requeued);
     let shown: BTreeMap<u64, &Token> = own.into_iter().chain(others.clone()).map(|t| (t.sequence, t)).collect();
     assert_eq!(shown.len(), usize::from(own.is_some()) + others.count(), "each once");
     for row in &decision.changes {
@@ -127,8 +181,15 @@ fn assert_equal(fixture: &Fixture, model: &Model) {
     let stored: Vec<Token> = fixture.stored.values().map(unstamped).collect();
     assert_eq!(stored, model.tokens, "every row, so sequences run 1..=n without gap or duplicate");
     let state = fixture.state();
-    let row = Queue { changed: model.row.as_ref().expect("open").changed, due_at: None, ..state.row.clone() };
-    assert_eq!(Some(&row), model.row.as_ref(), "counters as recounted");
+    let (kept, now) = (model.row.as_ref().expect("open"), LogTime(fixture.now));
+    let row = Queue { changed: kept.changed, due_at: None, on_sale: kept.on_sale, ..state.row.clone() };
+    assert_eq!(&row, kept, "counters as recounted");
+    assert_eq!(row.waiting + row.absent + row.active, state.tokens().count() as u64);
+    let on_sale = Offer::of(&row).read(&state.row.on_sale, row.paused, now);
+    assert_eq!(on_sale, SaleMs(model.on_sale_ms(fixture.now)), "the clock of the sale");
+    let sale =
+        if row.paused && matches!(model.sale(), Sale::Open | Sale::AllHeld) { Sale::Paused } else { model.sale() };
+    assert_eq!((row.sale_at(now), row.opens_at(now).is_some()), (sale, sale == Sale::Lobby));
     let from_now_on = |time: i64| time.max(fixture.now);
     assert_eq!(state.next_due().map(|due| from_now_on(due.0)), model.due_at().map(from_now_on));
     for token in &model.tokens {
@@ -153,12 +214,10 @@ proptest! {
 
     #[test]
     fn f04_f05_f06_f07_f08_any_history_equals_the_naive_model(
-        limits in any_limits(),
+        opening in any_open(),
         steps in proptest::collection::vec((any_wait(), any_command()), 1..80),
     ) {
-        let mut fixture = Fixture::opened(limits.clone());
-        let mut model = Model::default();
-        prop_assert!(model.run(&open(limits), fixture.now).is_ok());
+        let (mut fixture, mut model) = opened(opening);
         for (wait, command) in steps {
             match (wait, fixture.state().next_due()) {
                 (Some(ms), _) => fixture.now += ms,
@@ -172,12 +231,10 @@ proptest! {
 
     #[test]
     fn f08_a_tick_does_something_exactly_when_it_is_due_and_leaves_no_jam(
-        limits in any_limits(),
+        opening in any_open(),
         steps in proptest::collection::vec((any_wait(), any_command()), 1..60),
     ) {
-        let mut fixture = Fixture::opened(limits.clone());
-        let mut model = Model::default();
-        prop_assert!(model.run(&open(limits), fixture.now).is_ok());
+        let (mut fixture, mut model) = opened(opening);
         for (wait, command) in steps {
             fixture.now += wait.unwrap_or(7);
             run_both(&mut fixture, &mut model, command);

@@ -96,8 +96,8 @@ fn f04_q2_joining_again_gives_the_same_token() {
     let later = fixture.after(5).run(join(4));
     assert_eq!(tokens_changed(&later), "4W", "a sighting");
     assert_eq!(later.changes.len(), 1, "and nothing else");
-    assert_eq!(fixture.state().token(4).map(|token| token.last_seen.0), Some(fixture.now));
-    assert!(fixture.run(join(1)).changes.is_empty(), "an active token needs none");
+    assert_eq!(fixture.state().token(4).map(|token| (token.last_seen, token.sighted)), Some((PresenceMs(5), true)));
+    assert!(fixture.run(join(1)).changes.is_empty(), "a turn that is used needs none");
 }
 
 #[test]
@@ -123,7 +123,8 @@ fn q4_completing_a_token_admits_the_next_one() {
     let Verdict::Decided(Ok(domain::Reply::Queues(Reply::TokenCompleted(token)))) = &decision.verdict else { panic!() };
     let admitted = &decision.effects.admitted;
     assert_eq!((text([token]), text(admitted)), ("2C".into(), "3A".into()));
-    let turn = Turn { admitted_at: LogTime(fixture.now), until: LogTime(fixture.now + 1_000) };
+    let (admitted_at, until) = (LogTime(fixture.now), LogTime(fixture.now + 1_000));
+    let turn = Turn { admitted_at, until, from: PresenceMs(10), used: false };
     assert_eq!(admitted[0].state, TokenState::Active(turn));
     assert_eq!(token.state.turn().map(|turn| turn.admitted_at.0), Some(fixture.now - 10), "it keeps its turn");
     assert_eq!(tokens_changed(&decision), "2C 3A", "nobody behind is rewritten");
@@ -134,6 +135,7 @@ fn q4_completing_a_token_admits_the_next_one() {
 #[test]
 fn a_requeued_user_who_pays_by_the_hold_is_done_waiting() {
     let mut fixture = filled(limits(), 4);
+    fixture.run(seen(&[1, 2]));
     fixture.after(1_000).run(tick());
     assert_eq!(fixture.live(), "3A 4A 5W 6W");
     let decision = fixture.run(complete(1));
@@ -181,6 +183,7 @@ fn q5_time_that_runs_out_requeues_or_expires() {
             fixture.run(join(number));
         }
         fixture.run(leave(2));
+        fixture.run(seen(&[1]));
         assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 1_000)));
         assert!(fixture.after(999).run(tick()).changes.is_empty(), "not yet");
         let decision = fixture.after(1).run(tick());
@@ -193,12 +196,14 @@ fn q5_time_that_runs_out_requeues_or_expires() {
 #[test]
 fn a_lone_user_whose_time_ran_out_is_admitted_again() {
     let mut fixture = filled(limits(), 1);
+    fixture.run(seen(&[1]));
     assert_eq!(ticked(&fixture.after(1_000).run(tick())), ("2A".into(), "1E".into()));
 }
 
 #[test]
 fn requeueing_ignores_the_waiting_cap() {
     let mut fixture = filled(Limits { max_waiting: 1, max_active: 1, ..limits() }, 2);
+    fixture.run(seen(&[1]));
     fixture.run(configure(LimitsPatch::default(), Some(true), None));
     fixture.after(1_000).run(tick());
     assert_eq!(fixture.live(), "2W 3W");
@@ -207,33 +212,21 @@ fn requeueing_ignores_the_waiting_cap() {
 #[test]
 fn joining_after_the_own_time_ran_out_does_not_wait_for_a_tick() {
     let mut fixture = filled(Limits { max_active: 1, ..limits() }, 3);
+    fixture.run(seen(&[1]));
     let (token, ahead) = fixture.after(1_000).joined(1);
     assert_eq!((token.sequence, token.state, ahead), (4, TokenState::Waiting, 1));
     assert_eq!(fixture.live(), "2A 3W 4W");
 
     let expire = Limits { max_active: 1, max_waiting: 1, on_timeout: OnTimeout::Expire, ..limits() };
     let mut fixture = filled(expire, 2);
+    fixture.run(seen(&[1]));
     let (token, _) = fixture.after(1_000).joined(1);
     assert_eq!((token.sequence, fixture.live().as_str()), (3, "2A 3W"));
 
     let mut full = filled(Limits { max_active: 1, max_waiting: 1, on_timeout: OnTimeout::Expire, ..limits() }, 2);
+    full.run(seen(&[1]));
     full.run(configure(LimitsPatch::default(), Some(true), None));
     assert_eq!(code(&full.after(1_000).run(join(1))), Code::QueueFull);
-}
-
-#[test]
-fn f08_who_is_not_seen_is_dropped_and_who_is_seen_stays() {
-    let mut fixture = filled(Limits { active_ttl_ms: 1_000_000, ..limits() }, 5);
-    let decision = fixture.after(9_000).run(seen(&[2, 4, 99]));
-    assert_eq!(
-        decision.verdict,
-        Verdict::Decided(Ok(Reply::SeenNoted { schedule_id: SCHEDULE, tokens: 1 }.into())),
-        "active and unknown ones are passed over"
-    );
-    assert_eq!(tokens_changed(&decision), "4W");
-    assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 1_000)));
-    assert_eq!(ticked(&fixture.after(1_000).run(tick())), ("".into(), "3E 5E".into()));
-    assert_eq!((fixture.live().as_str(), fixture.row().expired), ("1A 2A 4W", 2));
 }
 
 #[test]
@@ -258,7 +251,7 @@ fn f06_the_operator_admits_beyond_pause_and_rate_but_not_beyond_max_active() {
         fixture.run(join(number));
     }
     assert_eq!(fixture.row().active, 0);
-    assert_eq!(fixture.state().next_due(), Some(LogTime(fixture.now + 10_000)), "a rate of 0 never admits");
+    assert_eq!(fixture.state().next_due(), None, "a rate of 0 never admits");
     let decision = fixture.run(configure(LimitsPatch::default(), Some(true), Some(1)));
     assert_eq!(tokens_changed(&decision), "1A");
     fixture.run(configure(LimitsPatch::default(), None, Some(1_000)));

@@ -50,14 +50,15 @@ fn f09_a_queue_of_110000_waiting_and_6000_active_loads_and_counts() {
         (row.waiting, row.active, row.next_sequence) = (110_000, 6_000, 116_001);
         row.clone()
     };
-    let turn = Turn { admitted_at: LogTime(2), until: LogTime(60_000) };
+    let turn = Turn { admitted_at: LogTime(2), until: LogTime(60_000), from: PresenceMs(2), used: false };
     let live = (1..=116_000).map(|sequence| Token {
         schedule_id: SCHEDULE,
         sequence,
         user_id: user(u32::try_from(sequence).expect("small")),
         state: if sequence <= 6_000 { TokenState::Active(turn) } else { TokenState::Waiting },
         joined_at: LogTime(1),
-        last_seen: LogTime(49_000),
+        last_seen: PresenceMs(49_000),
+        sighted: true,
         changed: at,
     });
     let state = QueueState::load(row, live.collect());
@@ -65,7 +66,8 @@ fn f09_a_queue_of_110000_waiting_and_6000_active_loads_and_counts() {
     assert_eq!(state.ahead(6_000), None);
     assert_eq!(state.token_of(&user(77_777)).map(|token| token.sequence), Some(77_777));
     assert_eq!(state.turn_ends().next(), Some((LogTime(60_000), 1)));
-    assert_eq!(state.sightings().next(), Some((LogTime(49_000), 6_001)));
+    assert_eq!(state.sightings().next(), Some((PresenceMs(49_000), 6_001)));
+    assert_eq!(state.unclaimed().next(), Some((PresenceMs(2), 1)));
     assert_eq!(state.rows(), 116_001);
 }
 

@@ -1,6 +1,8 @@
 //! Queues and tokens.
 
-use crate::domain::queue::{Ending, Limits, Queue, Token, TokenState, TokenStatus, Turn};
+use crate::domain::queue::{
+    Ending, Limits, PresenceClock, PresenceMs, Queue, SaleClock, SaleMs, Token, TokenState, TokenStatus, Turn,
+};
 use crate::domain::{Lane, LogTime, ScheduleId};
 use crate::store::StoreError;
 use crate::store::sql::cells::{Cells, corrupt};
@@ -9,7 +11,7 @@ use crate::store::sql::value::{Value, arrival, int, optional_time, owned, signed
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub fn queue_values(row: &Queue) -> Result<[Value<'_>; 25]> {
+pub fn queue_values(row: &Queue) -> Result<[Value<'_>; 31]> {
     let Queue {
         schedule_id,
         limits,
@@ -17,8 +19,11 @@ pub fn queue_values(row: &Queue) -> Result<[Value<'_>; 25]> {
         starts_at,
         sale,
         paused,
+        presence,
+        on_sale,
         next_sequence,
         waiting,
+        absent,
         active,
         admitted,
         completed,
@@ -53,8 +58,14 @@ pub fn queue_values(row: &Queue) -> Result<[Value<'_>; 25]> {
         time(*starts_at),
         owned(json::sale(sale)),
         Value::Flag(*paused),
+        signed(presence.now.0),
+        time(presence.at),
+        time(presence.stood_until),
+        signed(on_sale.now.0),
+        time(on_sale.at),
         int(*next_sequence)?,
         int(*waiting)?,
+        int(*absent)?,
         int(*active)?,
         int(*admitted)?,
         int(*completed)?,
@@ -86,8 +97,15 @@ pub fn queue(row: &impl Cells) -> Result<Queue> {
         starts_at: row.time("starts_at")?,
         sale: json::parse_sale(row.text("sale")?)?,
         paused: row.flag("paused")?,
+        presence: PresenceClock {
+            now: PresenceMs(row.signed("presence_ms")?),
+            at: row.time("presence_at")?,
+            stood_until: row.time("stood_until")?,
+        },
+        on_sale: SaleClock { now: SaleMs(row.signed("on_sale_ms")?), at: row.time("on_sale_at")? },
         next_sequence: row.int("next_sequence")?,
         waiting: row.int("waiting")?,
+        absent: row.int("absent")?,
         active: row.int("active")?,
         admitted: row.int("admitted_total")?,
         completed: row.int("completed_total")?,
@@ -104,8 +122,12 @@ pub fn due(row: &impl Cells) -> Result<(ScheduleId, LogTime)> {
     Ok((row.schedule_id()?, row.time("due_at")?))
 }
 
-pub fn token_values(row: &Token) -> Result<[Value<'_>; 11]> {
-    let Token { schedule_id, sequence, user_id, state, joined_at, last_seen, changed } = row;
+pub fn token_values(row: &Token) -> Result<[Value<'_>; 15]> {
+    let Token { schedule_id, sequence, user_id, state, joined_at, last_seen, sighted, changed } = row;
+    let absent_since = match state {
+        TokenState::Absent { since } => Some(since.0),
+        _ => None,
+    };
     let turn = state.turn();
     let [partition, offset, at] = arrival(changed)?;
     Ok([
@@ -116,7 +138,11 @@ pub fn token_values(row: &Token) -> Result<[Value<'_>; 11]> {
         time(*joined_at),
         optional_time(turn.map(|turn| turn.admitted_at)),
         optional_time(turn.map(|turn| turn.until)),
-        time(*last_seen),
+        Value::Int(turn.map(|turn| turn.from.0)),
+        Value::Flag(turn.is_some_and(|turn| turn.used)),
+        Value::Int(absent_since),
+        signed(last_seen.0),
+        Value::Flag(*sighted),
         partition,
         offset,
         at,
@@ -126,11 +152,17 @@ pub fn token_values(row: &Token) -> Result<[Value<'_>; 11]> {
 fn token_state(row: &impl Cells) -> Result<TokenState> {
     let turn = match row.optional_time("admitted_at")? {
         None => None,
-        Some(admitted_at) => Some(Turn { admitted_at, until: row.time("active_until")? }),
+        Some(admitted_at) => Some(Turn {
+            admitted_at,
+            until: row.time("active_until")?,
+            from: PresenceMs(row.signed("turn_from")?),
+            used: row.flag("turn_used")?,
+        }),
     };
     let ended = |how| Ok(TokenState::Ended { how, turn });
     match (row.parsed("status")?, turn) {
         (TokenStatus::Waiting, None) => Ok(TokenState::Waiting),
+        (TokenStatus::Absent, None) => Ok(TokenState::Absent { since: SaleMs(row.signed("absent_since")?) }),
         (TokenStatus::Active, Some(turn)) => Ok(TokenState::Active(turn)),
         (TokenStatus::Completed, _) => ended(Ending::Completed),
         (TokenStatus::Expired, _) => ended(Ending::Expired),
@@ -146,7 +178,8 @@ pub fn token(row: &impl Cells) -> Result<Token> {
         user_id: row.parsed("user_id")?,
         state: token_state(row)?,
         joined_at: row.time("joined_at")?,
-        last_seen: row.time("last_seen")?,
+        last_seen: PresenceMs(row.signed("last_seen")?),
+        sighted: row.flag("sighted")?,
         changed: row.changed(Lane::Queues)?,
     })
 }

@@ -5,7 +5,7 @@ use crate::domain::Body;
 use crate::domain::block::{SaleNote, SaleState};
 use crate::domain::queue::{
     Command, CompleteToken, ConfigureQueue, DURATION_MS_MAX, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout,
-    OpenQueue, Seen, TOKENS_MAX,
+    OpenQueue, Seen, Sighting, TOKENS_MAX,
 };
 
 fn limits() -> impl Strategy<Value = Limits> {
@@ -61,8 +61,20 @@ fn note() -> impl Strategy<Value = SaleNote> {
         .prop_map(|(version, state, sales_open_at, starts_at)| SaleNote { version, state, sales_open_at, starts_at })
 }
 
+fn sightings() -> impl Strategy<Value = Vec<Sighting>> {
+    let gaps = proptest::collection::vec((1u64..1_000, 1u64..30, 0..=DURATION_MS_MAX), 0..100);
+    (0..=i64::MAX as u64 - 1_000_000, gaps).prop_map(|(start, gaps)| {
+        let mut last = start;
+        let next = |(gap, count, age_ms)| {
+            let first = last + gap;
+            last = first + count - 1;
+            Sighting { first, last, age_ms }
+        };
+        gaps.into_iter().map(next).collect()
+    })
+}
+
 pub(super) fn body() -> BoxedStrategy<Body> {
-    let sequences = btree_set(1..=i64::MAX as u64, 1..=200).prop_map(|set| set.into_iter().collect());
     let of_user = || (schedule(), user()).prop_map(|(schedule_id, user_id)| OfUser { schedule_id, user_id });
     let configure = (schedule(), user(), patch(), option::of(any::<bool>()), option::of(1..=TOKENS_MAX));
     prop_oneof![
@@ -72,7 +84,7 @@ pub(super) fn body() -> BoxedStrategy<Body> {
         }),
         of_user().prop_map(Command::JoinQueue),
         of_user().prop_map(Command::LeaveQueue),
-        (schedule(), sequences).prop_map(|(schedule_id, sequences)| Command::Seen(Seen { schedule_id, sequences })),
+        (schedule(), sightings()).prop_map(|(schedule_id, sightings)| Command::Seen(Seen { schedule_id, sightings })),
         (schedule(), user(), time()).prop_map(|(schedule_id, user_id, paid_at)| {
             Command::CompleteToken(CompleteToken { schedule_id, user_id, paid_at })
         }),

@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::block::{SaleNote, SaleState};
 use crate::domain::queue::{
-    Command, CompleteToken, ConfigureQueue, Ending, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout, OpenQueue, Queue,
-    Reply, Seen, Token, TokenState, Turn,
+    Command, CompleteToken, ConfigureQueue, Ending, Limits, LimitsPatch, NoteSale, OfUser, OnTimeout, OpenQueue,
+    PresenceClock, PresenceMs, Queue, Reply, SaleClock, SaleMs, Seen, Sighting, Token, TokenState, Turn,
 };
 
 fn limits() -> Limits {
@@ -27,6 +27,10 @@ fn note() -> SaleNote {
         sales_open_at: Some(NOW.plus_ms(-HOUR_MS)),
         starts_at: NOW.plus_ms(24 * HOUR_MS),
     }
+}
+
+fn sighting(first: u64, last: u64, age_ms: i64) -> Sighting {
+    Sighting { first, last, age_ms }
 }
 
 fn configure(patch: LimitsPatch, paused: Option<bool>, admit: Option<u32>) -> Command {
@@ -62,7 +66,8 @@ pub(super) fn commands() -> Vec<Sample> {
         ("configure_queue_no_rate", configure(unlimited, None, None)),
         ("join_queue", Command::JoinQueue(of_user())),
         ("leave_queue", Command::LeaveQueue(of_user())),
-        ("seen", Command::Seen(Seen { schedule_id, sequences: vec![101, 102, 107] })),
+        ("seen", Command::Seen(Seen { schedule_id, sightings: vec![sighting(101, 102, 900), sighting(107, 107, 0)] })),
+        ("seen_nobody", Command::Seen(Seen { schedule_id, sightings: vec![] })),
         ("complete_token", Command::CompleteToken(CompleteToken { schedule_id, user_id: alice(), paid_at: NOW })),
         ("note_sale", Command::NoteSale(note_sale)),
         ("tick", Command::Tick(schedule_id)),
@@ -77,13 +82,17 @@ fn token(sequence: u64, state: TokenState) -> Token {
         user_id: user("o'brien \"bob\""),
         state,
         joined_at: NOW,
-        last_seen: NOW,
+        last_seen: PresenceMs(0),
+        sighted: false,
         changed: arrival(Lane::Queues, 1234),
     }
 }
 
 fn active(sequence: u64) -> Token {
-    token(sequence, TokenState::Active(Turn { admitted_at: NOW, until: NOW.plus_ms(300_000) }))
+    token(
+        sequence,
+        TokenState::Active(Turn { admitted_at: NOW, until: NOW.plus_ms(300_000), from: PresenceMs(0), used: false }),
+    )
 }
 
 fn ended(sequence: u64, how: Ending) -> Token {
@@ -98,8 +107,11 @@ fn queue() -> Queue {
         starts_at: NOW.plus_ms(24 * HOUR_MS),
         sale: [(key().block, Some(note()))].into(),
         paused: false,
+        presence: PresenceClock { now: PresenceMs(0), at: NOW, stood_until: NOW },
+        on_sale: SaleClock { now: SaleMs(0), at: NOW },
         next_sequence: 43,
         waiting: 32,
+        absent: 3,
         active: 10,
         admitted: 10,
         completed: 0,
@@ -120,6 +132,11 @@ pub(super) fn outcomes() -> Vec<Outcome> {
         requeued: vec![waiting(43)],
         ..admitting()
     };
+    let seeing = Effects {
+        absent: vec![token(40, TokenState::Absent { since: SaleMs(0) })],
+        returned: vec![waiting(7)],
+        ..Effects::default()
+    };
     let dropping = Effects { ended: vec![ended(3, Ending::Expired)], ..admitting() };
     use CommandKind::*;
     vec![
@@ -128,7 +145,7 @@ pub(super) fn outcomes() -> Vec<Outcome> {
         Outcome::ok("joined_waiting", JoinQueue, Reply::Joined { token: waiting(42), ahead: 31 }),
         Outcome::ok("joined_active", JoinQueue, Reply::Joined { token: active(12), ahead: 0 }).with(dropping),
         Outcome::ok("left", LeaveQueue, Reply::Left(ended(42, Ending::Left))).with(admitting()),
-        Outcome::ok("seen_noted", Seen, Reply::SeenNoted { schedule_id, tokens: 3 }),
+        Outcome::ok("seen_noted", Seen, Reply::SeenNoted { schedule_id, tokens: 3 }).with(seeing),
         Outcome::ok("token_completed", CompleteToken, Reply::TokenCompleted(ended(2, Ending::Completed)))
             .with(admitting()),
         Outcome::ok("sale_noted", NoteSale, Reply::SaleNoted { schedule_id }).with(admitting()),
