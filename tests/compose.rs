@@ -119,8 +119,8 @@ fn there_are_two_front_doors_and_two_workers_that_wait_for_tables_and_topics() {
 fn the_secrets_can_be_replaced_and_are_long_enough_to_start() {
     let compose = compose();
     let raw = &compose["services"]["api"]["environment"];
-    for name in ["TURNSTILE__AUTH__HS256_SECRET", "TURNSTILE__AUTH__QUEUE_TOKEN_SECRET"] {
-        let value = raw[name].as_str().unwrap();
+    for name in ["AUTH__HS256_SECRET", "AUTH__QUEUE_TOKEN_SECRET", "TICKETS__SIGNING_SECRETS"] {
+        let value = raw[format!("TURNSTILE__{name}")].as_str().unwrap();
         assert!(value.starts_with("${TURNSTILE_"), "{name} is fixed");
         assert!(without_variables(value).len() >= SECRET_BYTES_MIN, "{name}");
     }

@@ -3,7 +3,7 @@
 //! [`serve`] accepts a connection, [`connections`] and [`middleware`] bound it, [`router`] picks the handler in [`routes`]. Below the
 //! handlers lie the modules they share, each of which knows only those before it: [`http`] parses a request and knows no
 //! command, [`openapi`] describes the interface, [`cache`] answers reads and [`submission`] publishes a command and brings
-//! its outcome back, [`queue`] shows the waiting queue from replicas. [`state`] makes the services of all of them.
+//! its outcome back, [`queue`] shows the waiting queue from replicas, [`tickets`] signs. [`state`] makes the services of all of them.
 
 pub(crate) mod cache;
 pub(crate) mod connections;
@@ -17,6 +17,7 @@ pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod state;
 pub mod submission;
+pub(crate) mod tickets;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,6 @@ pub use router::{documentation, router};
 pub use serve::{KEPT_BACK, Listeners, OPERATORS_MAX, serve};
 pub use settings::{
     AuthSettings, JwtKeySource, JwtSettings, Network, PageSettings, QueueTokenSecret, Rate, SelfCharge, Settings,
-    TrustedProxies,
+    TicketSeeds, TrustedProxies,
 };
 pub use state::AppState;

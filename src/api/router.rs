@@ -17,7 +17,7 @@ use super::http::{public_url, representation};
 use super::openapi::handlers::{self, Documentation};
 use super::routes::{
     amending, concerts, health, holds, me, opening, pages, payments, plans, queue, queue_position, queue_stats,
-    queue_streams, requests, reservations, schedules, seats, wallet,
+    queue_streams, requests, reservations, schedules, seats, tickets, wallet,
 };
 use super::submission::request_object::Accepted;
 use super::{AppState, middleware};
@@ -52,6 +52,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
         (name = "queue", description = "The waiting queue of a date"),
         (name = "seats", description = "Holding seats"),
         (name = "reservations", description = "What was held: paying, cancelling, listing"),
+        (name = "tickets", description = "Codes of sold seats, and the door"),
         (name = "wallet", description = "The money of a user"),
         (name = "requests", description = "What became of a command"),
         (name = "operations", description = "Operations"),
@@ -167,6 +168,9 @@ fn of_callers() -> OpenApiRouter<AppState> {
         .routes(routes!(queue_stats::get_stats))
         .routes(routes!(reservations::list_reservations))
         .routes(routes!(reservations::get_reservation, reservations::cancel_reservation))
+        .routes(routes!(tickets::get_tickets))
+        .routes(routes!(tickets::get_keys))
+        .routes(routes!(tickets::check_ticket))
         .routes(routes!(payments::pay_reservation))
         .routes(routes!(payments::list_payments))
         .routes(routes!(wallet::get_wallet))

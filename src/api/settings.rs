@@ -67,6 +67,8 @@ pub struct Settings {
     /// Signs queue tokens; the same in all front doors. `None`: tokens do not outlive the process, except in dev mode,
     /// where they are no secret.
     pub queue_token_secret: Option<QueueTokenSecret>,
+    /// Sign tickets; the same in all front doors. `None`: as for queue tokens.
+    pub ticket_seeds: Option<TicketSeeds>,
     /// Most event streams and WebSockets of queue positions open at once; further ones get 503.
     pub queue_streams_max: usize,
     /// How long connections may take to end once shutdown has begun.
@@ -105,6 +107,7 @@ impl Default for Settings {
             recent_keys_max: 50_000,
             seat_streams_max: 10_000,
             queue_token_secret: None,
+            ticket_seeds: None,
             queue_streams_max: 10_000,
             drain_timeout: Duration::from_secs(5),
         }
@@ -127,6 +130,20 @@ pub struct PageSettings {
 impl Default for PageSettings {
     fn default() -> Self {
         PageSettings { dir: None, login_url: None, currency: None, frame_ancestors: "'none'".to_owned() }
+    }
+}
+
+/// Seeds of Ed25519 keys. Never printed.
+#[derive(Clone)]
+pub struct TicketSeeds {
+    pub signing: [u8; 32],
+    /// Signed before, and are still believed.
+    pub former: Vec<[u8; 32]>,
+}
+
+impl std::fmt::Debug for TicketSeeds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TicketSeeds")
     }
 }
 

@@ -28,6 +28,7 @@ use super::submission::lag_limit::LagLimit;
 use super::submission::log_ends::LogEnds;
 use super::submission::submit::{self, Submission};
 use super::submission::waiters::Waiters;
+use super::tickets::keys::TicketKeys;
 use crate::log::Log;
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
@@ -60,6 +61,8 @@ pub struct Services {
     pub labels: Arc<Labels>,
     /// Signs queue tokens.
     pub signer: Arc<Signer>,
+    /// Sign tickets.
+    pub ticket_keys: Arc<TicketKeys>,
     pub places: Arc<Places>,
     /// Permits for open streams of positions.
     pub queue_streams: Arc<Semaphore>,
@@ -169,6 +172,7 @@ impl Services {
         let facts = Arc::new(ScheduleFacts::new(ports.store.clone()));
         let labels = Arc::new(Labels { facts: facts.clone(), plans: plans.clone() });
         let signer = Arc::new(signer(&settings));
+        let ticket_keys = Arc::new(ticket_keys(&settings));
         let waiters = Waiters::new(settings.waiters_max);
         let seat_watches = SeatWatches::new(
             seat_watch::Sources {
@@ -209,6 +213,7 @@ impl Services {
             plans,
             labels,
             signer,
+            ticket_keys,
         }
     }
 }
@@ -230,6 +235,14 @@ fn pages(settings: &Settings) -> Pages {
         self_charge: settings.self_charge.0,
     };
     Pages::new(Web::new(own.dir.clone()), &own.frame_ancestors, facts)
+}
+
+fn ticket_keys(settings: &Settings) -> TicketKeys {
+    match (&settings.ticket_seeds, &settings.auth) {
+        (Some(seeds), _) => TicketKeys::new(&seeds.signing, &seeds.former),
+        (None, AuthSettings::Dev) => TicketKeys::for_dev(),
+        (None, AuthSettings::Jwt(_)) => TicketKeys::random(),
+    }
 }
 
 fn signer(settings: &Settings) -> Signer {

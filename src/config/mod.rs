@@ -8,6 +8,7 @@ mod layers;
 mod log;
 mod read;
 mod show;
+mod tickets;
 mod web;
 mod worker;
 
@@ -19,6 +20,7 @@ pub use http::Http;
 pub use layers::{ConfigError, Layers, Source};
 pub use log::{Database, LogConfig};
 pub use read::Secret;
+pub use tickets::{Seeds, Tickets, seed};
 pub use web::Web;
 pub use worker::{Retention, WorkerConfig};
 
@@ -35,6 +37,7 @@ pub struct Config {
     pub web: Web,
     pub auth: Auth,
     pub wallet: Wallet,
+    pub tickets: Tickets,
     pub log: LogConfig,
     pub database: Database,
     pub worker: WorkerConfig,
@@ -83,6 +86,7 @@ impl Config {
             http: Http::read(layers)?,
             web: Web::read(layers)?,
             wallet: Wallet::read(layers, &auth.mode)?,
+            tickets: Tickets::read(layers)?,
             auth,
             log: LogConfig::read(layers)?,
             database: Database::read(layers)?,
@@ -127,6 +131,10 @@ impl Config {
         if needs.shared && needs.http && jwt && self.auth.queue_token_secret.is_none() {
             let why = "is empty, but api processes must share it; give one of at least 32 bytes";
             return Err(layers.refuse("auth.queue_token_secret", why));
+        }
+        if needs.shared && needs.http && jwt && self.tickets.seeds.is_none() {
+            let why = "is empty, but api processes must share it; give a seed of 32 bytes in base64";
+            return Err(layers.refuse("tickets.signing_secrets", why));
         }
         Ok(())
     }

@@ -7,6 +7,9 @@ fn with_env(pairs: &[(&str, &str)]) -> Result<(Layers, Config), ConfigError> {
     Ok((layers, config))
 }
 
+/// Two, as the configuration has them.
+const SEEDS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=, AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 fn refusal(pairs: &[(&str, &str)]) -> String {
     with_env(pairs).expect_err("must be refused").to_string()
 }
@@ -80,6 +83,10 @@ fn what_is_wrong_is_refused_with_its_source_and_key() {
                 ("TURNSTILE__AUTH__JWKS_FILE", "/k"),
             ],
             "auth.jwks_file contradicts auth.hs256_secret: give exactly one key source",
+        ),
+        (
+            &[("TURNSTILE__TICKETS__SIGNING_SECRETS", "short")],
+            "tickets.signing_secrets must be seeds of 32 bytes in base64",
         ),
         (&[("TURNSTILE__AUTH__ISSUER", "https://us")], "auth.issuer is of no use with auth.mode \"dev\""),
         (&[("TURNSTILE__AUTH__AUDIENCE", "tickets")], "auth.audience is of no use with auth.mode \"dev\""),
@@ -167,6 +174,7 @@ fn a_single_role_needs_kafka_postgresql_and_a_shared_secret() {
         ("log.brokers", "TURNSTILE__LOG__BROKERS", "k:9092"),
         ("database.url", "TURNSTILE__DATABASE__URL", "postgres://h/d"),
         ("auth.queue_token_secret", "TURNSTILE__AUTH__QUEUE_TOKEN_SECRET", secret),
+        ("tickets.signing_secrets", "TURNSTILE__TICKETS__SIGNING_SECRETS", SEEDS),
     ];
     for (key, name, value) in steps {
         let (layers, config) = with_env(&environment).unwrap();
@@ -185,9 +193,12 @@ fn secrets_are_never_shown() {
         ("TURNSTILE__LOG__KAFKA__SASL_PASSWORD", "hunter2-kafka"),
         ("TURNSTILE__DATABASE__URL", "postgres://me:hunter2@h/d?sslpassword=hunter2&a=b"),
         ("TURNSTILE__AUTH__QUEUE_TOKEN_SECRET", "hunter2-0123456789abcdef0123456789abcdef"),
+        ("TURNSTILE__TICKETS__SIGNING_SECRETS", SEEDS),
     ])
     .unwrap();
+    assert_eq!(config.tickets.seeds.as_ref().map(|seeds| seeds.0.len()), Some(2));
     let shown = show(&layers);
+    assert!(shown.contains("signing_secrets = \"***\""), "{shown}");
     assert!(!shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"), "{shown}\n{config:?}");
     assert!(shown.contains("url = \"postgres://me:***@h/d?sslpassword=***&a=b\""), "{shown}");
     assert!(shown.contains("brokers = \"k:9092\"  # environment TURNSTILE__LOG__BROKERS"), "{shown}");

@@ -57,6 +57,7 @@ embedded! {
     "js/screens/reservation.js",
     "js/screens/waiting.js",
     "js/seats.js",
+    "js/seats_feed.js",
     "js/session.js",
     "js/share.js",
     "organizer.html",

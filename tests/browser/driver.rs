@@ -103,6 +103,12 @@ impl Browser {
         self.must("window", json!({ "handle": handle })).await;
     }
 
+    /// Closes this tab; another one must be switched to.
+    pub async fn close_tab(&self) {
+        let url = format!("{}/window", self.session);
+        self.http.delete(url).send().await.expect("a tab that closes");
+    }
+
     /// Runs a script's body; what it returns.
     pub async fn run(&self, script: &str) -> Value {
         self.must("execute/sync", json!({ "script": script, "args": [] })).await

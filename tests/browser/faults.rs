@@ -9,7 +9,7 @@ const HELD: &str = "document.querySelector('[data-status=HELD]')";
 const DONE: &str = "document.querySelector('[data-status=CONFIRMED]')";
 
 /// The next POST that ends so is sent, and its answer never arrives.
-async fn cut_answer(browser: &Browser, ending: &str) {
+pub async fn cut_answer(browser: &Browser, ending: &str) {
     let script = format!(
         "const real = window.fetch; let cut = false;
          window.fetch = async (path, options) => {{

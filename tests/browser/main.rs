@@ -5,6 +5,7 @@ mod buying;
 mod driver;
 mod faults;
 mod organizing;
+mod rounds;
 #[path = "../it/harness/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod server;

@@ -125,6 +125,7 @@ async fn keys_change(pair: Pair) {
         ("AUTH__ISSUER", "https://login.example.com"),
         ("AUTH__AUDIENCE", "tickets"),
         ("AUTH__QUEUE_TOKEN_SECRET", SECRET),
+        ("TICKETS__SIGNING_SECRETS", "Zm9yLXRyeWluZy1vdXQtb25seS0wMTIzNDU2Nzg5YWI="),
     ]);
     let start = async |system: &System| match system.pair {
         Pair::Embedded => system.start().await,

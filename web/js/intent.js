@@ -8,6 +8,10 @@ const WAIT_SECONDS = 10;
 /** A key is not used again once the server may have forgotten it. */
 const AGE_MAX_MS = 6 * 24 * 3600 * 1000;
 
+/** Nobody sees sooner what another tab got: a tap by then is the same tap. */
+const GLANCE_MS = 3_000;
+/** This tab, among those of the browser. */
+const TAB = Math.random().toString(36).slice(2);
 const memory = new Map();
 
 function get(slot) {
@@ -54,7 +58,8 @@ async function alone(name, run) {
  * Sends a command until its outcome is known.
  *
  * `command`: `{kind, scope, method, path, body, token, key}`. `tell(stage, details)` hears `asking`, `safe` (the log has it:
- * position, records ahead) and `trouble` (problem). Resolves to `{ok, result, problem, decided}`, or to `{busy: true}` if
+ * position, records ahead) and `trouble` (problem). With `seenAt`, when this tab last asked for what the user has: what
+ * another tab has asked for since, and got, is the outcome of the same command here too. Resolves to `{ok, result, problem, decided}`, or to `{busy: true}` if
  * another tab is sending for the same slot.
  */
 export async function perform(command, tell = () => {}) {
@@ -65,10 +70,16 @@ export async function perform(command, tell = () => {}) {
     const same = fresh && kept.path === command.path && JSON.stringify(kept.body) === JSON.stringify(command.body);
     // What was sent before is finished first, so that nothing is held unseen.
     if (fresh && !same) return { ...(await settle(slot, kept, command, tell)), earlier: true };
-    const { kind, scope, method, path, body } = command;
+    const { kind, scope, method, path, body, seenAt } = command;
+    const done = seenAt === undefined ? null : get(`ts.done.${slot}`);
+    if (done && done.tab !== TAB && done.at > Math.min(seenAt, Date.now() - GLANCE_MS) && done.path === path && JSON.stringify(done.body) === JSON.stringify(body)) {
+      return done.outcome;
+    }
     const intent = same ? kept : { kind, scope, method, path, body, key: command.key ?? newKey(), at: Date.now() };
     set(slot, intent);
-    return settle(slot, intent, command, tell);
+    const outcome = await settle(slot, intent, command, tell);
+    if (seenAt !== undefined && outcome.ok) set(`ts.done.${slot}`, { path, body, outcome, at: Date.now(), tab: TAB });
+    return outcome;
   });
   return outcome ?? { busy: true };
 }
@@ -78,6 +89,9 @@ export function unsettled(kind, scope) {
   const kept = get(slotOf(kind, scope));
   return kept && Date.now() - kept.at < AGE_MAX_MS ? kept : null;
 }
+
+/** Its outcome is known from elsewhere. */
+export const forget = (kind, scope) => drop(slotOf(kind, scope));
 
 async function settle(slot, intent, { token, signal }, tell) {
   tell('asking', intent);

@@ -11,8 +11,8 @@ const ROWS_AT_ONCE = 40;
 const CHUNK = 10;
 
 export class SeatList {
-  constructor({ hall, seats, onToggle }) {
-    Object.assign(this, { hall, seats, onToggle });
+  constructor({ hall, seats, currency, onToggle }) {
+    Object.assign(this, { hall, seats, currency, onToggle });
     this.filter = () => false;
     this.cells = new Map();
     this.shown = ROWS_AT_ONCE;
@@ -108,8 +108,8 @@ export class SeatList {
     const category = this.hall.categoryOf(this.section, number);
     const word = own ? 'own' : { [FREE]: 'free', [HELD]: 'held', [SOLD]: 'sold' }[status] ?? 'blocked';
     const dim = !chosen && !own && this.filter(this.section, number);
-    const price = this.seats.prices.get(this.section.name)?.[number] || category.low;
-    const facts = [cell.row.name, t('seat.number', { seat: this.section.seatNumber(number) }), category.name, money(price), t(`status.${word}`),
+    const price = this.hall.priceOf(this.section, number);
+    const facts = [cell.row.name, t('seat.number', { seat: this.section.seatNumber(number) }), category.name, money(price, this.currency), t(`status.${word}`),
       this.section.aisle.has(number) && t('seat.aisle'), this.section.wheelchair.has(number) && t('seat.wheelchair'),
       this.section.companion.has(number) && t('seat.companion'), this.section.restricted.has(number) && t('seat.restricted')];
     const look = `cell ${word} category-${category.index % 6}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`;

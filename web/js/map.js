@@ -13,8 +13,8 @@ const PICTURE_FROM = 6_000;
 const CELL = 48;
 
 export class SeatMap {
-  constructor({ hall, seats, most, onToggle, onFull }) {
-    Object.assign(this, { hall, seats, most, onToggle, onFull });
+  constructor({ hall, seats, currency, onToggle }) {
+    Object.assign(this, { hall, seats, currency, onToggle });
     this.filter = () => false;
     this.canvas = h('canvas', { class: 'map-canvas', 'aria-hidden': 'true', tabindex: '-1' });
     this.tip = h('div', { class: 'map-tip', hidden: true, 'aria-hidden': 'true' });
@@ -273,7 +273,7 @@ export class SeatMap {
     const { section, number } = place;
     const status = this.seats.status.get(section.name)?.[number];
     const category = this.hall.categoryOf(section, number);
-    const words = { [FREE]: money(this.price(section, number)), [HELD]: t('status.held'), [SOLD]: t('status.sold') };
+    const words = { [FREE]: money(this.hall.priceOf(section, number), this.currency), [HELD]: t('status.held'), [SOLD]: t('status.sold') };
     this.tip.replaceChildren(h('strong', {}, this.hall.label(`${section.name}-${number}`)),
       h('span', {}, `${category.name} · ${words[status] ?? t('status.blocked')}`));
     const half = this.tip.offsetWidth / 2;
@@ -281,9 +281,6 @@ export class SeatMap {
     this.tip.style.top = `${Math.max(0, py - this.tip.offsetHeight - 16)}px`;
   }
 
-  price(section, number) {
-    return this.seats.prices.get(section.name)?.[number] || this.hall.categoryOf(section, number).low;
-  }
 }
 
 /** Mouse, touch and pen on the canvas. */

@@ -71,6 +71,7 @@ export class Hall {
       section.captioned = !areas.some((area) => within(areaBox(area), middle, section.front - 16));
     }
     this.box = around([...sections.map((section) => section.box), ...areas.map(areaBox)]);
+    this.prices = new Map();
     this.seats = sections.reduce((sum, section) => sum + section.count, 0);
   }
 
@@ -84,6 +85,17 @@ export class Hall {
 
   categoryOf(section, number) {
     return this.categories[section.category[number]];
+  }
+
+  /** Of one seat: what its section asks for its category, as amended last. */
+  priceOf(section, number) {
+    const category = this.categoryOf(section, number);
+    return this.prices.get(section.name)?.get(category.name) ?? category.low;
+  }
+
+  /** Takes over the prices of the date as it is now. */
+  reprice(schedule) {
+    this.prices = new Map(schedule.sections.map((sold) => [sold.name, new Map(sold.categories.map((category) => [category.name, category.price]))]));
   }
 
   /** For people: `Stalls, row C, seat 12`. */
@@ -164,7 +176,9 @@ export function hallOfPlan(plan, schedule) {
     rows(section, drawn);
     return section;
   });
-  return new Hall(sections, categories, plan.areas?.map(areaOf) ?? [], true);
+  const hall = new Hall(sections, categories, plan.areas?.map(areaOf) ?? [], true);
+  hall.reprice(schedule);
+  return hall;
 }
 
 function tags(section, { wheelchair = [], companion = {}, restricted_view: restricted = [], aisle = [] }) {
@@ -224,7 +238,9 @@ export function hallOfSections(schedule, seats) {
   const stage = Math.max(widest, 12) * PITCH * 0.6;
   const area = { at: [-stage / 2, 0], shape: { rectangle: [stage, 78] }, rotation: 0, stage: true,
     text: { text: t('map.stage'), at: [stage / 2, 39], size: 20 } };
-  return new Hall(sections, categories, [area], false);
+  const hall = new Hall(sections, categories, [area], false);
+  hall.reprice(schedule);
+  return hall;
 }
 
 /** Seats in a row of a section of so many. */

@@ -8,6 +8,7 @@ import * as session from './session.js';
 import * as share from './share.js';
 import { categoriesOf, hallOfPlan, hallOfSections } from './plan.js';
 import { Seats } from './seats.js';
+import { followSeats } from './seats_feed.js';
 
 const LIVE = ['HELD', 'PAYING'];
 const IN_QUEUE = ['WAITING', 'ABSENT', 'ACTIVE'];
@@ -26,8 +27,12 @@ export class Sale extends EventTarget {
     this.place = null;
     this.receipt = null;
     this.reservations = [];
-    this.problem = null;
+    /** When this tab last asked what the user has. */
+    this.seenAt = 0;
     this.ending = new AbortController();
+    // What one tab did, the others show.
+    this.others = 'BroadcastChannel' in window ? new BroadcastChannel(`ts.own.${id}`) : null;
+    this.others?.addEventListener('message', () => this.sync());
   }
 
   get signal() {
@@ -53,6 +58,7 @@ export class Sale extends EventTarget {
 
   close() {
     this.ending.abort();
+    this.others?.close();
     clearInterval(this.timer);
     clearTimeout(this.pollTimer);
     this.stopSeats?.();
@@ -63,11 +69,17 @@ export class Sale extends EventTarget {
     if (!this.signal.aborted) this.dispatchEvent(new Event(name));
   }
 
-  /** What is left, while no stream of seats says it. */
+  /** The other tabs ask too. */
+  #tellOthers() {
+    if (!this.signal.aborted) this.others?.postMessage('changed');
+  }
+
+  /** Prices and times as amended, and what is left while no stream of seats says it. */
   async #facts() {
-    if (document.visibilityState === 'hidden' || this.stopSeats) return;
+    if (document.visibilityState === 'hidden') return;
     try {
       this.schedule = await api.read(`/v1/schedules/${this.id}`, { signal: this.signal, anonymous: true });
+      this.hall?.reprice(this.schedule);
       this.#tell('facts');
     } catch {
       // The next round may get through.
@@ -78,8 +90,10 @@ export class Sale extends EventTarget {
   async sync(first = false) {
     if (!session.name()) return this.#tell();
     const options = { signal: this.signal };
+    const asked = Date.now();
     try {
       const me = await api.read(`/v1/schedules/${this.id}/me`, options);
+      this.seenAt = asked;
       this.#reservations(me.reservations);
       const place = me.queue ?? null;
       // A place that was taken on another device comes with its token.
@@ -107,9 +121,11 @@ export class Sale extends EventTarget {
 
   /** Reads one reservation again. */
   async refresh(id) {
+    const before = this.reservation(id)?.status;
     const fresh = await api.readIfAny(`/v1/reservations/${id}`, { signal: this.signal });
     if (!fresh || this.signal.aborted) return null;
     this.#reservations([fresh, ...this.reservations.filter((each) => each.reservation_id !== id)]);
+    if (fresh.status !== before) this.#tellOthers();
     this.#tell();
     return fresh;
   }
@@ -136,6 +152,8 @@ export class Sale extends EventTarget {
   /** Categories with prices and what is left, live where the seats are followed. */
   categories() {
     const categories = categoriesOf(this.schedule);
+    const left = this.place?.left;
+    if (left && !this.stopSeats) for (const category of categories) category.available = left[category.name] ?? category.available;
     if (!this.seats.loaded || !this.hall || !this.stopSeats) return categories;
     for (const category of categories) category.available = 0;
     for (const section of this.hall.sections) {
@@ -156,22 +174,11 @@ export class Sale extends EventTarget {
   /** Follows the seats of the date; resolves when they are known. */
   async followSeats() {
     if (this.stopSeats) return;
-    const path = `/v1/schedules/${this.id}/seats`;
-    let last = null;
-    const read = (hear, signal) => share.events(`${path}/events`, {
-      headers: last ? { 'Last-Event-ID': last } : {},
-      signal,
-      beat: () => hear(null),
-      event: ({ name, id, data }) => {
-        last = id ?? last;
-        hear({ all: name === 'snapshot', data });
-      },
-    });
-    const poll = async () => ({ all: true, data: await api.read(path, { signal: this.signal, anonymous: true }) });
-    this.stopSeats = share.follow({ topic: `seats.${this.id}`, read, poll, hear: (message) => {
-      if (message.data) this.seats.take(message.data, message.all);
-    } });
-    if (!this.seats.loaded) this.seats.take((await poll()).data, true);
+    // Which category a seat is of, an undrawn section of several does not say but by the price of each seat.
+    const plain = this.schedule.sections.every((section) => section.categories.length === 1);
+    const feed = followSeats({ id: this.id, seats: this.seats, compact: Boolean(this.hall) || plain, signal: this.signal });
+    this.stopSeats = feed.stop;
+    await feed.known;
     this.hall ??= hallOfSections(this.schedule, this.seats.prices);
   }
 
@@ -312,8 +319,9 @@ export class Sale extends EventTarget {
   /** `choice`: `{seats}` or `{best_available, category?, section?}`. */
   async hold(choice, tell) {
     const path = `/v1/schedules/${this.id}/holds`;
-    const outcome = await intent.perform({ kind: 'hold', scope: this.id, method: 'POST', path, body: choice, token: this.token, signal: this.signal }, tell);
+    const outcome = await intent.perform({ kind: 'hold', scope: this.id, method: 'POST', path, body: choice, token: this.token, signal: this.signal, seenAt: this.seenAt }, tell);
     if (!outcome.busy) await this.sync();
+    this.#tellOthers();
     // The server may have gone right after its answer: what it said stands.
     if (outcome.ok && !this.reservation(outcome.result.reservation_id)) {
       this.#reservations([outcome.result, ...this.reservations]);
@@ -354,10 +362,18 @@ export class Sale extends EventTarget {
     return outcome;
   }
 
-  /** What was sent before the page went away is finished now. */
+  /** What was sent before the page went away is finished now, or known by now. */
   #resume() {
     if (!session.name()) return;
     const kept = intent.unsettled('hold', this.id);
     if (kept) this.resumed = this.hold(kept.body);
+    for (const own of this.reservations) {
+      const id = own.reservation_id;
+      for (const [kind, again] of [['pay', () => this.pay(own)], ['cancel', () => this.giveBack(own)]]) {
+        if (!intent.unsettled(kind, id)) continue;
+        if (LIVE.includes(own.status)) again();
+        else intent.forget(kind, id);
+      }
+    }
   }
 }

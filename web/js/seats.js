@@ -23,7 +23,7 @@ export class Seats extends EventTarget {
   /** Takes the readable form or the compact one; `all`: what is not named is not there. */
   take(message, all) {
     const list = Array.isArray(message) ? message : message.seats;
-    const changed = Array.isArray(list) ? this.#readable(list, all) : this.#compact(list ?? message.sections, all);
+    const changed = Array.isArray(list) ? this.#readable(list, all) : this.#compact(message, all);
     if (all) this.loaded = true;
     this.#drop();
     this.dispatchEvent(new CustomEvent('change', { detail: all ? null : changed }));

@@ -31,7 +31,7 @@ export function follow({ topic, read, poll, hear }) {
   channel?.addEventListener('message', (event) => take(event.data));
   lead(signal, async (until) => {
     leads = true;
-    await readOn(read, publish, until).finally(() => {
+    return readOn(read, publish, until).finally(() => {
       leads = false;
     });
   });
@@ -52,19 +52,24 @@ export function follow({ topic, read, poll, hear }) {
   };
 }
 
-/** Runs `work` while this tab holds the lock and is seen. Hidden for a minute, it lets another tab have it. */
+/**
+ * Runs `work` while this tab holds the lock and is seen. Hidden for a minute, it lets another tab have it. Ends when the
+ * work says that there is nothing more to read.
+ */
 async function lead(signal, work) {
   const asked = (run) =>
     navigator.locks ? navigator.locks.request('ts.stream', { signal }, run).catch(() => {}) : run();
   while (!signal.aborted) {
     await visible(signal);
     if (signal.aborted) return;
+    let over = false;
     await asked(async () => {
       const hidden = hiddenFor(HIDDEN_MS);
       const until = AbortSignal.any([signal, hidden.signal]);
-      await work(until).catch(() => {});
+      over = await work(until).catch(() => false);
       hidden.stop();
     });
+    if (over) return;
   }
 }
 
@@ -98,28 +103,31 @@ function hiddenFor(ms) {
   return { signal: gone.signal, stop };
 }
 
-/** Reads again after each end, slower after each failure. */
+/** Reads again after each end, slower after each failure. True: the server says that nothing more will come. */
 async function readOn(read, publish, signal) {
   let failures = 0;
   while (!signal.aborted) {
+    let problem = null;
     try {
-      await read((message) => {
+      const ended = await read((message) => {
         failures = 0;
         publish(message);
       }, signal);
-    } catch (problem) {
-      if (signal.aborted) return;
+      if (ended) return true;
+    } catch (raised) {
+      if (signal.aborted) return false;
+      problem = raised instanceof api.Problem ? raised : null;
+      if (problem && !problem.passes) return true;
       failures += 1;
-      if (problem instanceof api.Problem && !problem.passes) return;
-      publish({ trouble: true });
     }
-    await api.pause(failures, null, signal);
+    await api.pause(failures, problem, signal);
   }
+  return false;
 }
 
 /**
  * Reads server-sent events by fetch, so that the login travels in a header and not in the address.
- * `event({name, id, data})` per event, `beat()` per comment.
+ * `event({name, id, data})` per event, `beat()` per comment. True: the server says that nothing more will come.
  */
 export async function events(path, { headers, event, beat, signal }) {
   const silence = new AbortController();
@@ -136,12 +144,12 @@ export async function events(path, { headers, event, beat, signal }) {
     });
     api.connection(answer.status === 503 ? 'unavailable' : null);
     if (!answer.ok) throw api.problemOf(answer, await answer.json().catch(() => null));
-    if (answer.status === 204) return;
+    if (answer.status === 204) return true;
     const parse = parser(event, beat);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { value, done } = await reader.read();
-      if (done) return;
+      if (done) return false;
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(), SILENCE_MS);
       parse(value);

@@ -17,6 +17,9 @@ pub struct HoldRequest {
     /// This many neighboring seats of one row and one category.
     #[schema(minimum = 1, maximum = 100)]
     best_available: Option<u32>,
+    /// For whom, if not for the caller: needs the role `box_office`.
+    #[schema(min_length = 1, max_length = 128, example = "alice")]
+    user_id: Option<String>,
 }
 
 /// A charge or a debit.
@@ -39,6 +42,17 @@ pub struct PaymentRequest {
     /// If given it must equal the reservation's amount.
     #[schema(minimum = 0, maximum = 100_000_000_000_000_i64)]
     amount: Option<i64>,
+    /// Whose reservation, if not the caller's: needs the role `box_office`. It is paid from that user's wallet.
+    #[schema(min_length = 1, max_length = 128, example = "alice")]
+    user_id: Option<String>,
+}
+
+/// A ticket to check.
+#[derive(ToSchema)]
+pub struct CheckRequest {
+    /// As scanned.
+    #[schema(max_length = 1000, example = "TS1.AUl0...")]
+    code: String,
 }
 
 /// A concert to add.

@@ -20,13 +20,15 @@ pub enum CommandResult {
     Join(JoinResult),
     Leave(LeaveResult),
     Configure(ConfigureResult),
+    Check(CheckResult),
 }
 
 /// The commands that clients send by HTTP, in the order of the documentation.
-pub const COMMANDS: [CommandKind; 11] = [
+pub const COMMANDS: [CommandKind; 12] = [
     CommandKind::HoldSeats,
     CommandKind::CancelReservation,
     CommandKind::PayReservation,
+    CommandKind::CheckTicket,
     CommandKind::ChargeWallet,
     CommandKind::DebitWallet,
     CommandKind::JoinQueue,
@@ -47,6 +49,7 @@ pub fn schema_of(command: CommandKind) -> Option<&'static str> {
         CommandKind::JoinQueue => Some("JoinResult"),
         CommandKind::LeaveQueue => Some("LeaveResult"),
         CommandKind::ConfigureQueue => Some("ConfigureResult"),
+        CommandKind::CheckTicket => Some("CheckResult"),
         // No HTTP route answers with their results: an opening has a page of its own, the rest is sent by services.
         _ => None,
     }
@@ -164,6 +167,21 @@ pub struct ConfigureResult {
     waiting: u64,
     absent: u64,
     active: u64,
+}
+
+/// A ticket that was admitted.
+#[derive(Serialize, ToSchema)]
+pub struct CheckResult {
+    #[schema(format = "uuid")]
+    schedule_id: String,
+    #[schema(example = "main")]
+    block: String,
+    #[schema(format = "uuid")]
+    reservation_id: String,
+    #[schema(example = "A-12")]
+    seat: String,
+    #[schema(format = "date-time")]
+    admitted_at: String,
 }
 
 /// The seats of a date.

@@ -7,6 +7,7 @@ use axum::extract::{FromRef, State};
 use axum::response::Response;
 use serde_json::Value;
 
+use super::acting::acting_for;
 use crate::api::AppState;
 use crate::api::cache::plans::Labels;
 use crate::api::cache::schedule_facts::{Facts, ScheduleFacts};
@@ -21,7 +22,7 @@ use crate::api::submission::answer::Answer;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::domain::block::{BestAvailable, Choice, Command, HoldSeats, SEATS_PER_HOLD_MAX, SECTION_SEATS_MAX};
-use crate::domain::{BlockKey, BlockName, Body, Code, ScheduleId, SeatId, SectionName};
+use crate::domain::{BlockKey, BlockName, Body, Code, ScheduleId, SeatId, SectionName, UserId};
 
 /// What a hold uses.
 #[derive(Clone)]
@@ -45,7 +46,8 @@ impl FromRef<AppState> for Holds {
 
 /// Holds seats until they are paid or the hold ends.
 ///
-/// All of them or none; all lie in one block. Result: `{reservation_id, schedule_id, block, seats, amount, status:
+/// All of them or none; all lie in one block. With the role `box_office`, `user_id` is the customer for whom they are held,
+/// without a queue token and also before sales open; the ticket limit counts. Result: `{reservation_id, schedule_id, block, seats, amount, status:
 /// "HELD", expires_at}`.
 #[utoipa::path(
     post,
@@ -65,14 +67,18 @@ pub async fn hold_seats(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let schedule_id = ScheduleId(id);
-    let choice = read_choice(&body)?;
+    let (choice, user_id) = read_hold(&body)?;
+    let user_id = acting_for(&caller, user_id)?;
     let facts = holds.facts.with_sections(schedule_id, sections(&choice)).await?;
     let block = block_of(facts.as_deref(), &choice)?;
-    let (key, user_id) = (BlockKey { schedule_id, block }, caller.user.clone());
+    let key = BlockKey { schedule_id, block };
+    // The box office waits in no queue.
+    let staff = user_id != caller.user;
     let hold = |admitted| HoldSeats { key, user_id, choice, admitted };
     let body = |admitted| Body::Seats(Command::HoldSeats(hold(admitted)));
-    let body = match holds.places.admit(&caller.user, schedule_id, &token).await {
-        Ok(()) => body(true),
+    let admitted = if staff { Ok(()) } else { holds.places.admit(&caller.user, schedule_id, &token).await };
+    let body = match admitted {
+        Ok(()) => body(!staff),
         Err(problem) if problem.code == ProblemCode::Refusal(Code::NotAdmitted) => {
             // A hold that was admitted once gets its outcome again, whatever became of the place since.
             let body = body(false);
@@ -100,8 +106,10 @@ impl Holds {
     }
 }
 
-fn read_choice(body: &Value) -> Result<Choice, Problem> {
+/// What is to be held, and for whom if not for the caller.
+fn read_hold(body: &Value) -> Result<(Choice, Option<UserId>), Problem> {
     let mut fields = Fields::of(body)?;
+    let user_id = fields.optional("user_id", Fields::parsed);
     let choice = match (fields.has("seats"), fields.has("best_available")) {
         (true, true) => fields.reject("best_available", "must not be given with seats"),
         (false, true) => {
@@ -114,7 +122,7 @@ fn read_choice(body: &Value) -> Result<Choice, Problem> {
         (true, false) => named_seats(&mut fields).map(Choice::Seats),
         (false, false) => fields.reject("seats", "is missing; name seats, or how many are best_available"),
     };
-    fields.finish(choice)
+    fields.finish(choice.zip(user_id))
 }
 
 fn named_seats(fields: &mut Fields<'_>) -> Option<Vec<SeatId>> {
@@ -171,6 +179,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn read_choice(body: &Value) -> Result<Choice, Problem> {
+        read_hold(body).map(|(choice, _)| choice)
+    }
+
     fn seats(names: &[&str]) -> Choice {
         Choice::Seats(names.iter().map(|name| name.parse().unwrap()).collect())
     }
@@ -218,6 +230,8 @@ mod tests {
             (json!({"section": "A", "best_available": 101}), "/best_available"),
             (json!({"section": "A", "best_available": 1.5}), "/best_available"),
             (json!({"section": "A", "best_available": "2"}), "/best_available"),
+            (json!({"seats": ["A-1"], "user_id": ""}), "/user_id"),
+            (json!({"seats": ["A-1"], "user_id": 7}), "/user_id"),
             (json!([]), ""),
             (json!("A-1"), ""),
         ] {

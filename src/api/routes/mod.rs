@@ -1,6 +1,7 @@
 //! The handlers, a file a resource. The body of a new date is read in [`schedule_plan`] and [`section_plan`], that of
 //! its amendment in [`amendment`]; [`steps`] sends the commands of both.
 
+pub mod acting;
 pub mod amending;
 pub mod amendment;
 pub mod concerts;
@@ -24,4 +25,5 @@ pub mod schedules;
 pub mod seats;
 pub mod section_plan;
 pub mod steps;
+pub mod tickets;
 pub mod wallet;

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::acting_for;
 use super::reservations::own;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{OptionalJsonBody, Params, PathId, next_of};
@@ -67,7 +68,7 @@ impl From<Payment> for PaymentObject {
     }
 }
 
-/// Pays a reservation from the caller's wallet.
+/// Pays a reservation from the caller's wallet, or with the role `box_office` a customer's from theirs.
 ///
 /// Result: `{payment_id, reservation_id, amount, status: "COMPLETED", balance}`. A refused payment leaves the hold as
 /// it was until it ends. A reservation that costs nothing is confirmed without a payment.
@@ -77,6 +78,7 @@ impl From<Payment> for PaymentObject {
     tag = "reservations",
     params(("id" = String, Path, format = "uuid", description = "The reservation")),
     request_body(content = Option<PaymentRequest>, example = json!({"amount": 1000})),
+    responses((status = 403, description = "`forbidden`, `not_reservation_owner`")),
     extensions(("x-command" = json!("pay_reservation")))
 )]
 pub async fn pay_reservation(
@@ -89,9 +91,10 @@ pub async fn pay_reservation(
 ) -> Result<Response, Problem> {
     let mut fields = Fields::of(&body)?;
     let amount = fields.optional("amount", Fields::total);
-    let amount = fields.finish(amount)?;
-    let Reservation { id: reservation_id, key, .. } = own(&*store, &caller.user, ReservationId(id)).await?;
-    let user_id = caller.user.clone();
+    let user_id = fields.optional("user_id", Fields::parsed);
+    let (amount, user_id) = fields.finish(amount.zip(user_id))?;
+    let user_id = acting_for(&caller, user_id)?;
+    let Reservation { id: reservation_id, key, .. } = own(&*store, &user_id, ReservationId(id)).await?;
     let pay = Command::PayReservation(PayReservation { key, user_id, reservation_id, amount });
     Ok(submission.submit(&caller.user, &options, Body::Seats(pay)).await?.respond(options.wait))
 }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::acting::acting_for_param;
 use crate::api::cache::plans::Labels;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId, next_of};
@@ -42,6 +43,9 @@ pub struct ReservationObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "uuid")]
     pub payment_id: Option<String>,
+    /// Who held it for the user, if staff did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     #[schema(format = "date-time")]
     pub created_at: String,
 }
@@ -75,6 +79,7 @@ impl ReservationObject {
             amount: row.amount.get(),
             status: row.state.status().as_str(),
             expires_at: rfc3339(expires_at),
+            by: row.by.map(|user| user.to_string()),
             payment_id: row.state.payment().map(|id| id.to_string()),
             created_at: rfc3339(row.held.time),
         })
@@ -89,8 +94,9 @@ impl ReservationObject {
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Rows of the page, default 50"),
         ("after" = Option<String>, Query, format = "uuid", description = "`next` of the page before"),
+        ("user_id" = Option<String>, Query, description = "Whose, for the role `box_office`"),
     ),
-    responses((status = 200, description = "One page", body = ReservationList))
+    responses((status = 200, description = "One page", body = ReservationList), (status = 403, description = "`forbidden`"))
 )]
 pub async fn list_reservations(
     State(store): State<Arc<dyn FrontStore>>,
@@ -102,7 +108,7 @@ pub async fn list_reservations(
     // of the store: nothing here has to wait for a position.
     let page = params.page(ReservationId)?;
     let limit = page.limit;
-    let rows = store.reservations(&caller.user, page).await?;
+    let rows = store.reservations(&acting_for_param(&caller, &params)?, page).await?;
     let next = next_of(&rows, limit, |row| row.id.to_string());
     let mut reservations = Vec::with_capacity(rows.len());
     for row in rows {
@@ -116,8 +122,12 @@ pub async fn list_reservations(
     get,
     path = "/v1/reservations/{id}",
     tag = "reservations",
-    params(("id" = String, Path, format = "uuid", description = "The reservation")),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The reservation"),
+        ("user_id" = Option<String>, Query, description = "Whose it is, for the role `box_office`"),
+    ),
     responses((status = 200, description = "The reservation", body = ReservationObject),
+        (status = 403, description = "`forbidden`"),
         (status = 404, description = "`reservation_not_found`"))
 )]
 pub async fn get_reservation(
@@ -125,8 +135,9 @@ pub async fn get_reservation(
     State(labels): State<Arc<Labels>>,
     caller: Caller,
     PathId(id): PathId,
+    params: Params,
 ) -> Result<Json<ReservationObject>, Problem> {
-    let row = own(&*store, &caller.user, ReservationId(id)).await?;
+    let row = own(&*store, &acting_for_param(&caller, &params)?, ReservationId(id)).await?;
     Ok(Json(ReservationObject::of(row, &labels).await?))
 }
 
@@ -137,7 +148,11 @@ pub async fn get_reservation(
     delete,
     path = "/v1/reservations/{id}",
     tag = "reservations",
-    params(("id" = String, Path, format = "uuid", description = "The reservation")),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The reservation"),
+        ("user_id" = Option<String>, Query, description = "Whose it is, for the role `box_office`"),
+    ),
+    responses((status = 403, description = "`forbidden`, `not_reservation_owner`")),
     extensions(("x-command" = json!("cancel_reservation")))
 )]
 pub async fn cancel_reservation(
@@ -146,9 +161,10 @@ pub async fn cancel_reservation(
     caller: Caller,
     options: SubmitOptions,
     PathId(id): PathId,
+    params: Params,
 ) -> Result<Response, Problem> {
-    let Reservation { id: reservation_id, key, .. } = own(&*store, &caller.user, ReservationId(id)).await?;
-    let user_id = caller.user.clone();
+    let user_id = acting_for_param(&caller, &params)?;
+    let Reservation { id: reservation_id, key, .. } = own(&*store, &user_id, ReservationId(id)).await?;
     let cancel = Command::CancelReservation(CancelReservation { key, user_id, reservation_id });
     Ok(submission.submit(&caller.user, &options, Body::Seats(cancel)).await?.respond(options.wait))
 }

@@ -3,6 +3,7 @@
 mod amending;
 mod auth;
 mod bodies;
+mod box_office;
 mod browsers;
 mod budget;
 mod catalog;
@@ -18,6 +19,7 @@ mod queue;
 mod records;
 mod repeats;
 mod requests;
+mod tickets;
 mod wallet;
 mod worker;
 

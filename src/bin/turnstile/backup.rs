@@ -10,22 +10,25 @@ use turnstile::config::Config;
 
 use crate::exit::Failure;
 use crate::output::say;
-use crate::server::token_secret;
+use crate::server::{ticket_keys, token_secret};
 
 pub async fn run(config: &Config, directory: &Path) -> Result<(), Failure> {
     let began = Instant::now();
     backup::copy(config, directory).await?;
-    copy_key(&config.data_dir, directory)?;
+    copy_keys(&config.data_dir, directory)?;
     say(&format!("log and store are copied to {} in {:.1} s\n", directory.display(), began.elapsed().as_secs_f64()))
 }
 
-/// Without it the tokens that users hold would be invalid after a restore. There is none in dev mode, or where the
-/// secret is configured.
-fn copy_key(from: &Path, to: &Path) -> anyhow::Result<()> {
-    match std::fs::copy(from.join(token_secret::FILE), to.join(token_secret::FILE)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).context("the key of queue tokens is not copied")
+/// Without them the queue tokens and tickets that users have would be invalid after a restore. There are none in dev mode,
+/// or where secrets are configured.
+fn copy_keys(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for file in [token_secret::FILE, ticket_keys::FILE] {
+        match std::fs::copy(from.join(file), to.join(file)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("{file} is not copied"));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }

@@ -121,6 +121,6 @@ function preview(plan, categories) {
   const schedule = { sections: plan.sections.map((section) => ({ name: section.name, block: 'main', seats: section.x.length, price: 0, categories: priced })) };
   const hall = hallOfPlan(plan, schedule);
   const seats = new Seats();
-  seats.take({ sections: Object.fromEntries(hall.sections.map((section) => [section.name, 'A'.repeat(section.count)])) }, true);
+  seats.take(Object.fromEntries(hall.sections.map((section) => [section.name, 'A'.repeat(section.count)])), true);
   return new SeatMap({ hall, seats, onToggle: () => {} });
 }

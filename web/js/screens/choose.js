@@ -22,8 +22,8 @@ class Choose {
     this.most = sale.schedule.max_seats_per_user;
     this.box = notice('warn');
     this.turn = h('section', { class: 'turn card', hidden: true, 'aria-label': t('turn.title') });
-    this.map = new SeatMap({ hall: this.hall, seats: this.seats, onToggle: (seat) => this.toggle(seat) });
-    this.list = new SeatList({ hall: this.hall, seats: this.seats, onToggle: (seat) => this.toggle(seat) });
+    this.map = new SeatMap({ hall: this.hall, seats: this.seats, currency: sale.concert.currency, onToggle: (seat) => this.toggle(seat) });
+    this.list = new SeatList({ hall: this.hall, seats: this.seats, currency: sale.concert.currency, onToggle: (seat) => this.toggle(seat) });
     this.prices = h('div', {});
     this.choice = h('div', { class: 'choice' });
     this.live = h('span', { class: 'live' });
@@ -156,7 +156,7 @@ class Choose {
 
   #price(seat) {
     const { section, number: n } = this.hall.place(seat);
-    return this.seats.prices.get(section.name)?.[n] || this.#category(seat).low;
+    return this.hall.priceOf(section, n);
   }
 
   #lost(gone) {
@@ -178,9 +178,14 @@ class Choose {
   }
 
   async hold(choice) {
-    if (!(await needName())) return;
-    const names = choice.seats?.map((seat) => this.hall.label(seat)).join(', ') ?? plural('best.go', choice.best_available);
+    if (this.root.dataset.deciding === 'true') return;
+    // At once: a second tap finds the button switched off.
     this.#busy(true);
+    if (!(await needName())) {
+      this.#busy(false);
+      return;
+    }
+    const names = choice.seats?.map((seat) => this.hall.label(seat)).join(', ') ?? plural('best.go', choice.best_available);
     const outcome = await this.sale.hold(choice, progress(this.box, t('deciding.asking', { what: names })));
     this.#busy(false);
     this.#ended(outcome);

@@ -83,6 +83,9 @@ class Reservation {
     const { currency } = this.sale.concert;
     const missing = own.amount - wallet.balance;
     this.root.dataset.missing = Math.max(0, missing);
+    // A charge that was sent before the page went away.
+    const sent = intent.unsettled('charge', this.id);
+    if (sent && !this.charged) return this.charge(sent.body.amount, this.payButton);
     fill(this.purse, h('p', {}, t('pay.balance', { balance: sum(wallet.balance, currency) })),
       missing > 0 && h('p', {}, t('pay.missing', { missing: sum(missing, currency) })),
       missing > 0 && (session.known().self_charge
@@ -93,6 +96,7 @@ class Reservation {
 
   async charge(amount, button) {
     button.disabled = true;
+    this.charged = true;
     const outcome = await intent.perform({ kind: 'charge', scope: this.id, method: 'POST', path: '/v1/wallet/charges', body: { amount } }, progress(this.box, t('pay.charging')));
     button.disabled = false;
     if (outcome.problem) this.box.show(h('p', {}, problemText(outcome.problem)));

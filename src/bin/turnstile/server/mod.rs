@@ -2,6 +2,7 @@
 
 mod listening;
 mod settings;
+pub mod ticket_keys;
 pub mod token_secret;
 
 use std::time::Duration;
@@ -109,6 +110,7 @@ fn front_door(roles: Roles, config: &Config) -> Result<api::Settings, Failure> {
     if roles.api {
         let secret = token_secret::of(config).map_err(|error| refused(&format_args!("{error:#}")))?;
         settings.queue_token_secret = secret.map(api::QueueTokenSecret);
+        settings.ticket_seeds = ticket_keys::of(config).map_err(|error| refused(&format_args!("{error:#}")))?;
     }
     Ok(settings)
 }

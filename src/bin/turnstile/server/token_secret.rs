@@ -36,7 +36,7 @@ fn kept_in(data_dir: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(key)
 }
 
-fn write_private(path: &Path, key: &[u8]) -> std::io::Result<()> {
+pub fn write_private(path: &Path, key: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
