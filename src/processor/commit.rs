@@ -81,8 +81,10 @@ pub(super) struct Group {
 pub(super) struct Ended {
     /// Batches that were not committed, by partition and epoch: what was decided on top of them is void.
     pub stopped: Vec<(LanePartition, u64)>,
-    /// The store has it.
+    /// The store has it, or its epoch is over.
     pub published: Vec<Published>,
+    /// Partitions and epochs without a batch that turned out to be over.
+    pub overtaken: Vec<(LanePartition, u64)>,
 }
 
 impl Group {
@@ -102,6 +104,17 @@ impl Group {
 
     fn partitions(&self) -> Vec<LanePartition> {
         self.commit.batches.iter().map(|batch| batch.partition).collect()
+    }
+
+    /// Whose published rows were fenced, where no batch tells. Their results follow those of the batches.
+    fn overtaken(&self, committed: &[Committed]) -> Vec<(LanePartition, u64)> {
+        let CommitGroup { batches, published } = &self.commit;
+        let alone = published.iter().filter(|of| batches.iter().all(|batch| batch.partition != of.partition));
+        let results = alone.zip(committed.iter().skip(batches.len()));
+        results
+            .filter(|(_, committed)| **committed == Committed::Fenced)
+            .map(|(of, _)| (of.partition, of.epoch))
+            .collect()
     }
 
     /// The store does not take what is left, which is a batch alone or what is published.
@@ -180,6 +193,7 @@ async fn until_known(
                 if away {
                     info!("the store is back");
                 }
+                ended.overtaken.extend(group.overtaken(&committed));
                 ended.published.append(&mut group.commit.published);
                 let fate = |place: usize, _: &CommitBatch| match committed.get(place) {
                     Some(Committed::Done) => Fate::Done,

@@ -59,6 +59,12 @@ impl Committer {
         self.marks.set(partition, epoch, end);
     }
 
+    /// Resolves when the store says that this epoch is over though no batch was fenced: an owner that has nothing to
+    /// decide would not learn it, and nobody would publish what is left. Cancel-safe.
+    pub async fn overtaken(&self, partition: LanePartition, epoch: u64) {
+        self.marks.until_overtaken(partition, epoch).await;
+    }
+
     /// What of it no commit has taken along yet.
     pub fn waiting(&self, partition: LanePartition, epoch: u64) -> Option<Published> {
         self.marks.waiting(partition, epoch)
@@ -175,6 +181,7 @@ impl Worker {
 
     fn ended(&mut self, ended: &Ended) {
         self.marks.done(&ended.published);
+        self.marks.overtaken(&ended.overtaken);
         self.queue.retain(|job| !ended.stopped.contains(&(job.batch.partition, job.batch.before.epoch)));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::committer::Committer;
+use super::reads::Reads;
 use super::standing::Standings;
 use crate::log::Log;
 use crate::runtime::clock::Clock;
@@ -70,4 +71,5 @@ pub(super) struct Context {
     pub settings: Settings,
     pub standings: Arc<Standings>,
     pub committer: Committer,
+    pub reads: Reads,
 }

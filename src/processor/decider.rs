@@ -127,13 +127,18 @@ impl<A: LaneAggregate> Decider<A> {
 
     /// Loads what these commands need: all reads of a batch, at most one of a kind. May be repeated if it fails.
     pub async fn prefetch(&mut self, store: &dyn AggregateLoads, decoded: &Decoded<A>) -> Result<(), StoreError> {
-        self.aggregates.load(store, decoded.commands().map(|command| &command.key), self.number).await?;
         let named = decoded.commands().map(|command| (&command.key, &command.command, &command.asking));
-        self.aggregates.recall(store, named).await?;
-        if decoded.requests_loaded {
-            return Ok(());
-        }
-        self.requests.load(store, decoded.requests(), self.number).await
+        let aggregates = async {
+            self.aggregates.load(store, decoded.commands().map(|command| &command.key), self.number).await?;
+            self.aggregates.recall(store, named).await
+        };
+        let requests = async {
+            match decoded.requests_loaded {
+                true => Ok(()),
+                false => self.requests.load(store, decoded.requests(), self.number).await,
+            }
+        };
+        tokio::try_join!(aggregates, requests).map(drop)
     }
 
     /// Decides prefetched records one after another until the batch is full or one has to wait for its log time; the

@@ -29,6 +29,7 @@ mod outbox;
 mod partition;
 mod portion;
 mod published;
+mod reads;
 mod relay;
 mod replay;
 mod requests;
@@ -64,7 +65,8 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) ->
     }
     let standings = Arc::new(Standings::new(deps.health.clone()));
     let (committer, task) = committer::Committer::start(deps.store.clone(), Arc::clone(&standings));
-    let context = Arc::new(context::Context { deps, settings, standings, committer });
+    let reads = reads::Reads::new(deps.store.clone());
+    let context = Arc::new(context::Context { deps, settings, standings, committer, reads });
     let _watching = AbortOnDropHandle::new(tokio::spawn(watch::run(Arc::clone(&context))));
     tokio::select! {
         biased;

@@ -122,6 +122,7 @@ struct Committing {
 impl<A: LaneAggregate> Owner<'_, A> {
     /// The loop. Everything else in this module is one of its steps.
     async fn own(&mut self, finish: &CancellationToken) -> Result<(), Ended> {
+        let epoch = self.decider.progress().epoch;
         loop {
             let decoded = tokio::select! {
                 biased;
@@ -130,6 +131,7 @@ impl<A: LaneAggregate> Owner<'_, A> {
                     self.publish(committed?).await;
                     continue;
                 }
+                () = self.context.committer.overtaken(self.partition, epoch) => return Err(Ended::Fenced { epoch }),
                 never = self.timers.run(), if self.intake.has_caught_up() => match never {},
                 decoded = self.intake.take(&mut self.decider, self.portion), if self.committing.len() < COMMITS_MAX => {
                     match decoded.map_err(Ended::Failed)? {
@@ -202,7 +204,7 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         self.standing.begin(Step::Load);
         let mut backoff = Backoff::new();
         loop {
-            match self.decider.prefetch(&*self.context.deps.store, decoded).await {
+            match self.decider.prefetch(&self.context.reads, decoded).await {
                 Ok(()) => {
                     self.standing.done(Step::Load);
                     return Ok(());

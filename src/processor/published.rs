@@ -23,6 +23,14 @@ struct Mark {
     end: u64,
     /// Since when the store does not know.
     since: Option<Instant>,
+    /// The partition has a newer owner.
+    over: bool,
+}
+
+impl Mark {
+    fn new(epoch: u64) -> Mark {
+        Mark { epoch, deleted: 0, end: 0, since: None, over: false }
+    }
 }
 
 /// One mark a partition that was ever owned.
@@ -30,6 +38,7 @@ struct Mark {
 pub(super) struct Marks {
     marks: Mutex<BTreeMap<LanePartition, Mark>>,
     changed: Notify,
+    overtaken: Notify,
 }
 
 impl Marks {
@@ -40,9 +49,9 @@ impl Marks {
     /// The log has everything before `end` of what this epoch's owner publishes.
     pub fn set(&self, partition: LanePartition, epoch: u64, end: u64) {
         let mut marks = self.marks();
-        let mark = marks.entry(partition).or_insert(Mark { epoch, deleted: 0, end: 0, since: None });
+        let mark = marks.entry(partition).or_insert_with(|| Mark::new(epoch));
         if mark.epoch < epoch {
-            *mark = Mark { epoch, deleted: 0, end: 0, since: None };
+            *mark = Mark::new(epoch);
         }
         if mark.epoch == epoch && mark.end < end {
             mark.end = end;
@@ -86,6 +95,28 @@ impl Marks {
                 mark.deleted = seqs.end;
                 mark.since = mark.since.filter(|_| mark.end > seqs.end);
             }
+        }
+    }
+
+    /// These epochs are over.
+    pub fn overtaken(&self, epochs: &[(LanePartition, u64)]) {
+        let mut marks = self.marks();
+        for (partition, epoch) in epochs {
+            if let Some(mark) = marks.get_mut(partition).filter(|mark| mark.epoch == *epoch) {
+                mark.over = true;
+                self.overtaken.notify_waiters();
+            }
+        }
+    }
+
+    /// Cancel-safe.
+    pub async fn until_overtaken(&self, partition: LanePartition, epoch: u64) {
+        loop {
+            let changed = self.overtaken.notified();
+            if self.marks().get(&partition).is_some_and(|mark| mark.epoch == epoch && mark.over) {
+                return;
+            }
+            changed.await;
         }
     }
 

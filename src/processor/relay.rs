@@ -195,22 +195,39 @@ impl Relay {
     }
 
     /// After a failed append: waits until nothing is under way, then appends everything from the first failed row on
-    /// again, one known failure at a time.
+    /// again, until none of it is known to have failed.
     async fn append_again(&mut self, error: &AppendError) {
         warn!(partition = %self.partition, %error, rows = self.sent.len(), "publishing again");
         self.standing.failed(Step::Publish, error);
-        while let Some((seq, ack)) = self.acks.next().await {
-            // Whether it failed too does not matter now.
-            let _ = self.judge(seq, ack);
+        loop {
+            while let Some((seq, ack)) = self.acks.next().await {
+                // Whether it failed too does not matter now.
+                let _ = self.judge(seq, ack);
+            }
+            self.done_with_first();
+            self.backoff.wait().await;
+            let sent = self.append_sent().await;
+            // Some of it may be acknowledged by now.
+            self.done_with_first();
+            if sent {
+                return;
+            }
         }
-        self.done_with_first();
-        self.backoff.wait().await;
-        let mut again = std::mem::take(&mut self.sent);
-        for sent in &mut again {
-            sent.acknowledged = false;
-            self.append(&sent.row).await;
+    }
+
+    /// Appends what was appended once more; stops, with false, at a known failure: nothing may get in before that row.
+    async fn append_sent(&mut self) -> bool {
+        for at in 0..self.sent.len() {
+            self.sent[at].acknowledged = false;
+            let row = self.sent[at].row.clone();
+            self.append(&row).await;
+            while let Some(Some((seq, ack))) = self.acks.next().now_or_never() {
+                if self.judge(seq, ack).is_err() {
+                    return false;
+                }
+            }
         }
-        self.sent = again;
+        true
     }
 
     /// Takes what is still under way. What the log does not acknowledge is the next owner's to publish.

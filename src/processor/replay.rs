@@ -126,7 +126,7 @@ impl AggregateLoads for Nothing {
         Ok(None)
     }
 
-    async fn load_requests(&self, _: LanePartition, _: &[RequestKey]) -> Result<Vec<RequestRow>, StoreError> {
+    async fn load_requests_of(&self, _: &[(LanePartition, RequestKey)]) -> Result<Vec<RequestRow>, StoreError> {
         Ok(Vec::new())
     }
 }

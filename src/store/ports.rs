@@ -47,7 +47,7 @@ pub trait Ownership: Send + Sync {
     async fn progress_of(&self, partitions: &[LanePartition]) -> Result<Vec<(LanePartition, Progress)>>;
 
     /// Commits all batches but those that are fenced, whose owner learns it from the result: one a batch, in their
-    /// order. After an error nothing of the group was changed, unless it is [`StoreError::Unknown`].
+    /// order, then one for each of what is published without a batch. After an error nothing of the group was changed, unless it is [`StoreError::Unknown`].
     async fn commit_group(&self, group: &CommitGroup) -> Result<Vec<Committed>>;
 
     /// [`Ownership::progress_of`] one partition.
@@ -85,8 +85,14 @@ pub trait AggregateLoads: Send + Sync {
     /// A queue with its live tokens in order of sequence; `None` if it was never opened.
     async fn load_queue(&self, schedule: ScheduleId) -> Result<Option<(Queue, Vec<Token>)>>;
 
-    /// Those of these requests that this partition has stored.
-    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>>;
+    /// Those of these requests that were stored, each by the partition named with it.
+    async fn load_requests_of(&self, keys: &[(LanePartition, RequestKey)]) -> Result<Vec<RequestRow>>;
+
+    /// [`AggregateLoads::load_requests_of`] one partition.
+    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>> {
+        let keys: Vec<(LanePartition, RequestKey)> = keys.iter().map(|key| (partition, *key)).collect();
+        self.load_requests_of(&keys).await
+    }
 }
 
 /// What is due when, for timers at takeover. Of the rows that this partition wrote last.

@@ -65,8 +65,8 @@ pub trait Layer: Send + Sync + 'static {
         self.pass(Call::Read, self.below().load_queue(schedule)).await
     }
 
-    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>> {
-        self.pass(Call::Read, self.below().load_requests(partition, keys)).await
+    async fn load_requests_of(&self, keys: &[(LanePartition, RequestKey)]) -> Result<Vec<RequestRow>> {
+        self.pass(Call::Read, self.below().load_requests_of(keys)).await
     }
 
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>> {
@@ -131,8 +131,8 @@ impl<L: Layer> AggregateLoads for Layered<L> {
         self.0.load_queue(schedule).await
     }
 
-    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>> {
-        self.0.load_requests(partition, keys).await
+    async fn load_requests_of(&self, keys: &[(LanePartition, RequestKey)]) -> Result<Vec<RequestRow>> {
+        self.0.load_requests_of(keys).await
     }
 }
 

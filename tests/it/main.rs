@@ -10,6 +10,7 @@ mod cancelled_shows;
 mod crash;
 mod foreign;
 mod front_door;
+mod frozen_worker;
 mod harness;
 mod hostile;
 mod inbox;

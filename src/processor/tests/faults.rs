@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
 use super::{House, charge, pay, reservation_id, succeeded};
 use crate::log::{Log, Topic};
 use crate::runtime::health::Severity;
-use crate::store::{Ownership, RequestStatus};
+use crate::store::{Ownership, Reads, RequestStatus};
 use crate::testing::{Call, Fault};
 
 /// Makes the next `times` commits fail this way; says how many are left.
@@ -77,6 +78,24 @@ async fn an_owner_that_was_overtaken_commits_nothing_and_rests() {
     let after = house.store.progress(partition).await.expect("readable").expect("acquired");
     assert!(after.epoch > other.epoch);
     assert_eq!(house.balance("alice").await, 11);
+    house.stop().await;
+}
+
+/// What it published last tells it, though no batch does.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_was_overtaken_with_nothing_to_decide_takes_its_partition_back() {
+    let mut house = House::new().await;
+    let partition = house.ask(charge("alice", 1)).await.decided.position.partition;
+    let other = house.store.acquire(partition, "somebody else").await.expect("acquired");
+    let pending = async || {
+        let views = house.store.progress_views().await.expect("readable");
+        views.into_iter().find(|view| view.partition == partition).expect("acquired")
+    };
+    assert_eq!(pending().await.outbox_pending, 1, "published, which the store does not know yet");
+    while pending().await.outbox_pending > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(pending().await.epoch > other.epoch);
     house.stop().await;
 }
 

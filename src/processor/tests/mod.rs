@@ -2,6 +2,7 @@
 
 mod anchors;
 mod batches;
+mod committer;
 mod faults;
 mod interventions;
 mod records;

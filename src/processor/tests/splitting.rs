@@ -113,3 +113,23 @@ async fn one_record_that_is_refused_parks_its_partition_once_all_before_it_are_d
     assert_eq!(progress.next_offset, offset + 2);
     house.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_one_batch_parks_its_partition_and_no_other() {
+    let mut house = House::new().await;
+    let command = new(charge("alice", 1_000));
+    let (id, place) = (command.request_id, house.place(&command.body.routing_key()));
+    let elsewhere = |user: &String| house.place(&new(charge(user, 1)).body.routing_key()) != place;
+    let other = (0..).map(|number| format!("user-{number}")).find(elsewhere).expect("two partitions");
+    hook(&house, move |batch| {
+        assert!(batch.requests.iter().all(|row| row.key.id != id), "as the test wants it");
+        Fault::None
+    });
+    house.append_to(place, &command).await;
+    let parked = failure(&house).await;
+    assert!(parked.reason.contains("1 records from offset 0: commit: panicked"), "{}", parked.reason);
+    assert!(succeeded(&house.ask(charge(&other, 1)).await));
+    house.store.set_batch_hook(None);
+    assert!(succeeded(&house.outcome_of(id).await));
+    house.stop().await;
+}

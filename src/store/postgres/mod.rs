@@ -179,6 +179,7 @@ impl Dialect for PostgresStore {
     const IN_UUIDS: &'static str = "= any($1::uuid[])";
     const IN_TEXTS: &'static str = "= any($1::text[])";
     const IN_PAIRS: &'static str = "in (select * from unnest($1::uuid[], $2::text[]))";
+    const IN_REQUESTS: &'static str = "in (select * from unnest($1::uuid[], $2::boolean[], $3::text[], $4::bigint[]))";
     const IN_PARTITIONS: &'static str = "in (select * from unnest($1::text[], $2::bigint[]))";
     const ROW: (&'static str, &'static str, &'static str) = ("ctid", "= any(array", ")");
     // A commit whose connection broke may still be running in the server. Without this lock its owner would read the old
@@ -230,6 +231,6 @@ impl Dialect for PostgresStore {
             None => return Err(StoreError::Failed("the fence gave no flags".into())),
         };
         let committed = |passed: bool| if passed { Committed::Done } else { Committed::Fenced };
-        Ok(flags.into_iter().take(group.batches.len()).map(committed).collect())
+        Ok(flags.into_iter().map(committed).collect())
     }
 }

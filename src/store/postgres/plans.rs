@@ -61,6 +61,7 @@ impl Dialect for Explained {
     const IN_UUIDS: &'static str = PostgresStore::IN_UUIDS;
     const IN_TEXTS: &'static str = PostgresStore::IN_TEXTS;
     const IN_PAIRS: &'static str = PostgresStore::IN_PAIRS;
+    const IN_REQUESTS: &'static str = PostgresStore::IN_REQUESTS;
     const IN_PARTITIONS: &'static str = PostgresStore::IN_PARTITIONS;
     const ROW: (&'static str, &'static str, &'static str) = PostgresStore::ROW;
     const AFTER_COMMITS: &'static str = PostgresStore::AFTER_COMMITS;

@@ -24,13 +24,24 @@ pub(super) fn add(arguments: &mut PgArguments, value: Value<'_>) -> Result<(), S
             let (ids, texts): (Vec<Uuid>, Vec<&str>) = pairs.into_iter().unzip();
             arguments.add(ids).and_then(|()| arguments.add(texts))
         }
+        Value::Requests(keys) => {
+            let ids: Vec<Uuid> = keys.iter().map(|(_, key)| key.id.0).collect();
+            let internal: Vec<bool> = keys.iter().map(|(_, key)| key.internal).collect();
+            let partitions = Value::Partitions(keys.into_iter().map(|(partition, _)| partition).collect());
+            arguments.add(ids).and_then(|()| arguments.add(internal)).map_err(unbound)?;
+            return add(arguments, partitions);
+        }
         Value::Partitions(partitions) => {
             let lanes: Vec<&str> = partitions.iter().map(|of| of.lane.as_str()).collect();
             let numbers: Vec<i64> = partitions.iter().map(|of| of.partition.into()).collect();
             arguments.add(lanes).and_then(|()| arguments.add(numbers))
         }
     };
-    added.map_err(|error| StoreError::Failed(format!("a parameter cannot be bound: {error}")))
+    added.map_err(unbound)
+}
+
+fn unbound(error: sqlx::error::BoxDynError) -> StoreError {
+    StoreError::Failed(format!("a parameter cannot be bound: {error}"))
 }
 
 pub(super) fn arguments(query: Query<'_>) -> Result<(String, PgArguments), StoreError> {

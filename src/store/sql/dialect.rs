@@ -38,6 +38,8 @@ pub(in crate::store) trait Dialect: Send + Sync + 'static {
     const IN_TEXTS: &'static str;
     /// What follows a pair of columns that must be in `$1` (and `$2`), a [`Value::Pairs`].
     const IN_PAIRS: &'static str;
+    /// What follows the key of a request that must be in `$1` (to `$4`), a [`Value::Requests`].
+    const IN_REQUESTS: &'static str;
     /// What follows lane and partition that must be in `$1` (and `$2`), a [`Value::Partitions`].
     const IN_PARTITIONS: &'static str;
     /// A row's address, and how to compare it with those a query gives: `{ROW.0} {ROW.1} (query) {ROW.2}`.

@@ -9,7 +9,7 @@ use super::dialect::{Dialect, Query, Side, all, answers, first, query};
 use super::mapping::{queues, records, reservations, seats, wallets};
 use super::names::Names;
 use super::tables::{self, Table};
-use super::value::{Value, lane_partition, uuid};
+use super::value::{Value, uuid};
 use crate::domain::block::{self, BlockRow, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
@@ -161,18 +161,12 @@ impl<D: Dialect> AggregateLoads for D {
         Ok(Some((queue, tokens)))
     }
 
-    async fn load_requests(&self, of: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>, StoreError> {
+    async fn load_requests_of(&self, keys: &[(LanePartition, RequestKey)]) -> Result<Vec<RequestRow>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rest = format!("where request_id {} and lane = $2 and partition = $3", D::IN_UUIDS);
-        let [lane, partition] = lane_partition(of);
-        let parameters = vec![Value::Uuids(keys.iter().map(|key| key.id.0).collect()), lane, partition];
-        let rows = self.read(Side::Owner, query(tables::REQUEST.select(&rest), parameters)).await?;
-        // An id has at most two rows here, a client's and the program's own.
-        let wanted: HashSet<&RequestKey> = keys.iter().collect();
-        let mut requests = all(&rows, records::request)?;
-        requests.retain(|row| wanted.contains(&row.key));
-        Ok(requests)
+        let rest = format!("where (request_id, internal, lane, partition) {}", D::IN_REQUESTS);
+        let parameters = vec![Value::Requests(keys.to_vec())];
+        all(&self.read(Side::Owner, query(tables::REQUEST.select(&rest), parameters)).await?, records::request)
     }
 }

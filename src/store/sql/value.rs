@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use crate::domain::{Arrival, LanePartition, LogTime, Position};
-use crate::store::StoreError;
+use crate::store::{RequestKey, StoreError};
 
 /// One column's value, or one parameter of a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub(in crate::store) enum Value<'a> {
     Texts(Vec<&'a str>),
     /// A list for `Dialect::IN_PAIRS`; takes two parameters.
     Pairs(Vec<(Uuid, &'a str)>),
+    /// A list for `Dialect::IN_REQUESTS`; takes four parameters.
+    Requests(Vec<(LanePartition, RequestKey)>),
     /// A list for `Dialect::IN_PARTITIONS`; takes two parameters.
     Partitions(Vec<LanePartition>),
 }

@@ -9,13 +9,14 @@ use std::sync::{Arc, LazyLock};
 use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;
 
+use crate::domain::LanePartition;
 use crate::store::sql::batch::{Sink, fill_from};
 use crate::store::sql::dialect::{Query, query};
 use crate::store::sql::mapping::records::completion_values;
 use crate::store::sql::ownership::Claim;
 use crate::store::sql::tables::{self, Table};
 use crate::store::sql::value::{Value, int, lane_partition};
-use crate::store::{CommitBatch, StoreError};
+use crate::store::{CommitBatch, RequestKey, StoreError};
 
 /// Rows of one statement, greatest first. 128 rows of the widest table are far below SQLite's 32766 parameters.
 const SIZES: [usize; 5] = [128, 32, 8, 2, 1];
@@ -213,6 +214,12 @@ fn add(arguments: &mut SqliteArguments, value: Value<'_>) -> Result<(), StoreErr
         Value::Pairs(pairs) => {
             let pairs: Vec<(String, &str)> = pairs.iter().map(|(id, text)| (hex(id), *text)).collect();
             arguments.add(serde_json::json!(pairs).to_string())
+        }
+        Value::Requests(keys) => {
+            let key = |(of, key): &(LanePartition, RequestKey)| {
+                (hex(&key.id.0), u8::from(key.internal), of.lane.as_str(), of.partition)
+            };
+            arguments.add(serde_json::json!(keys.iter().map(key).collect::<Vec<_>>()).to_string())
         }
         Value::Partitions(partitions) => {
             let pairs: Vec<(&str, u32)> = partitions.iter().map(|of| (of.lane.as_str(), of.partition)).collect();

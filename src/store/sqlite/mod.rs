@@ -132,6 +132,8 @@ impl Dialect for SqliteStore {
     const IN_UUIDS: &'static str = "in (select unhex(value) from json_each($1))";
     const IN_TEXTS: &'static str = "in (select value from json_each($1))";
     const IN_PAIRS: &'static str = "in (select unhex(value ->> 0), value ->> 1 from json_each($1))";
+    const IN_REQUESTS: &'static str =
+        "in (select unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3 from json_each($1))";
     const IN_PARTITIONS: &'static str = "in (select value ->> 0, value ->> 1 from json_each($1))";
     const ROW: (&'static str, &'static str, &'static str) = ("rowid", "in ", "");
     // Nobody is answered before the writer's connection is done with the commit, or closed.
@@ -161,9 +163,7 @@ impl Dialect for SqliteStore {
 
     async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
         let claims: Vec<Statements> = claims(group)?.iter().map(Statements::of).collect::<Result<_, _>>()?;
-        let mut committed = self.writer.commit(claims).await?;
-        committed.truncate(group.batches.len());
-        Ok(committed)
+        self.writer.commit(claims).await
     }
 }
 

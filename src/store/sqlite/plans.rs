@@ -36,6 +36,7 @@ impl Dialect for Explained {
     const IN_UUIDS: &'static str = SqliteStore::IN_UUIDS;
     const IN_TEXTS: &'static str = SqliteStore::IN_TEXTS;
     const IN_PAIRS: &'static str = SqliteStore::IN_PAIRS;
+    const IN_REQUESTS: &'static str = SqliteStore::IN_REQUESTS;
     const IN_PARTITIONS: &'static str = SqliteStore::IN_PARTITIONS;
     const ROW: (&'static str, &'static str, &'static str) = SqliteStore::ROW;
     const AFTER_COMMITS: &'static str = SqliteStore::AFTER_COMMITS;

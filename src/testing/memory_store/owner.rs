@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::MemoryStore;
-use super::state::rows_after;
+use super::state::{State, rows_after};
 use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
@@ -87,8 +87,9 @@ impl AggregateLoads for MemoryStore {
         })
     }
 
-    async fn load_requests(&self, partition: LanePartition, keys: &[RequestKey]) -> Result<Vec<RequestRow>> {
-        self.read(|state| keys.iter().filter_map(|key| state.requests.get(&(*key, partition)).cloned()).collect())
+    async fn load_requests_of(&self, keys: &[(LanePartition, RequestKey)]) -> Result<Vec<RequestRow>> {
+        let of = |state: &State, (of, key): &(LanePartition, RequestKey)| state.requests.get(&(*key, *of)).cloned();
+        self.read(|state| keys.iter().filter_map(|key| of(state, key)).collect())
     }
 }
 

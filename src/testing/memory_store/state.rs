@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::store::{
     CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, Intervention, OutboxRow, PlanRow, Progress,
-    Published, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
+    RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -81,22 +81,29 @@ impl State {
 
     /// As one statement of an SQL store: every part sees the rows from before.
     pub fn commit_group(&mut self, group: &CommitGroup) -> Result<Vec<Committed>> {
-        let judged: Vec<Committed> = group.batches.iter().map(|batch| self.judge(batch)).collect::<Result<_>>()?;
+        let mut judged: Vec<Committed> = group.batches.iter().map(|batch| self.judge(batch)).collect::<Result<_>>()?;
         let fenced = |of: LanePartition| {
             let mut batches = group.batches.iter().zip(&judged);
             batches.any(|(batch, committed)| batch.partition == of && *committed == Committed::Fenced)
         };
-        for Published { partition, epoch, seqs } in &group.published {
-            let is_owner = self.progress.get(partition).is_some_and(|row| row.progress.epoch == *epoch);
-            if is_owner && !fenced(*partition) {
-                self.published(*partition, seqs.clone());
+        let (mut passed, mut alone) = (Vec::new(), Vec::new());
+        for published in &group.published {
+            let is_owner = |row: &ProgressRow| row.progress.epoch == published.epoch;
+            let is_owner = self.progress.get(&published.partition).is_some_and(is_owner);
+            if is_owner && !fenced(published.partition) {
+                passed.push(published);
+            }
+            if group.batches.iter().all(|batch| batch.partition != published.partition) {
+                alone.push(if is_owner { Committed::Done } else { Committed::Fenced });
             }
         }
+        passed.into_iter().for_each(|of| self.published(of.partition, of.seqs.clone()));
         for (batch, committed) in group.batches.iter().zip(&judged) {
             if *committed == Committed::Done {
                 self.write(batch);
             }
         }
+        judged.append(&mut alone);
         Ok(judged)
     }
 

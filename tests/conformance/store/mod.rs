@@ -1,5 +1,6 @@
 //! The store port: one suite, run by every store.
 
+mod cliff;
 mod commits;
 mod faulty;
 mod groups;

@@ -16,7 +16,7 @@ use super::rows::*;
 use super::{Subject, conforms};
 
 /// Drops its schema in the end, also if the test fails.
-struct Schema(PostgresSettings);
+pub struct Schema(pub PostgresSettings);
 
 impl Drop for Schema {
     fn drop(&mut self) {
@@ -29,13 +29,13 @@ impl Drop for Schema {
     }
 }
 
-async fn execute(url: &str, sql: String) {
+pub async fn execute(url: &str, sql: String) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
-fn schema() -> Option<Schema> {
+pub fn schema() -> Option<Schema> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let url = std::env::var("TURNSTILE_TEST_DATABASE_URL").ok()?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -187,20 +187,16 @@ impl Layer for Owners {
         Ok(committed)
     }
 
-    async fn load_requests(
-        &self,
-        partition: LanePartition,
-        keys: &[RequestKey],
-    ) -> Result<Vec<RequestRow>, StoreError> {
+    async fn load_requests_of(&self, keys: &[(LanePartition, RequestKey)]) -> Result<Vec<RequestRow>, StoreError> {
         if self.mutant == Mutant::DedupInMemoryOnly {
             return Ok(Vec::new());
         }
-        let mut rows = self.below.load_requests(partition, keys).await?;
-        for batch in self.kept().iter().filter(|batch| batch.partition == partition) {
-            let unknown = |row: &&RequestRow| rows.iter().all(|known| known.key != row.key);
-            let wanted = batch.requests.iter().filter(|row| keys.contains(&row.key)).filter(unknown);
-            let wanted: Vec<RequestRow> = wanted.cloned().collect();
-            rows.extend(wanted);
+        let mut rows = self.below.load_requests_of(keys).await?;
+        for row in self.kept().iter().flat_map(|batch| &batch.requests) {
+            let key = (row.position.partition, row.key);
+            if keys.contains(&key) && rows.iter().all(|known| (known.position.partition, known.key) != key) {
+                rows.push(row.clone());
+            }
         }
         Ok(rows)
     }
