@@ -330,6 +330,7 @@ create table dead_letter (
     lane text collate "C" not null,
     partition bigint not null,
     log_offset bigint not null,
+    unsent_to text,
     reason text not null,
     record_key bytea,
     record_value bytea,

@@ -330,6 +330,7 @@ create table dead_letter (
     lane text not null,
     partition integer not null,
     log_offset integer not null,
+    unsent_to text,
     reason text not null,
     record_key blob,
     record_value blob,

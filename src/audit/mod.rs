@@ -315,7 +315,8 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
         let mut after = None;
         loop {
             let views = self.store.dead_letters(Page { after, limit: PAGE_ROWS }).await?;
-            for view in &views {
+            // What the log refused to take was decided all the same: its decision is compared, not its way.
+            for view in views.iter().filter(|view| view.letter.unsent_to.is_none()) {
                 let found = self.expected.dead_letter(&view.letter);
                 self.judge(found, view.letter.position, || format!("{:?}", view.letter));
             }

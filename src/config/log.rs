@@ -7,26 +7,48 @@ use super::layers::{ConfigError, Layers};
 use super::read::Secret;
 use crate::log::PartitionCounts;
 
-/// Set by Turnstile itself: another value would break order, fencing or routing.
-const KAFKA_SETTINGS_RESERVED: [&str; 16] = [
-    "bootstrap.servers",
-    "metadata.broker.list",
-    "group.id",
-    "enable.idempotence",
-    "acks",
-    "request.required.acks",
-    "partitioner",
-    "partition.assignment.strategy",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "auto.offset.reset",
-    "group.protocol",
-    "group.instance.id",
-    "session.timeout.ms",
-    // Records of aborted transactions would be applied.
-    "isolation.level",
-    // An append belongs to no transaction.
-    "transactional.id",
+const ELSEWHERE: &str = "has a setting of its own";
+const DURABLE: &str = "a command that was accepted must be on the log, once";
+const ROUTING: &str = "the partition decides which worker owns a command";
+const OFFSETS: &str = "the store's offset decides where reading starts";
+const WHOLE: &str = "readers take every record of a partition in its order";
+const MEASURED: &str = "what is asked of the client depends on it";
+
+/// librdkafka's settings that decisions rest on, with the reason.
+const KAFKA_SETTINGS_RESERVED: [(&str, &str); 33] = [
+    ("bootstrap.servers", ELSEWHERE),
+    ("metadata.broker.list", ELSEWHERE),
+    ("group.id", ELSEWHERE),
+    ("group.instance.id", ELSEWHERE),
+    ("session.timeout.ms", ELSEWHERE),
+    ("delivery.timeout.ms", ELSEWHERE),
+    ("message.timeout.ms", ELSEWHERE),
+    ("enable.idempotence", DURABLE),
+    ("acks", DURABLE),
+    ("request.required.acks", DURABLE),
+    ("transactional.id", "an append belongs to no transaction"),
+    ("delivery.report.only.error", MEASURED),
+    ("produce.offset.report", MEASURED),
+    ("statistics.interval.ms", MEASURED),
+    ("message.max.bytes", "the largest record is fixed, so that every dead letter fits"),
+    ("queuing.strategy", WHOLE),
+    ("max.in.flight", WHOLE),
+    ("max.in.flight.requests.per.connection", WHOLE),
+    ("partitioner", ROUTING),
+    ("partition.assignment.strategy", ROUTING),
+    ("group.protocol", ROUTING),
+    ("group.remote.assignor", ROUTING),
+    ("allow.auto.create.topics", "`turnstile topics` creates topics"),
+    ("enable.auto.commit", OFFSETS),
+    ("auto.commit.enable", OFFSETS),
+    ("enable.auto.offset.store", OFFSETS),
+    ("auto.offset.reset", OFFSETS),
+    ("offset.store.method", OFFSETS),
+    ("offset.store.path", OFFSETS),
+    ("enable.partition.eof", WHOLE),
+    ("isolation.level", "records of aborted transactions would be applied"),
+    ("check.crcs", "a damaged record must not be applied"),
+    ("plugin.library.paths", "a plugin may change what is sent and read"),
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +58,7 @@ pub struct LogConfig {
     pub topic_prefix: String,
     pub group: String,
     pub partitions: PartitionCounts,
-    /// `None`: the broker's default.
+    /// `None`: three, as far as there are brokers.
     pub replication_factor: Option<i32>,
     pub delivery_timeout: Duration,
     /// Further Kafka client settings, by their own names.
@@ -47,8 +69,9 @@ impl LogConfig {
     pub(super) fn read(layers: &Layers) -> Result<Self, ConfigError> {
         let brokers = layers.text_opt("log.brokers")?.map(str::to_owned);
         let kafka = layers.kafka_settings();
-        if let Some(name) = kafka.keys().find(|name| KAFKA_SETTINGS_RESERVED.contains(&name.as_str())) {
-            return Err(layers.refuse(&format!("log.kafka.{name}"), "is set by Turnstile and cannot be changed"));
+        if let Some((name, why)) = KAFKA_SETTINGS_RESERVED.iter().find(|(name, _)| kafka.contains_key(*name)) {
+            let refusal = format!("is set by Turnstile and cannot be changed: {why}");
+            return Err(layers.refuse(&format!("log.kafka.{name}"), refusal));
         }
         if let (None, Some(name)) = (&brokers, kafka.keys().next()) {
             return Err(layers.refuse(&format!("log.kafka.{name}"), "is of no use without log.brokers"));

@@ -106,7 +106,15 @@ fn what_is_wrong_is_refused_with_its_source_and_key() {
         (&[("TURNSTILE__LOG__KAFKA__LINGER_MS", "1")], "log.kafka.linger.ms is of no use without log.brokers"),
         (
             &[("TURNSTILE__LOG__BROKERS", "k:1"), ("TURNSTILE__LOG__KAFKA__ACKS", "0")],
-            "log.kafka.acks is set by Turnstile and cannot be changed",
+            "log.kafka.acks is set by Turnstile and cannot be changed: a command that was accepted must be on the log",
+        ),
+        (
+            &[("TURNSTILE__LOG__BROKERS", "k:1"), ("TURNSTILE__LOG__KAFKA__ISOLATION_LEVEL", "read_uncommitted")],
+            "log.kafka.isolation.level is set by Turnstile and cannot be changed: records of aborted transactions",
+        ),
+        (
+            &[("TURNSTILE__LOG__BROKERS", "k:1"), ("TURNSTILE__LOG__KAFKA__SESSION_TIMEOUT_MS", "1")],
+            "log.kafka.session.timeout.ms is set by Turnstile and cannot be changed: has a setting of its own",
         ),
         (&[("TURNSTILE__TELEMETRY__LOG_FILTER", "a=b=c")], "telemetry.log_filter is \"a=b=c\""),
     ];

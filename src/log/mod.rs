@@ -195,10 +195,12 @@ pub enum AppendError {
     /// The log's queue is full: nothing was appended; retry later (the API server answers 503).
     #[error("the log's queue is full")]
     Backlog,
-    /// Nothing was appended, and a retry of this record would fail the same way, e.g. because it is too large.
+    /// Nothing was appended, because of a record: it is too large, say. A log that takes or refuses a batch whole may mean
+    /// another record of the batch; one that is refused by itself would be again.
     #[error("the record was refused: {0}")]
     Refused(String),
-    /// Nothing was appended, and no record will be until an operator changes something, e.g. gives write access.
+    /// Nothing was appended, and no record will be until an operator changes something: gives write access, brings back a
+    /// topic, sets a clock.
     #[error("the log does not allow it: {0}")]
     Denied(String),
     /// Not acknowledged; whether it was appended is unknown. Retry: the request id makes that harmless.

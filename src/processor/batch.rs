@@ -212,6 +212,7 @@ impl<A: LaneAggregate> Batch<A> {
         self.outbox.dead_letter(&record, &reason, &at);
         self.dead_letters.push(DeadLetter {
             position: at.position,
+            unsent_to: None,
             reason,
             key: record.key.map(|key| key.to_vec()),
             value: record.value.map(|value| value.to_vec()),

@@ -37,6 +37,7 @@ mod retry;
 mod schedule;
 mod standing;
 mod timers;
+mod unsent;
 mod watch;
 
 #[cfg(test)]

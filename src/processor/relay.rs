@@ -3,6 +3,9 @@
 //! At least once: a row is deleted after its acknowledgement, never before. Nothing is appended behind a row that is
 //! known to have failed: everything from that row on is appended again, so that rows appear in order and repeats never
 //! overtake; readers drop them by id.
+//!
+//! A row that the log refuses for good becomes a dead letter, published in its place, and holds up none behind it. What
+//! the log does not allow (access, a missing topic) waits, visibly, until an operator has changed that.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,8 +19,9 @@ use tracing::warn;
 use super::commit::Backoff;
 use super::context::Context;
 use super::standing::{Standing, Step};
+use super::unsent;
 use crate::domain::LanePartition;
-use crate::log::{AppendError, Appended, NewRecord, Topic};
+use crate::log::{AppendError, AppendFuture, Appended, NewRecord, Topic};
 use crate::store::{CommitGroup, OutboxRow, Progress};
 use crate::telemetry::metrics::OUTBOX_PENDING;
 use crate::wire;
@@ -44,7 +48,10 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             biased;
-            Some(ack) = relay.acks.next() => relay.acknowledged(ack).await,
+            Some(ack) = relay.acks.next() => {
+                relay.acknowledged(ack).await;
+                relay.append_waiting().await;
+            }
             more = rows.recv(), if relay.has_room() => match more {
                 Some(more) => relay.publish(more.into_iter()).await,
                 None => break,
@@ -54,10 +61,23 @@ pub(super) async fn run(
     relay.finish().await;
 }
 
+/// How often a row is refused by itself until it is a dead letter: each of these times it shared a batch with no other
+/// row of this partition.
+const REFUSALS_MAX: u32 = 3;
+
 /// A row on its way to the log.
 struct Sent {
     row: OutboxRow,
-    acknowledged: bool,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Not appended, under way, or to be appended again.
+    Open,
+    Acknowledged,
+    /// Perhaps for another record of its batch: the log takes or refuses a batch whole.
+    Refused,
 }
 
 type Ack = (u64, Result<Appended, AppendError>);
@@ -67,8 +87,10 @@ struct Relay {
     standing: Arc<Standing>,
     partition: LanePartition,
     epoch: u64,
-    /// Appended, in order of seq, from the first on that is not acknowledged.
+    /// In order of seq, from the first on that is not acknowledged.
     sent: VecDeque<Sent>,
+    /// So many of them, from the first, are appended; the others wait.
+    appended: usize,
     /// Acknowledgements by seq, as they come: a failure must not wait for the row before it, since rows of other
     /// partitions would be appended behind the gap meanwhile.
     acks: FuturesUnordered<BoxFuture<'static, Ack>>,
@@ -86,6 +108,7 @@ impl Relay {
             partition,
             epoch,
             sent: VecDeque::new(),
+            appended: 0,
             acks: FuturesUnordered::new(),
             acknowledged: 0,
             backoff: Backoff::new(),
@@ -115,74 +138,89 @@ impl Relay {
 
     async fn publish(&mut self, rows: impl Iterator<Item = OutboxRow>) {
         for row in rows {
-            loop {
-                // What failed meanwhile goes first.
-                let ack = match self.acks.next().now_or_never() {
-                    Some(Some(ack)) => ack,
-                    _ if self.has_room() => break,
-                    _ => match self.acks.next().await {
-                        Some(ack) => ack,
-                        None => break,
-                    },
-                };
+            while !self.has_room()
+                && let Some(ack) = self.acks.next().await
+            {
                 self.acknowledged(ack).await;
+                self.append_waiting().await;
             }
             self.standing.begin(Step::Publish);
-            self.append(&row).await;
-            self.sent.push_back(Sent { row, acknowledged: false });
+            self.sent.push_back(Sent { row, fate: Fate::Open });
+            self.append_waiting().await;
         }
         self.show_pending();
     }
 
-    /// Appends one row; a log whose queue is full says so at once, and nothing may get in before this row then.
-    async fn append(&mut self, row: &OutboxRow) {
-        let log = Arc::clone(&self.context.deps.log);
+    /// Appends what waits, in order. A failure that is known goes first, also one that becomes known while the log's
+    /// queue is full: it may be what makes the room.
+    async fn append_waiting(&mut self) {
+        loop {
+            while let Some(Some(ack)) = self.acks.next().now_or_never() {
+                self.acknowledged(ack).await;
+            }
+            let Some(Sent { row, .. }) = self.sent.get(self.appended) else { return };
+            let seq = row.seq;
+            let mut ack = self.append(row);
+            match (&mut ack).now_or_never() {
+                Some(Err(error @ AppendError::Backlog)) => {
+                    self.standing.failed(Step::Publish, error);
+                    self.room().await;
+                    continue;
+                }
+                Some(known) => self.acks.push(std::future::ready((seq, known)).boxed()),
+                None => self.acks.push(ack.map(move |ack| (seq, ack)).boxed()),
+            }
+            self.appended += 1;
+        }
+    }
+
+    /// Waits until another attempt is worth while: something of this partition is acknowledged or failed, or time has
+    /// passed.
+    async fn room(&mut self) {
+        let pause = tokio::time::sleep(self.backoff.next());
+        tokio::select! {
+            biased;
+            Some(ack) = self.acks.next() => self.acknowledged(ack).await,
+            () = pause => {}
+        }
+    }
+
+    fn append(&self, row: &OutboxRow) -> AppendFuture {
+        let log = &self.context.deps.log;
         let partition = wire::routing::partition_for(&row.key, log.partitions().of(row.topic));
         let record = NewRecord {
             key: row.key.clone().into_bytes().into(),
             value: row.payload.clone().into(),
             headers: row.headers.clone(),
         };
-        let seq = row.seq;
-        loop {
-            let mut ack = log.append(row.topic, partition, record.clone());
-            match (&mut ack).now_or_never() {
-                Some(Err(error @ AppendError::Backlog)) => {
-                    self.standing.failed(Step::Publish, error);
-                    self.backoff.wait().await;
-                }
-                Some(known) => return self.acks.push(std::future::ready((seq, known)).boxed()),
-                None => return self.acks.push(ack.map(move |ack| (seq, ack)).boxed()),
-            }
-        }
+        log.append(row.topic, partition, record)
     }
 
     /// Takes one acknowledgement. Runs to its end once begun: half of it would lose the place of a failed append.
     async fn acknowledged(&mut self, (seq, ack): Ack) {
-        match self.judge(seq, ack) {
-            Ok(()) => self.done_with_first(),
-            Err(error) => self.append_again(&error).await,
+        let error = ack.as_ref().err().cloned();
+        self.note(seq, ack);
+        match error {
+            None => self.done_with_first(),
+            Some(error) => self.failed(&error).await,
         }
     }
 
     /// Notes what became of a row.
-    fn judge(&mut self, seq: u64, ack: Result<Appended, AppendError>) -> Result<(), AppendError> {
-        let Ok(at) = self.sent.binary_search_by_key(&seq, |sent| sent.row.seq) else { return Ok(()) };
-        let sent = &mut self.sent[at];
-        match ack {
-            Ok(_) => {}
-            Err(AppendError::Refused(reason)) if sent.row.topic == Topic::DeadLetters => {
-                warn!(partition = %self.partition, reason, "a dead letter stays in its table only");
-            }
-            Err(error) => return Err(error),
+    fn note(&mut self, seq: u64, ack: Result<Appended, AppendError>) {
+        if let Ok(at) = self.sent.binary_search_by_key(&seq, |sent| sent.row.seq) {
+            self.sent[at].fate = match ack {
+                Ok(_) => Fate::Acknowledged,
+                Err(AppendError::Refused(_)) => Fate::Refused,
+                Err(_) => Fate::Open,
+            };
         }
-        sent.acknowledged = true;
-        Ok(())
     }
 
     /// Lets go of the rows up to the first that is not acknowledged.
     fn done_with_first(&mut self) {
-        while let Some(Sent { row, .. }) = self.sent.pop_front_if(|sent| sent.acknowledged) {
+        while let Some(Sent { row, .. }) = self.sent.pop_front_if(|sent| sent.fate == Fate::Acknowledged) {
+            self.appended = self.appended.saturating_sub(1);
             self.acknowledged = row.seq + 1;
             self.backoff = Backoff::new();
             self.standing.moved(Step::Publish);
@@ -194,47 +232,63 @@ impl Relay {
         }
     }
 
-    /// After a failed append: waits until nothing is under way, then appends everything from the first failed row on
-    /// again, until none of it is known to have failed.
-    async fn append_again(&mut self, error: &AppendError) {
+    /// After a failed append: waits until nothing is under way. Then everything waits to be appended again from the first
+    /// row on that is not acknowledged.
+    async fn failed(&mut self, error: &AppendError) {
         warn!(partition = %self.partition, %error, rows = self.sent.len(), "publishing again");
-        self.standing.failed(Step::Publish, error);
-        loop {
-            while let Some((seq, ack)) = self.acks.next().await {
-                // Whether it failed too does not matter now.
-                let _ = self.judge(seq, ack);
-            }
-            self.done_with_first();
-            self.backoff.wait().await;
-            let sent = self.append_sent().await;
-            // Some of it may be acknowledged by now.
-            self.done_with_first();
-            if sent {
-                return;
-            }
+        while let Some((seq, ack)) = self.acks.next().await {
+            self.note(seq, ack);
         }
+        self.done_with_first();
+        if self.sent.front().is_some_and(|sent| sent.fate == Fate::Open) {
+            self.wait_after(error).await;
+        }
+        // All that the log has refused in a row, one after another: what follows them is appended once.
+        while self.sent.front().is_some_and(|sent| sent.fate == Fate::Refused) {
+            self.append_alone().await;
+        }
+        self.sent.iter_mut().for_each(|sent| sent.fate = Fate::Open);
+        self.appended = 0;
     }
 
-    /// Appends what was appended once more; stops, with false, at a known failure: nothing may get in before that row.
-    async fn append_sent(&mut self) -> bool {
-        for at in 0..self.sent.len() {
-            self.sent[at].acknowledged = false;
-            let row = self.sent[at].row.clone();
-            self.append(&row).await;
-            while let Some(Some((seq, ack))) = self.acks.next().now_or_never() {
-                if self.judge(seq, ack).is_err() {
-                    return false;
+    /// Appends the first row while nothing else of this partition is under way. Refused so often, it becomes a dead
+    /// letter, which is published in its place.
+    async fn append_alone(&mut self) {
+        let Some(mut row) = self.sent.front().map(|sent| sent.row.clone()) else { return };
+        let mut refusals = 0;
+        loop {
+            // Other partitions that suffered for the same batch try again too: not all at once.
+            tokio::time::sleep(unsent::spread(self.partition, refusals)).await;
+            match self.append(&row).await {
+                Ok(_) => break,
+                Err(AppendError::Refused(_)) if refusals + 1 < REFUSALS_MAX => refusals += 1,
+                Err(AppendError::Refused(reason)) if row.topic == Topic::DeadLetters => {
+                    warn!(partition = %self.partition, reason, "a dead letter stays in its table only");
+                    break;
                 }
+                Err(AppendError::Refused(reason)) => {
+                    row = unsent::keep(&self.context, self.partition, row, &reason).await;
+                    refusals = 0;
+                }
+                Err(error) => self.wait_after(&error).await,
             }
         }
-        true
+        if let Some(first) = self.sent.front_mut() {
+            first.fate = Fate::Acknowledged;
+        }
+        self.done_with_first();
+    }
+
+    async fn wait_after(&mut self, error: &AppendError) {
+        self.standing.failed(Step::Publish, error);
+        self.backoff.wait().await;
     }
 
     /// Takes what is still under way. What the log does not acknowledge is the next owner's to publish.
     async fn finish(mut self) {
         while let Some((seq, ack)) = self.acks.next().await {
             // A failed row stays in the outbox, and so does what comes after it.
-            let _ = self.judge(seq, ack);
+            self.note(seq, ack);
         }
         self.done_with_first();
         let Some(published) = self.context.committer.waiting(self.partition, self.epoch) else { return };

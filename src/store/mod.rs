@@ -18,7 +18,7 @@ pub use ports::{
 pub use rows::{
     Anchor, BlockSeats, BlockView, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Decided,
     OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, Remember, RequestCompletion,
-    RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, StateTable,
+    RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, StateTable, UNSENT_OFFSET,
 };
 
 use crate::domain::{Lane, LanePartition};

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::intervention::Intervention;
 use super::rows::{
-    BlockSeats, CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, OutboxRow, Page, PlanRow, PlanSummary,
-    Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
+    BlockSeats, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, OutboxRow, Page, PlanRow,
+    PlanSummary, Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
 };
 use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
@@ -113,6 +113,10 @@ pub trait Outbox: Send + Sync {
 
     /// Where something else than the owner publishes: deletes the partition's rows before this one.
     async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()>;
+
+    /// Keeps a row that the log refuses for good as a dead letter; does nothing if it is kept already. The row stays in
+    /// the outbox until it counts as published.
+    async fn keep_unsent(&self, letter: &DeadLetter) -> Result<()>;
 }
 
 /// Descriptions of concerts and dates.

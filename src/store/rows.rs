@@ -238,15 +238,35 @@ pub struct OutboxRow {
     pub headers: Headers,
 }
 
-/// A record that cannot be applied, with the reason.
+/// A record that cannot be applied, or an outbox row that the log refuses for good, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Of an outbox row: its owner's partition and [`UNSENT_OFFSET`] + seq, and where it was to go.
     pub position: Position,
+    pub unsent_to: Option<Topic>,
     pub reason: String,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Headers,
     pub at: LogTime,
+}
+
+/// Outbox rows that became dead letters have positions from here on: no partition has so many records.
+pub const UNSENT_OFFSET: u64 = 1_000_000_000_000_000_000;
+
+impl DeadLetter {
+    /// An outbox row of this owner that the log refuses for good.
+    pub fn unsent(of: LanePartition, row: &OutboxRow, reason: &str, at: LogTime) -> Self {
+        DeadLetter {
+            position: of.at(UNSENT_OFFSET + row.seq),
+            unsent_to: Some(row.topic),
+            reason: format!("the log refused it for {}: {reason}", row.topic),
+            key: Some(row.key.clone().into_bytes()),
+            value: Some(row.payload.clone()),
+            headers: row.headers.clone(),
+            at,
+        }
+    }
 }
 
 /// What the store remembers of the log it belongs to.

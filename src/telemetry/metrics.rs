@@ -109,7 +109,12 @@ pub static HTTP_HELD_BYTES: LazyLock<IntGaugeVec> =
 /// Requests waiting for an outcome.
 pub static WAITERS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_waiters", "Requests waiting for an outcome", &[]));
-/// End offset of a partition as its reader last saw it; minus `turnstile_next_offset` it is the lag.
+/// Everything before this offset is decided or is no record: transaction markers, aborted records.
+pub static LOG_PASSED_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    let help = "Everything before this offset is decided or is no record";
+    gauge("turnstile_log_passed_offset", help, &["topic", "partition"])
+});
+/// End offset of a partition as its reader last saw it; minus `turnstile_log_passed_offset` it is the lag.
 pub static LOG_END_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_log_end_offset", "Offset of the next record of a partition", &["topic", "partition"])
 });

@@ -12,10 +12,10 @@ use crate::domain::{
     ScheduleId, UserId,
 };
 use crate::store::{
-    AggregateLoads, AuditReads, BlockSeats, Catalog, CommitGroup, Committed, Concert, DeadLetterView, DeadLetters,
-    Intervention, Interventions, LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow, PlanSummary, Progress,
-    ProgressView, Reads, RecordedLog, RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable, Store,
-    StoreError, Timers,
+    AggregateLoads, AuditReads, BlockSeats, Catalog, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView,
+    DeadLetters, Intervention, Interventions, LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow, PlanSummary,
+    Progress, ProgressView, Reads, RecordedLog, RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable,
+    Store, StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -71,6 +71,10 @@ pub trait Layer: Send + Sync + 'static {
 
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>> {
         self.pass(Call::Read, self.below().outbox(partition, from, limit)).await
+    }
+
+    async fn keep_unsent(&self, letter: &DeadLetter) -> Result<()> {
+        self.pass(Call::Write, self.below().keep_unsent(letter)).await
     }
 
     async fn forget_requests(&self, of: LanePartition, before: LogTime, limit: u32) -> Result<u64> {
@@ -155,6 +159,10 @@ impl<L: Layer> Outbox for Layered<L> {
 
     async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
         self.0.pass(Call::Write, self.0.below().delete_outbox(partition, before)).await
+    }
+
+    async fn keep_unsent(&self, letter: &DeadLetter) -> Result<()> {
+        self.0.keep_unsent(letter).await
     }
 }
 

@@ -22,6 +22,9 @@ use crate::runtime::clock::Clock;
 const BACKLOG_RECORDS_MAX: usize = 10_000;
 const FAR_AHEAD_MS: i64 = 60_000;
 
+/// Says how an append ends that is not to be stored.
+pub type Judge = Arc<dyn Fn(Topic, &NewRecord) -> Option<AppendError> + Send + Sync>;
+
 /// The log. Clones share it.
 #[derive(Clone)]
 pub struct MemoryLog {
@@ -42,6 +45,7 @@ struct State {
     held: bool,
     /// Partitions without a leader: nobody can begin to read them.
     unreadable: BTreeSet<(Topic, u32)>,
+    judge: Option<Judge>,
     /// Appends that wait for [`MemoryLog::release_appends`], in order.
     waiting: VecDeque<Waiting>,
     /// Offsets that cannot be read, whether or not a record is there.
@@ -78,10 +82,15 @@ impl MemoryLog {
             .map(|place| (place, Partition { records: Vec::new(), first: 0, end: watch::Sender::new(0) }))
             .collect();
         let group = Group::new(&counts, drain);
-        let (unreadable, damaged) = Default::default();
-        let state = Mutex::new(State { partitions, held: false, unreadable, waiting: VecDeque::new(), damaged });
+        let (unreadable, judge, waiting, damaged) = Default::default();
+        let state = Mutex::new(State { partitions, held: false, unreadable, judge, waiting, damaged });
         let log_id = Uuid::now_v7().to_string();
         MemoryLog { inner: Arc::new(Inner { counts, clock, log_id, backlog_records_max, state }), group }
+    }
+
+    /// From now on each append is shown to this judge first; `None` takes it away.
+    pub fn set_judge(&self, judge: Option<Judge>) {
+        self.inner.lock().judge = judge;
     }
 
     /// From now on appends are neither stored nor acknowledged.
@@ -245,6 +254,9 @@ impl Log for MemoryLog {
             return futures_util::future::ready(Err(refused)).boxed();
         }
         let mut state = self.inner.lock();
+        if let Some(error) = state.judge.as_ref().and_then(|judge| judge(topic, &record)) {
+            return futures_util::future::ready(Err(error)).boxed();
+        }
         if !state.held {
             let appended = self.inner.store(&mut state, topic, partition, record);
             return futures_util::future::ready(appended).boxed();

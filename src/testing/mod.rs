@@ -12,5 +12,5 @@ pub(crate) mod wire;
 
 pub use faulty_store::{BatchHook, Fault, Faults, FaultyStore, Hook};
 pub use layered_store::{Call, Layer, Layered};
-pub use memory_log::MemoryLog;
+pub use memory_log::{Judge, MemoryLog};
 pub use memory_store::MemoryStore;

@@ -30,5 +30,6 @@ mod seat_stream;
 mod seats;
 mod shutdown;
 mod stepped_over;
+mod strangers;
 mod wallet;
 mod whole;

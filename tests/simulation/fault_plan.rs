@@ -11,6 +11,8 @@ pub struct FaultPlan {
     pub append_unacknowledged: u64,
     pub append_twice: u64,
     pub append_backlog: u64,
+    /// Outcomes that the log refuses, for good or for another record of their batch.
+    pub append_refused: u64,
     pub read_failed: u64,
     pub store_away: u64,
     pub commit_unanswered: u64,
@@ -66,6 +68,7 @@ impl FaultPlan {
             append_unacknowledged: some(350, 80),
             append_twice: some(350, 80),
             append_backlog: some(200, 40),
+            append_refused: some(250, 60),
             read_failed: some(250, 40),
             store_away: some(300, 60),
             commit_unanswered: some(350, 120),
@@ -99,6 +102,8 @@ impl FaultPlan {
             absent_max_ms: 5_000 + prng.below(60_000) as i64,
             later: prng.permille(300),
         };
+        // A store that is restored has lost what operators did since, and they would have to do the same again.
+        let plan = FaultPlan { later: plan.later && plan.bad_records == 0, ..plan };
         if plan.patient && prng.permille(600) { plan.with_steady_clocks() } else { plan }
     }
 

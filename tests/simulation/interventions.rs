@@ -12,6 +12,7 @@ use turnstile::wire;
 use crate::cluster::{Cluster, lock, uuid};
 use crate::foreign_producers::{GARBAGE, some_charge, some_user};
 use crate::sale;
+use crate::sim::START_MS;
 
 /// Why a record stops its partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn act(cluster: &Cluster, at: Position, bad: Bad) -> Act {
     }
     let now = sim.clock(&sim.broker_ms).now();
     // One that is too low must not count.
-    let time = if sim.below(3) == 0 { LogTime(5) } else { now };
+    let time = if sim.below(3) == 0 { LogTime(START_MS - 1) } else { now };
     let end = cluster.log.end(Topic::Lane(at.lane()), at.partition.partition);
     let last = at.offset + sim.below(end - at.offset);
     Act::Time { offsets: Offsets { last, ..one }, time }

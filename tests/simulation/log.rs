@@ -1,6 +1,6 @@
 //! A log whose appends and reads may be late, lost, duplicated or answered wrongly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use turnstile::log::{
     AppendError, AppendFuture, Appended, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader,
     ReadError, Record, Timestamp, Topic,
 };
+use turnstile::wire;
 
 use crate::group::SimGroup;
 use crate::interventions::Bad;
@@ -46,6 +47,8 @@ pub struct SimLog {
     counts: PartitionCounts,
     partitions: Mutex<BTreeMap<(Topic, u32), Partition>>,
     arrivals: BTreeMap<(Topic, u32), Notify>,
+    /// Outcomes by `ce_id`.
+    refusals: Mutex<BTreeMap<Vec<u8>, Refusals>>,
     pub group: Arc<SimGroup>,
     this: std::sync::Weak<SimLog>,
 }
@@ -57,6 +60,7 @@ impl SimLog {
         Arc::new_cyclic(|this| SimLog {
             sim,
             partitions: Mutex::new(places.iter().map(|place| (*place, Partition::default())).collect()),
+            refusals: Mutex::default(),
             arrivals: places.into_iter().map(|place| (place, Notify::new())).collect(),
             counts,
             group,
@@ -162,18 +166,56 @@ impl SimLog {
     }
 }
 
+/// How often an outcome is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusals {
+    /// For another record of its batch.
+    Left(u64),
+    ForGood,
+}
+
 /// How an append ends.
 enum Fate {
     Stored,
     /// Refused immediately.
     Backlog,
+    Refused,
     Lost,
     StoredUnacknowledged,
 }
 
 impl SimLog {
-    fn fate(&self) -> Fate {
+    /// The `ce_id`s of the outcomes that are refused for good.
+    pub fn refused_for_good(&self) -> BTreeSet<Vec<u8>> {
+        let all = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|(_, refusals)| **refusals == Refusals::ForGood).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Of outcomes alone; for good only of those that no queue follows.
+    fn refuses(&self, topic: Topic, record: &NewRecord) -> bool {
+        let header = |wanted: &str| record.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let Some(id) = header("ce_id").filter(|_| topic == Topic::Outcomes) else { return false };
+        let draw = || match self.sim.strikes(self.sim.plan.append_refused) {
+            true if header(wire::headers::SCHEDULE).is_none() && self.sim.below(2) == 0 => Refusals::ForGood,
+            true => Refusals::Left(1 + self.sim.below(2)),
+            false => Refusals::Left(0),
+        };
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        match refusals.entry(id.clone()).or_insert_with(draw) {
+            Refusals::ForGood => true,
+            Refusals::Left(left) => std::mem::replace(left, left.saturating_sub(1)) > 0,
+        }
+    }
+
+    fn fate(&self, place: (Topic, u32), record: &NewRecord) -> Fate {
         let (sim, plan) = (&self.sim, &self.sim.plan);
+        if self.poisoned(place) {
+            // What has failed still fills the queue.
+            return if plan.append_backlog > 0 && sim.below(3) == 0 { Fate::Backlog } else { Fate::Lost };
+        }
+        if self.refuses(place.0, record) {
+            return Fate::Refused;
+        }
         if let Some(_until) = sim.log_away() {
             return match sim.below(4) {
                 0 => Fate::Backlog,
@@ -231,12 +273,22 @@ impl Log for SimLog {
         self.sim.called();
         let place = (topic, partition);
         let unacknowledged = |reason: &str| Err(AppendError::Unacknowledged(reason.to_owned()));
-        let fate = if self.poisoned(place) { Fate::Lost } else { self.fate() };
+        let fate = self.fate(place, &record);
         let NewRecord { key, value, headers } = record;
         match fate {
             Fate::Backlog => {
                 self.sim.note("backlog", [code(topic), partition.into(), 0]);
                 futures_util::future::ready(Err(AppendError::Backlog)).boxed()
+            }
+            Fate::Refused => {
+                self.sim.note("append refused", [code(topic), partition.into(), 0]);
+                // By the client at once, or by the broker with its batch.
+                let known_at = if self.sim.below(2) == 0 { Instant::now() } else { self.lose(place) };
+                async move {
+                    sleep_until(known_at).await;
+                    Err(AppendError::Refused("injected".to_owned()))
+                }
+                .boxed()
             }
             Fate::Lost => {
                 let known_at = self.lose(place);

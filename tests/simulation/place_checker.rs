@@ -151,6 +151,12 @@ impl PlaceChecker<'_> {
         }
         let at_ms = self.queue.snapshots[absence.snapshot].stored_ms;
         let since_ms = at_ms.saturating_sub(absence.abandon_after_ms as u64);
+        // Requeued while no worker ran: front doors cannot report a place that they have not seen yet.
+        let shown = |seen: &Observation| matches!(&seen.what, Observed::Place { position, .. } if *position == absence.sequence);
+        let known = |seen: &Observation| seen.span.ended_ms <= at_ms && shown(seen);
+        if !self.cluster.history.observations().iter().any(known) {
+            return Ok(());
+        }
         let polls = self.cluster.history.observations().into_iter().filter(|seen| {
             let placed = matches!(&seen.what, Observed::Place { .. } | Observed::Unavailable);
             seen.user == PATIENT && seen.with_token && placed

@@ -114,6 +114,12 @@ async fn simulate(seed: u64) {
     cluster.start_api(0);
     cluster.start_worker();
     let dates = open_dates(&cluster).await;
+    // A date is in the catalog only once its queue is open.
+    for date in &dates {
+        while cluster.store.queue(*date).await.expect("no faults").is_none() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
     let until = Instant::now() + POLLS_FOR;
     let mut users = JoinSet::new();
     for date in &dates {

@@ -7,10 +7,11 @@ use clap::Subcommand;
 use turnstile::assembly::backends::{self, Backends};
 use turnstile::config::Config;
 use turnstile::domain::Position;
-use turnstile::log::{Log, NewRecord, Topic};
+use turnstile::log::{Appended, Log, NewRecord, Topic};
 use turnstile::runtime::clock::Clock;
 use turnstile::store::{DeadLetterView, DeadLetters as Letters, Page};
 use turnstile::wire::headers::HOPS;
+use turnstile::wire::routing::partition_for;
 use turnstile::wire::time::rfc3339;
 
 use crate::exit::Failure;
@@ -99,6 +100,9 @@ async fn show(store: &dyn Letters, position: Position) -> anyhow::Result<String>
     if let Some(at) = view.dismissed_at {
         let _ = writeln!(text, "dismissed {}", rfc3339(at));
     }
+    if let Some(topic) = letter.unsent_to {
+        let _ = writeln!(text, "unsent to {topic}");
+    }
     let _ = writeln!(text, "key       {}", readable(letter.key.as_deref()));
     for (name, value) in &letter.headers {
         let _ = writeln!(text, "header    {name}: {}", readable(Some(value)));
@@ -107,7 +111,7 @@ async fn show(store: &dyn Letters, position: Position) -> anyhow::Result<String>
     Ok(text)
 }
 
-/// Appends it to the partition it came from; the owner forwards a stray.
+/// Appends it to the partition it came from, where the owner forwards a stray; an outbox row to where it was to go.
 async fn replay(log: &dyn Log, store: &dyn Letters, clock: &Clock, position: Position) -> anyhow::Result<String> {
     let letter = find(store, position).await?.letter;
     let Some(value) = letter.value else {
@@ -115,11 +119,15 @@ async fn replay(log: &dyn Log, store: &dyn Letters, clock: &Clock, position: Pos
     };
     // Resets the hop count: a record with too many hops would become a dead letter again.
     let headers = letter.headers.into_iter().filter(|(name, _)| name != HOPS).collect();
-    let record = NewRecord { key: letter.key.unwrap_or_default().into(), value: value.into(), headers };
-    let appended = log.append(Topic::Lane(position.lane()), position.partition.partition, record).await?;
+    let key = letter.key.unwrap_or_default();
+    let (topic, partition) = match letter.unsent_to {
+        None => (Topic::Lane(position.lane()), position.partition.partition),
+        Some(topic) => (topic, partition_for(&String::from_utf8_lossy(&key), log.partitions().of(topic))),
+    };
+    let record = NewRecord { key: key.into(), value: value.into(), headers };
+    let Appended { offset } = log.append(topic, partition, record).await?;
     store.mark_replayed(position, clock.now()).await?;
-    let new = position.partition.at(appended.offset);
-    Ok(format!("{position} is on the log again as {new}\n"))
+    Ok(format!("{position} is on the log again as {topic}.{partition}.{offset}\n"))
 }
 
 async fn find(store: &dyn Letters, position: Position) -> anyhow::Result<DeadLetterView> {

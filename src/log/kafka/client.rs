@@ -7,10 +7,11 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 
 use super::ends::AllEnds;
+use super::failover::Failover;
 use crate::log::{APPEND_BYTES_MAX, PartitionCounts, Topic};
 use crate::telemetry::metrics;
 
@@ -28,7 +29,7 @@ pub struct KafkaSettings {
     pub group: String,
     /// The counts the topics must have.
     pub partitions: PartitionCounts,
-    /// For topics this program creates; `None`: the broker's default.
+    /// For topics this program creates; `None`: three, as far as there are brokers.
     pub replication_factor: Option<i32>,
     /// Time without a heartbeat after which a member's partitions go to the others.
     pub session_timeout: Duration,
@@ -40,6 +41,8 @@ pub struct KafkaSettings {
     pub instance_id: Option<String>,
     /// Time after which an unacknowledged append fails; within the time an HTTP request may take.
     pub delivery_timeout: Duration,
+    /// Longest wait for the topics' settings at start; without an answer they are not checked, which is logged.
+    pub settings_timeout: Duration,
     /// Most appends waiting for acknowledgment, in records and bytes; more are refused with `Backlog`.
     pub queue_records_max: u32,
     pub queue_bytes_max: u32,
@@ -64,6 +67,7 @@ impl KafkaSettings {
             drain: Duration::from_secs(3),
             instance_id: None,
             delivery_timeout: Duration::from_secs(8),
+            settings_timeout: REQUEST_MAX,
             queue_records_max: 50_000,
             queue_bytes_max: 32 << 20,
             extra: BTreeMap::new(),
@@ -84,6 +88,8 @@ impl KafkaSettings {
             // A broker that returns is noticed while clients still wait for their answer.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
+            // A partition that has moved takes what was retried at once, not after the default of up to 1 s.
+            .set("retry.backoff.max.ms", "200")
             // A position counts when it was said twice: a standstill behind an open transaction shows within 30 s.
             .set("statistics.interval.ms", "5000");
         config
@@ -138,6 +144,8 @@ impl KafkaSettings {
             .set("isolation.level", "read_committed")
             // The default of 1000 ms causes a sawtooth in latency after a queue was full.
             .set("fetch.queue.backoff.ms", "5")
+            // As long as a partition that moved is not read; the default is 500.
+            .set("fetch.error.backoff.ms", "50")
             .set("fetch.wait.max.ms", "50")
             .set("fetch.message.max.bytes", "1048576")
             // Per partition: 40 lagging partitions take 80 MiB at most, and 2 MiB last a reader until the next fetch.
@@ -172,11 +180,17 @@ pub(super) struct Telling {
     topic_prefix: String,
     /// Of a reading consumer.
     ends: Option<AllEnds>,
+    failover: Failover,
 }
 
 impl Telling {
     pub(super) fn new(client: &'static str, settings: &KafkaSettings) -> Self {
-        Telling { client, topic_prefix: settings.topic_prefix.clone(), ends: None }
+        Telling { client, topic_prefix: settings.topic_prefix.clone(), ends: None, failover: Failover::default() }
+    }
+
+    /// To be asked by the client's thread.
+    pub(super) fn failover(&self) -> Failover {
+        self.failover.clone()
     }
 
     pub(super) fn reader(settings: &KafkaSettings, ends: AllEnds) -> Self {
@@ -219,6 +233,9 @@ impl ClientContext for Telling {
 
     /// Counts the error; `log` receives the same line.
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerTransportFailure) {
+            self.failover.connection_lost();
+        }
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
         metrics::KAFKA_ERRORS.with_label_values(&[self.client, &code]).inc();
         tracing::debug!(client = self.client, %error, reason, "kafka client error");

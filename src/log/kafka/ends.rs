@@ -3,6 +3,7 @@
 //! The position the client fetches from passes transaction markers and aborted records, of which a reader sees nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::statistics::{Partition, Statistics};
@@ -65,6 +66,28 @@ impl Ends {
     }
 }
 
+/// How far a reader has come, for the membership to report.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    next: AtomicU64,
+    passed: AtomicU64,
+}
+
+impl Reached {
+    pub fn set(&self, next: u64, passed: u64) {
+        self.next.store(next, Ordering::SeqCst);
+        self.passed.store(passed, Ordering::SeqCst);
+    }
+
+    /// What is passed once everything before this offset is decided: markers and aborted records behind it too, unless
+    /// more was read meanwhile.
+    pub fn passed_after(&self, decided: u64) -> u64 {
+        // In this order: what was passed before `next` stood at this offset is passed with it.
+        let passed = self.passed.load(Ordering::SeqCst);
+        if self.next.load(Ordering::SeqCst) == decided { passed.max(decided) } else { decided }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +120,13 @@ mod tests {
         assert_eq!(all.of("t", 0), None);
         all.stop("t", 0);
         assert_eq!(all.of("t", 0), None);
+    }
+
+    #[test]
+    fn markers_are_passed_when_all_before_them_is_decided() {
+        let reached = Reached::default();
+        assert_eq!(reached.passed_after(5), 5, "nothing was read yet");
+        reached.set(7, 9);
+        assert_eq!([6, 7, 8].map(|decided| reached.passed_after(decided)), [6, 9, 8]);
     }
 }

@@ -9,6 +9,9 @@ pub enum ConnectError {
     Unreachable { brokers: String, reason: String },
     #[error("topic {topic} does not exist; create the topics with `turnstile topics`")]
     MissingTopic { topic: String },
+    /// With each wrong setting, its reason and its cure.
+    #[error("{0}")]
+    LaneSettings(String),
     #[error("topic {topic} cannot be created: {reason}")]
     Create { topic: String, reason: String },
     #[error(

@@ -4,6 +4,7 @@
 //! * `reader`: one consumer outside the group fetches for owners and feeds, from the offsets they name. `record`: what
 //!   it fetched. `ends`: how far it sees.
 //! * `member`: one consumer per membership follows the assignment and fetches nothing.
+//! * `failover`: asks for new leaders while a broker is lost.
 //! * `topics`: creates and checks the topics. `client`: settings, log lines and statistics of the clients.
 //!
 //! librdkafka calls that wait for a broker run on blocking threads; clients are dropped on their own threads.
@@ -11,6 +12,7 @@
 mod client;
 mod ends;
 mod error;
+mod failover;
 mod lanes;
 mod member;
 mod producer;
@@ -47,8 +49,10 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// Connects, and checks that the topics exist with the configured partition counts.
+    /// Connects, and checks that the topics exist with the configured partition counts and that the lanes keep every
+    /// command with the broker's time.
     pub async fn connect(settings: KafkaSettings) -> Result<Self, ConnectError> {
+        let checked = settings.clone();
         let connect = move || {
             let appender = Appender::new(&settings).map_err(|error| ConnectError::Settings(error.to_string()))?;
             topics::check(appender.client().client(), &settings)?;
@@ -60,7 +64,11 @@ impl KafkaLog {
             })
         };
         let connected = tokio::task::spawn_blocking(connect).await;
-        connected.unwrap_or_else(|error| Err(ConnectError::Settings(error.to_string())))
+        let log = connected.unwrap_or_else(|error| Err(ConnectError::Settings(error.to_string())))?;
+        for warning in topics::check_for_start(&checked).await? {
+            tracing::warn!("{warning}");
+        }
+        Ok(log)
     }
 
     /// Kafka's topic name and number of a partition, if the topic has it.
@@ -154,7 +162,7 @@ impl Log for KafkaLog {
 
     async fn read(&self, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
         let (name, number) = self.place(topic, partition)?;
-        self.readers.open(name.to_owned(), number, start).await
+        Ok(self.readers.open(name.to_owned(), number, start).await?.0)
     }
 
     async fn join(&self, member: &str) -> Result<Box<dyn Membership>, ReadError> {

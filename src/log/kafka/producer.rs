@@ -19,6 +19,9 @@ use crate::log::{AppendError, AppendFuture, Appended, NewRecord};
 
 type Client = ThreadedProducer<Deliveries>;
 
+/// How often a lost connection is looked for.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// Drops the client on a thread of its own: its destructor joins threads and would block a Tokio worker.
 pub(super) struct Producing(Option<Client>);
 
@@ -88,6 +91,7 @@ fn append_error(error: &KafkaError) -> AppendError {
         Some(
             Code::MessageSizeTooLarge
             | Code::InvalidMessageSize
+            | Code::MessageBatchTooLarge
             | Code::InvalidMessage
             | Code::InvalidRecord
             | Code::InvalidArgument,
@@ -97,6 +101,9 @@ fn append_error(error: &KafkaError) -> AppendError {
             | Code::UnknownPartition
             | Code::InvalidTopic
             | Code::PolicyViolation
+            | Code::InvalidTimestamp
+            | Code::UnsupportedCompressionType
+            | Code::UnsupportedForMessageFormat
             | Code::TopicAuthorizationFailed
             | Code::ClusterAuthorizationFailed,
         ) => AppendError::Denied(error.to_string()),
@@ -107,13 +114,33 @@ fn append_error(error: &KafkaError) -> AppendError {
 pub(super) struct Appender {
     config: ClientConfig,
     settings: KafkaSettings,
-    client: RwLock<Arc<Producing>>,
+    client: Arc<RwLock<Arc<Producing>>>,
+}
+
+/// Asks for new leaders while a broker is lost. A thread of its own: the client's polls deliver acknowledgments.
+fn follow_leaders(client: &Arc<RwLock<Arc<Producing>>>) -> std::io::Result<()> {
+    let client = Arc::downgrade(client);
+    let follow = move || {
+        let mut pause = LOOK;
+        loop {
+            std::thread::park_timeout(pause);
+            let Some(client) = client.upgrade() else { return };
+            let client = Arc::clone(&client.read().unwrap_or_else(PoisonError::into_inner));
+            let failover = client.client().context().0.failover();
+            failover.ask_if_due(client.client());
+            pause = failover.wait(LOOK);
+        }
+    };
+    std::thread::Builder::new().name("kafka-leaders".to_owned()).spawn(follow).map(drop)
 }
 
 impl Appender {
     pub(super) fn new(settings: &KafkaSettings) -> KafkaResult<Self> {
         let config = settings.producer();
-        let client = RwLock::new(Producing::connect(&config, settings)?);
+        let client = Arc::new(RwLock::new(Producing::connect(&config, settings)?));
+        if let Err(error) = follow_leaders(&client) {
+            tracing::warn!(%error, "no thread to follow the partitions' leaders");
+        }
         Ok(Appender { config, settings: settings.clone(), client })
     }
 

@@ -23,7 +23,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, oneshot};
 
 use super::client::{KafkaSettings, Telling};
-use super::ends::{AllEnds, Ends};
+use super::ends::{AllEnds, Ends, Reached};
+use super::failover::Failover;
 use super::record::{keep_panics_quiet, record_of};
 use crate::log::{PartitionReader, Reach, ReadError, Record};
 use crate::telemetry::metrics;
@@ -93,12 +94,13 @@ impl Readers {
         Readers { settings: settings.clone(), slots: Arc::default() }
     }
 
+    /// Also how far the reader comes, which others may watch.
     pub(super) async fn open(
         &self,
         topic: String,
         partition: i32,
         start: u64,
-    ) -> Result<Box<dyn PartitionReader>, ReadError> {
+    ) -> Result<(Box<dyn PartitionReader>, Arc<Reached>), ReadError> {
         let (slot, line) = self.reserve(&topic, partition)?;
         let place = Place { slots: Arc::clone(&self.slots), slot, line, topic, partition, queue: None };
         let filled = Arc::new(Notify::new());
@@ -106,10 +108,12 @@ impl Readers {
         let topic = place.topic.clone();
         let start_raw = i64::try_from(start).unwrap_or(i64::MAX);
         place.line.send(Command::Open { topic, partition, start: start_raw, filled: Arc::clone(&filled), opened });
-        let mut reader = Reader { place, filled, next: start, passed: start, ahead: None, failed: None };
+        let reached = Arc::new(Reached::default());
+        let watched = Arc::clone(&reached);
+        let mut reader = Reader { place, filled, next: start, passed: start, reached, ahead: None, failed: None };
         let queue = queue.await.map_err(|_| unavailable("the reading thread has ended"))?;
         reader.place.queue = Some(queue.map_err(unavailable)?);
-        Ok(Box::new(reader))
+        Ok((Box::new(reader), watched))
     }
 
     /// Finds or creates a consumer that does not read this partition yet.
@@ -133,6 +137,7 @@ impl Readers {
 fn start(settings: &KafkaSettings) -> Result<Line, String> {
     let ends = AllEnds::default();
     let context = Telling::reader(settings, ends.clone());
+    let failover = context.failover();
     let mut consumer: BaseConsumer<Telling> =
         settings.reader().create_with_context(context).map_err(|error| error.to_string())?;
     let (commands, queue) = mpsc::channel();
@@ -143,7 +148,7 @@ fn start(settings: &KafkaSettings) -> Result<Line, String> {
         .name("kafka-reader".to_owned())
         .spawn(move || {
             if let Ok(consumer) = take.recv() {
-                serve(&Arc::new(consumer), &queue, &told);
+                serve(&Arc::new(consumer), &queue, &told, &failover);
             }
         })
         .map_err(|error| error.to_string())?
@@ -156,7 +161,12 @@ fn start(settings: &KafkaSettings) -> Result<Line, String> {
 }
 
 /// The thread: executes commands and serves the consumer's events. Records do not pass through it.
-fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Command>, ends: &AllEnds) {
+fn serve(
+    consumer: &Arc<BaseConsumer<Telling>>,
+    commands: &mpsc::Receiver<Command>,
+    ends: &AllEnds,
+    failover: &Failover,
+) {
     let mut assigned: BTreeSet<(String, i32)> = BTreeSet::new();
     loop {
         match commands.try_recv() {
@@ -191,7 +201,10 @@ fn serve(consumer: &Arc<BaseConsumer<Telling>>, commands: &mpsc::Receiver<Comman
             ),
             // The client's context has logged it.
             Some(Err(_)) => {}
-            None => std::thread::park_timeout(LOOK),
+            None => {
+                failover.ask_if_due(consumer.client());
+                std::thread::park_timeout(LOOK);
+            }
         }
     }
 }
@@ -258,6 +271,8 @@ struct Reader {
     next: u64,
     /// The same, or after the markers and aborted records behind it.
     passed: u64,
+    /// Both, for others.
+    reached: Arc<Reached>,
     /// Taken from the queue but too large for the last batch.
     ahead: Option<Record>,
     /// The error that ended this reader.
@@ -312,6 +327,7 @@ impl Reader {
         if let Some(settled) = settled.filter(|_| self.ahead.is_none()) {
             self.passed = self.passed.max(settled);
         }
+        self.reached.set(self.next, self.passed);
     }
 }
 
@@ -330,6 +346,7 @@ impl PartitionReader for Reader {
             let settled = self.place.ends().and_then(|ends| ends.settled);
             let batch = self.take(records_max, bytes_max)?;
             if !batch.is_empty() {
+                self.reached.set(self.next, self.passed);
                 if looked_again {
                     metrics::KAFKA_WAKEUPS_LOST.with_label_values(&[&self.place.topic]).inc();
                     tracing::warn!(topic = self.place.topic, partition = self.place.partition, "a wake-up was lost");

@@ -13,7 +13,7 @@ use crate::store::{Ownership, Reads, RequestStatus};
 use crate::testing::{Call, Fault};
 
 /// Makes the next `times` commits fail this way; says how many are left.
-fn fail_commits(house: &House, times: u32, fault: Fault) -> Arc<AtomicU32> {
+pub(super) fn fail_commits(house: &House, times: u32, fault: Fault) -> Arc<AtomicU32> {
     let left = Arc::new(AtomicU32::new(times));
     let shared = Arc::clone(&left);
     house.store.set_hook(Some(Arc::new(move |call| {

@@ -6,6 +6,7 @@ mod committer;
 mod faults;
 mod interventions;
 mod records;
+mod refused;
 mod splitting;
 mod timers;
 mod watch;

@@ -9,7 +9,8 @@ use super::tables::{self, Kind};
 use super::value::{Value, bits, int, lane_partition, signed, text, time};
 use crate::domain::{BlockKey, LanePartition, LogTime, ScheduleId};
 use crate::store::{
-    CommitBatch, CommitGroup, Committed, Outbox, OutboxRow, Ownership, Progress, Published, StoreError, Timers,
+    CommitBatch, CommitGroup, Committed, DeadLetter, Outbox, OutboxRow, Ownership, Progress, Published, StoreError,
+    Timers,
 };
 
 const PROGRESS: &str =
@@ -176,5 +177,10 @@ impl<D: Dialect> Outbox for D {
             self.write(query(sql, vec![lane, partition, int(before)?])).await?;
         }
         Ok(())
+    }
+
+    async fn keep_unsent(&self, letter: &DeadLetter) -> Result<(), StoreError> {
+        let values = records::dead_letter_values(letter)?.into();
+        self.write(query(tables::DEAD_LETTER.insert_one(), values)).await.map(drop)
     }
 }

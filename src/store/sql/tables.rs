@@ -45,6 +45,12 @@ impl Table {
         format!("select {} from {} {rest}", self.list(), self.name)
     }
 
+    /// An insert of one row, whose values are the parameters.
+    pub fn insert_one(&self) -> String {
+        let values: Vec<String> = (1..=self.columns.len()).map(|number| format!("${number}")).collect();
+        format!("insert into {} ({}) values ({}) {}", self.name, self.list(), values.join(", "), self.on_conflict())
+    }
+
     /// What ends an insert.
     pub fn on_conflict(&self) -> String {
         let key = self.key.join(", ");
@@ -184,7 +190,7 @@ tables! {
     }
 
     DEAD_LETTER = "dead_letter" (lane, partition, log_offset) Keep {
-        lane: Text, partition: Int, log_offset: Int, reason: Text,
+        lane: Text, partition: Int, log_offset: Int, unsent_to: Text, reason: Text,
         record_key: Bytes, record_value: Bytes, headers: Text, at: Int,
     }
 }

@@ -156,5 +156,5 @@ async fn every_read_uses_an_index() {
     uses("and user_id = $3", "reservation_unfinished (schedule_id=? AND block=? AND user_id=?)");
     uses("from payment where user_id", "payment_user (user_id=?");
     uses("delete from request", "request_decided (lane=? AND partition=? AND decided_at<?)");
-    uses("delete from dead_letter", "dead_letter_replayed (lane=? AND partition=?)");
+    uses("delete from dead_letter", "dead_letter_done (lane=? AND partition=?)");
 }

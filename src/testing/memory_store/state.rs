@@ -13,8 +13,8 @@ use crate::domain::{
     SectionName, UserId,
 };
 use crate::store::{
-    CommitBatch, CommitGroup, Committed, Concert, DeadLetterView, Intervention, OutboxRow, PlanRow, Progress,
-    RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
+    CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Intervention, OutboxRow, PlanRow,
+    Progress, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -150,13 +150,15 @@ impl State {
         for row in &batch.outbox {
             self.outbox.insert((partition, row.seq), row.clone());
         }
-        for letter in &batch.dead_letters {
-            let view = DeadLetterView { letter: letter.clone(), replayed_at: None, dismissed_at: None };
-            self.dead_letters.entry(letter.position).or_insert(view);
-        }
+        batch.dead_letters.iter().for_each(|letter| self.keep(letter));
         for row in &batch.interventions {
             self.interventions.insert(row.id, row.clone());
         }
+    }
+
+    pub fn keep(&mut self, letter: &DeadLetter) {
+        let view = DeadLetterView { letter: letter.clone(), replayed_at: None, dismissed_at: None };
+        self.dead_letters.entry(letter.position).or_insert(view);
     }
 
     /// What the SQL stores' unique indexes refuse, and completions that find no request.

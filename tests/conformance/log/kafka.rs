@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
@@ -35,7 +35,9 @@ fn settings(brokers: String) -> KafkaSettings {
 
 fn mock() -> (Mock, KafkaSettings) {
     let cluster = MockCluster::new(1).unwrap();
-    let settings = settings(cluster.bootstrap_servers());
+    let mut settings = settings(cluster.bootstrap_servers());
+    // It does not answer this question.
+    settings.settings_timeout = Duration::from_millis(50);
     for topic in Topic::ALL {
         cluster.create_topic(&settings.topic_name(topic), counts().of(topic) as i32, 1).unwrap();
     }
@@ -78,7 +80,7 @@ mod on_brokers {
     async fn creating_topics_again_checks_them() {
         let Some(own) = OwnTopics::create().await else { return };
         let report = topics::ensure(&own.0).await.unwrap();
-        assert_eq!((report.created.len(), report.existing.len()), (0, 5));
+        assert_eq!((report.created.len(), report.existing.len()), (0, 6));
         assert_eq!(report.warnings, Vec::<String>::new());
         let mut other = own.0.clone();
         other.partitions = PartitionCounts { wallets: 4, ..counts() };
@@ -86,18 +88,59 @@ mod on_brokers {
         assert!(error.contains("log.partitions.wallets = 3"), "{error}");
     }
 
+    async fn alter(own: &OwnTopics, topic: Topic, key: &str, value: &str) {
+        let name = own.0.topic_name(topic);
+        let mut alter = AlterConfig::new(ResourceSpecifier::Topic(&name));
+        // The whole configuration is replaced: what a lane needs besides is said again.
+        let lane = [
+            ("message.timestamp.type", "LogAppendTime"),
+            ("cleanup.policy", "delete"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "-1"),
+        ];
+        for (other, needed) in lane.into_iter().filter(|(other, _)| *other != key) {
+            alter = alter.set(other, needed);
+        }
+        let altered = admin(own).alter_configs([&alter.set(key, value)], &AdminOptions::new()).await.unwrap();
+        altered[0].as_ref().unwrap();
+    }
+
+    fn admin(own: &OwnTopics) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &own.0.brokers).create().unwrap()
+    }
+
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_topic_with_other_settings_is_reported() {
+    async fn a_lane_that_could_lose_commands_or_has_other_clocks_is_refused() {
+        let Some(own) = OwnTopics::create().await else { return };
+        for (key, value) in [
+            ("message.timestamp.type", "CreateTime"),
+            ("cleanup.policy", "compact"),
+            ("retention.ms", "604800000"),
+            ("retention.bytes", "1073741824"),
+        ] {
+            alter(&own, SEATS, key, value).await;
+            let expected = format!("topic {} has {key}={value}, must have ", own.0.topic_name(SEATS));
+            let Err(refused) = KafkaLog::connect(own.0.clone()).await else { panic!("{key}={value} is taken") };
+            assert!(refused.to_string().starts_with(&expected), "{refused}");
+            let refused = topics::ensure(&own.0).await.unwrap_err();
+            assert!(refused.to_string().starts_with(&expected), "{refused}");
+        }
+        alter(&own, SEATS, "compression.type", "zstd").await;
+        KafkaLog::connect(own.0.clone()).await.unwrap();
+        let report = topics::ensure(&own.0).await.unwrap();
+        assert!(report.warnings.iter().any(|warning| warning.contains("compression.type=producer")), "{report:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_topic_made_by_hand_is_refused_with_the_cure() {
         let Some(brokers) = brokers() else { return };
         let own = OwnTopics(settings(brokers));
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &own.0.brokers).create().unwrap();
         let name = own.0.topic_name(SEATS);
         let plain = rdkafka::admin::NewTopic::new(&name, 4, rdkafka::admin::TopicReplication::Fixed(1));
-        admin.create_topics([&plain], &AdminOptions::new()).await.unwrap();
-        let report = topics::ensure(&own.0).await.unwrap();
-        assert_eq!((report.created.len(), report.existing.len()), (4, 1));
-        assert!(report.warnings.iter().any(|warning| warning.contains("message.timestamp.type=LogAppendTime")));
+        admin(&own).create_topics([&plain], &AdminOptions::new()).await.unwrap();
+        let refused = topics::ensure(&own.0).await.unwrap_err().to_string();
+        assert!(refused.contains("--add-config message.timestamp.type=LogAppendTime"), "{refused}");
+        assert!(refused.contains("--add-config retention.ms=-1"), "{refused}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

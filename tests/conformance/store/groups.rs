@@ -85,8 +85,8 @@ pub async fn a_batch_that_is_refused_takes_its_group_along(store: Arc<dyn Store>
     let progress = own(&*store, 0..3).await;
     let mut batches: Vec<CommitBatch> =
         (0..3).map(|partition| with_rows(partition, &progress[partition as usize])).collect();
-    let again = batches[1].requests[0].clone();
-    batches[1].requests.push(again);
+    let nobodys = RequestCompletion { request_id: RequestId(id(77)), decided: decided(true, "{}") };
+    batches[1].completions = vec![nobodys];
     let published = vec![Published { partition: part(0), epoch: progress[0].epoch, seqs: 0..0 }];
     let mut group = CommitGroup { batches, published };
     assert!(matches!(store.commit_group(&group).await, Err(StoreError::Failed(_))));
@@ -94,7 +94,7 @@ pub async fn a_batch_that_is_refused_takes_its_group_along(store: Arc<dyn Store>
         assert!(!is_written(&*store, batch).await);
         assert_eq!(store.progress(batch.partition).await, Ok(Some(*progress)));
     }
-    group.batches[1].requests.pop();
+    group.batches[1].completions.clear();
     assert_eq!(store.commit_group(&group).await, Ok(vec![Committed::Done; 3]));
 }
 

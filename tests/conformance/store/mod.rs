@@ -98,6 +98,7 @@ macro_rules! conforms {
             interventions::a_row_comes_back_as_it_was_given,
             interventions::rows_come_for_the_records_they_concern,
             interventions::a_commit_applies_a_row_and_a_fenced_one_does_not,
+            reads::a_row_that_cannot_be_sent_is_kept_once,
         }
     };
 }

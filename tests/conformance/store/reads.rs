@@ -6,7 +6,8 @@ use turnstile::domain::block::{self, PaymentState, ReservationState};
 use turnstile::domain::queue::{self, Ending, TokenState, Turn};
 use turnstile::domain::{BlockKey, ConcertId, LanePartition, LogTime, PaymentId, RequestId, wallet};
 use turnstile::store::{
-    BlockSeats, BlockView, DeadLetterView, Page, PlanRow, PlanSummary, RequestRow, ScheduleView, Store,
+    BlockSeats, BlockView, DeadLetter, DeadLetterView, Page, PlanRow, PlanSummary, RequestRow, ScheduleView, Store,
+    UNSENT_OFFSET,
 };
 
 use super::rows::*;
@@ -295,4 +296,18 @@ pub async fn a_dismissed_dead_letter_says_when(store: Arc<dyn Store>) {
     assert_eq!(store.dismiss(SEATS.at(1), LogTime(5)).await, Ok(false));
     let view = store.dead_letter(SEATS.at(0)).await.unwrap().unwrap();
     assert_eq!((view.replayed_at, view.dismissed_at), (None, Some(LogTime(5))));
+}
+
+pub async fn a_row_that_cannot_be_sent_is_kept_once(store: Arc<dyn Store>) {
+    commit(&*store, SEATS, |batch| batch.dead_letters = vec![dead_letter(SEATS, 7)]).await;
+    let row = outbox_row(7);
+    let letter = DeadLetter::unsent(SEATS, &row, "too large \0", LogTime(9));
+    assert_eq!(letter.position, SEATS.at(UNSENT_OFFSET + 7));
+    store.keep_unsent(&letter).await.unwrap();
+    store.keep_unsent(&DeadLetter { reason: "another".into(), at: LogTime(10), ..letter.clone() }).await.unwrap();
+    let stored = store.dead_letter(letter.position).await.unwrap().unwrap().letter;
+    assert!(stored.reason.contains("too large"), "{}", stored.reason);
+    assert_eq!(DeadLetter { reason: letter.reason.clone(), ..stored }, letter);
+    assert_eq!((letter.unsent_to, letter.value), (Some(row.topic), Some(row.payload)));
+    assert_eq!(store.dead_letter(SEATS.at(7)).await.unwrap().unwrap().letter, dead_letter(SEATS, 7));
 }

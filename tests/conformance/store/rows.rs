@@ -352,6 +352,7 @@ pub fn outbox_row(seq: u64) -> OutboxRow {
 pub fn dead_letter(partition: LanePartition, offset: u64) -> DeadLetter {
     DeadLetter {
         position: partition.at(offset),
+        unsent_to: None,
         reason: "unknown type \"dance\"".into(),
         key: Some(b"alice".to_vec()),
         value: Some(vec![0xc3, 0x28, 0]),

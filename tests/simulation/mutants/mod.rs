@@ -197,6 +197,12 @@ mutants! {
         LogTimeUnbounded,
         /// A timer that is due appends a record each time somebody looks.
         TimerEachRound,
+        /// A row that the log refuses for good is appended for ever.
+        RefusedHoldsUp,
+        /// A row that the log refuses for good is dropped.
+        RefusedIsLost,
+        /// A row is appended behind one whose failure is known.
+        BehindAFailure,
     }
 }
 

@@ -11,8 +11,8 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use turnstile::domain::{Body, Command, Lane, LanePartition, Row, block};
-use turnstile::log::{Log, Record, Topic};
-use turnstile::store::{AuditReads, DeadLetters, Page, RequestRow, StateTable, lane_partitions};
+use turnstile::log::{Headers, Log, Record, Topic};
+use turnstile::store::{AuditReads, DeadLetter, DeadLetters, Page, RequestRow, StateTable, lane_partitions};
 use turnstile::wire;
 
 use crate::answer_checker;
@@ -43,14 +43,15 @@ pub async fn check(cluster: &Cluster) -> Checked {
     let mut cases = lanes::cases(cluster, &requests).await?;
     timers::check(cluster)?;
     answer_checker::accepted(cluster, &requests)?;
-    let published = outcomes::check(cluster, &mut cases)?;
+    let letters = letters(cluster).await?;
+    let published = outcomes::check(cluster, &letters, &mut cases)?;
     let (seats, wallets, queue, follow_ups) = follow(&cases, &rows)?;
     across_lanes::check(&cases, follow_ups)?;
     state::seats(&seats, &rows)?;
     state::wallets(&wallets, &rows)?;
     state::hashes(cluster, &rows).await?;
     queue.compare(&rows, &state::newest_notes(&seats, cluster))?;
-    dead_letters(cluster).await?;
+    dead_letters(cluster, &letters).await?;
     answer_checker::answered(cluster, &cases)?;
     answer_checker::sent_once(cluster)?;
     let published = place_checker::published(&queue, &published);
@@ -115,8 +116,15 @@ pub fn decided_ids(requests: &[RequestRow]) -> BTreeSet<turnstile::domain::Reque
     requests.iter().map(|row| row.key.id).collect()
 }
 
-/// Each record that cannot be understood is stored and published with its reason, and no other is.
-async fn dead_letters(cluster: &Cluster) -> Checked {
+async fn letters(cluster: &Cluster) -> Result<Vec<DeadLetter>, String> {
+    let page = Page { after: None, limit: u32::MAX };
+    let stored = cluster.store.dead_letters(page).await.map_err(|error| error.to_string())?;
+    Ok(stored.into_iter().map(|view| view.letter).collect())
+}
+
+/// Each record that cannot be understood and each outcome that the log refuses for good is stored and published with its
+/// reason, and no other is.
+async fn dead_letters(cluster: &Cluster, letters: &[DeadLetter]) -> Checked {
     let mut expected = BTreeSet::new();
     for here in lane_partitions(cluster.log.partitions()) {
         let acts = acts::Acts::of(cluster, here).await?;
@@ -130,17 +138,26 @@ async fn dead_letters(cluster: &Cluster) -> Checked {
             }
         }
     }
+    let unsent = || letters.iter().filter(|letter| letter.unsent_to.is_some());
+    let ids: Vec<Vec<u8>> = unsent().filter_map(|letter| header(&letter.headers, "ce_id")).collect();
+    let refused = cluster.log.refused_for_good();
+    must!(ids.len() == unsent().count(), "an unsent outcome without an id");
+    must!(ids.len() == refused.len(), "{} outcomes are kept as unsent, {} are refused", ids.len(), refused.len());
+    must!(ids.into_iter().collect::<BTreeSet<_>>() == refused, "other outcomes are kept as unsent than are refused");
+    expected.extend(unsent().map(|letter| letter.position.to_string()));
     let mut published = BTreeSet::new();
     for record in cluster.log.all(Topic::DeadLetters, 0) {
-        let position = record.headers.iter().find(|(name, _)| name == wire::headers::POSITION);
-        published.extend(position.map(|(_, value)| String::from_utf8_lossy(value).into_owned()));
+        let position = header(&record.headers, wire::headers::POSITION);
+        published.extend(position.map(|position| String::from_utf8_lossy(&position).into_owned()));
     }
-    let page = Page { after: None, limit: u32::MAX };
-    let stored = cluster.store.dead_letters(page).await.map_err(|error| error.to_string())?;
-    let stored: BTreeSet<String> = stored.iter().map(|view| view.letter.position.to_string()).collect();
-    must!(stored == expected, "dead letters are stored for {stored:?}, garbage lies at {expected:?}");
-    must!(published == expected, "dead letters are published for {published:?}, garbage lies at {expected:?}");
+    let stored: BTreeSet<String> = letters.iter().map(|letter| letter.position.to_string()).collect();
+    must!(stored == expected, "dead letters are stored for {stored:?}, expected are {expected:?}");
+    must!(published == expected, "dead letters are published for {published:?}, expected are {expected:?}");
     Ok(())
+}
+
+pub fn header(headers: &Headers, wanted: &str) -> Option<Vec<u8>> {
+    headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
 }
 
 /// Numbers of equal items.

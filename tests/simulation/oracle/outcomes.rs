@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use turnstile::domain::{LanePartition, Position, RequestId};
-use turnstile::log::{Log, Record, Topic};
+use turnstile::log::{Log, Record, Timestamp, Topic};
+use turnstile::store::DeadLetter;
 use turnstile::wire;
 
-use super::must;
+use super::{header, must};
 use crate::cluster::Cluster;
 use crate::model::Case;
 
@@ -30,7 +31,7 @@ struct Topics {
 }
 
 /// Adds the effects to the cases.
-pub fn check(cluster: &Cluster, cases: &mut [Case]) -> Result<Published, String> {
+pub fn check(cluster: &Cluster, letters: &[DeadLetter], cases: &mut [Case]) -> Result<Published, String> {
     let headers: BTreeMap<Id, (String, Vec<(String, String)>)> =
         cases.iter().filter(|case| !case.is_nothing()).map(|case| (id(case), expected_headers(case))).collect();
     let mut topics = Topics { first: BTreeMap::new(), by_event: BTreeMap::new(), records: BTreeMap::new() };
@@ -48,6 +49,9 @@ pub fn check(cluster: &Cluster, cases: &mut [Case]) -> Result<Published, String>
                 check_headers(&record, key, expected).map_err(|why| format!("the outcome of {}: {why}", id.1))?;
             }
         }
+    }
+    for letter in letters.iter().filter(|letter| letter.unsent_to == Some(Topic::Outcomes)) {
+        topics.add_unsent(letter)?;
     }
     for case in cases.iter_mut().filter(|case| !case.is_nothing()) {
         let found = topics.records.remove(&id(case)).unwrap_or_default();
@@ -106,12 +110,26 @@ fn without_effects(case: &Case, mut record: Value, found: &BTreeSet<Vec<u8>>) ->
 }
 
 impl Topics {
+    /// Takes in an outcome that the log refused for good.
+    fn add_unsent(&mut self, letter: &DeadLetter) -> Result<(), String> {
+        let record = Record {
+            offset: 0,
+            timestamp: Timestamp::LogAppend(letter.at.0),
+            key: letter.key.clone().map(Into::into),
+            value: letter.value.clone().map(Into::into),
+            headers: letter.headers.clone(),
+            unreadable_headers: 0,
+        };
+        let added = self.add(&record, u64::MAX)?;
+        must!(added.is_some(), "the outcome {} is on its topic and a dead letter", letter.position);
+        Ok(())
+    }
+
     /// Takes in a record; `None`: it is a copy of an earlier one.
     fn add(&mut self, record: &Record, stored_ms: u64) -> Result<Option<(Id, Value)>, String> {
         let value = record.value.as_ref().map(|value| value.to_vec()).unwrap_or_default();
         must!(value.len() <= OUTCOME_BYTES_MAX, "an outcome has {} bytes", value.len());
-        let event = record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.clone());
-        let event = event.ok_or("an outcome has no ce_id")?;
+        let event = header(&record.headers, "ce_id").ok_or("an outcome has no ce_id")?;
         if let Some(before) = self.by_event.get(&event) {
             must!(*before == value, "an outcome was published with two contents");
             return Ok(None);

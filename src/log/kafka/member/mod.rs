@@ -125,7 +125,9 @@ impl Membership for KafkaMember {
         self.report(partition, start);
         let topic = self.settings.topic_name(Topic::Lane(partition.lane));
         let number = i32::try_from(partition.partition).unwrap_or(i32::MAX);
-        self.readers.open(topic, number, start).await
+        let (reader, reached) = self.readers.open(topic, number, start).await?;
+        self.shared.lock().reached.insert(partition, reached);
+        Ok(reader)
     }
 
     fn release(&self, partition: LanePartition) {
@@ -136,9 +138,7 @@ impl Membership for KafkaMember {
     }
 
     fn report(&self, partition: LanePartition, next_offset: u64) {
-        let mut state = self.shared.lock();
-        state.reports.insert(partition, next_offset);
-        state.unsent.insert(partition);
+        self.shared.lock().reports.insert(partition, next_offset);
     }
 
     async fn leave(&self) {

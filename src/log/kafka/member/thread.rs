@@ -20,8 +20,11 @@ use tokio::time::Instant;
 
 use crate::log::LanePartition;
 use crate::log::kafka::client::Telling;
+use crate::log::kafka::ends::Reached;
+use crate::log::kafka::failover::Failover;
 use crate::log::kafka::lanes::Lanes;
 use crate::log::news::News;
+use crate::telemetry::metrics::LOG_PASSED_OFFSET;
 
 const LOOK: Duration = Duration::from_millis(100);
 /// How often offsets go to Kafka. They are for dashboards only; the store's are authoritative.
@@ -46,8 +49,10 @@ pub(super) struct State {
     pub(super) revoking: Option<Revoking>,
     /// Offsets reported by owners.
     pub(super) reports: BTreeMap<LanePartition, u64>,
-    /// Partitions whose report changed since it was sent.
-    pub(super) unsent: BTreeSet<LanePartition>,
+    /// How far the owners' readers have come.
+    pub(super) reached: BTreeMap<LanePartition, Arc<Reached>>,
+    /// What was sent last.
+    sent: BTreeMap<LanePartition, u64>,
     leaving: bool,
     rebalances: u64,
 }
@@ -159,13 +164,15 @@ pub(super) struct Work {
     next_report: Instant,
     next_report_of_all: Instant,
     next_wake: Instant,
+    failover: Failover,
 }
 
 impl Work {
     pub(super) fn new(consumer: BaseConsumer<Callbacks>, lanes: Lanes, shared: Arc<Shared>) -> Self {
         let now = Instant::now();
         let next_report_of_all = now + REPORT_ALL_EVERY;
-        Self { consumer, lanes, shared, next_report: now, next_report_of_all, next_wake: now }
+        let failover = consumer.context().telling.failover();
+        Self { consumer, lanes, shared, next_report: now, next_report_of_all, next_wake: now, failover }
     }
 
     /// Runs until it is asked to leave, the owner is dropped, or the client fails for good.
@@ -184,6 +191,7 @@ impl Work {
             self.answer_revocation(now);
             self.send_reports(now);
             self.wake_client(now);
+            self.failover.ask_if_due(self.consumer.client());
             let before = self.shared.lock().rebalances;
             match self.consumer.poll(Duration::ZERO) {
                 Some(Err(_)) => {
@@ -262,17 +270,26 @@ impl Work {
         if state.revoking.is_some() {
             return;
         }
-        let State { owned, reports, unsent, .. } = &mut *state;
-        let unsent = std::mem::take(unsent);
+        let State { owned, reports, reached, sent, .. } = &mut *state;
         reports.retain(|partition, _| owned.contains(partition));
+        reached.retain(|partition, _| owned.contains(partition));
+        sent.retain(|partition, _| owned.contains(partition));
         let all = now >= self.next_report_of_all;
         if all {
             self.next_report_of_all = now + REPORT_ALL_EVERY;
         }
-        let offset = |next: u64| Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
-        let due = reports.iter().filter(|(partition, _)| all || unsent.contains(partition));
-        let list = self.lanes.list(due.map(|(partition, next)| (*partition, offset(*next))));
+        let mut due = Vec::new();
+        for (partition, decided) in reports {
+            let passed = reached.get(partition).map_or(*decided, |reached| reached.passed_after(*decided));
+            let offset = i64::try_from(passed).unwrap_or(i64::MAX);
+            let number = partition.partition.to_string();
+            LOG_PASSED_OFFSET.with_label_values(&[partition.lane.as_str(), &number]).set(offset);
+            if sent.insert(*partition, passed) != Some(passed) || all {
+                due.push((*partition, Offset::Offset(offset)));
+            }
+        }
         drop(state);
+        let list = self.lanes.list(due);
         if list.count() > 0
             && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
         {

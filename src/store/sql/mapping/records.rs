@@ -1,7 +1,7 @@
 //! What every lane writes: requests, outbox, dead letters, progress; and the log they belong to.
 
 use crate::domain::{Fingerprint, LanePartition, RequestId};
-use crate::log::{LogIdentity, PartitionCounts};
+use crate::log::{LogIdentity, PartitionCounts, Topic};
 use crate::store::sql::cells::{Cells, corrupt};
 use crate::store::sql::json;
 use crate::store::sql::value::{
@@ -96,13 +96,14 @@ pub fn outbox(row: &impl Cells) -> Result<OutboxRow> {
     })
 }
 
-pub fn dead_letter_values(row: &DeadLetter) -> Result<[Value<'_>; 8]> {
-    let DeadLetter { position: of, reason, key, value, headers, at } = row;
+pub fn dead_letter_values(row: &DeadLetter) -> Result<[Value<'_>; 9]> {
+    let DeadLetter { position: of, unsent_to, reason, key, value, headers, at } = row;
     let [lane, partition, offset] = position(*of)?;
     Ok([
         lane,
         partition,
         offset,
+        optional_text(unsent_to.map(Topic::as_str)),
         text(reason),
         Value::Bytes(key.as_deref()),
         Value::Bytes(value.as_deref()),
@@ -114,6 +115,7 @@ pub fn dead_letter_values(row: &DeadLetter) -> Result<[Value<'_>; 8]> {
 pub fn dead_letter(row: &impl Cells) -> Result<DeadLetterView> {
     let letter = DeadLetter {
         position: row.position()?,
+        unsent_to: row.optional_parsed("unsent_to")?,
         reason: row.string("reason")?,
         key: row.bytes("record_key")?,
         value: row.bytes("record_value")?,

@@ -58,6 +58,7 @@ pub struct Snapshot {
 /// A WAITING token that became ABSENT at this snapshot.
 pub struct Absence {
     pub user: String,
+    pub sequence: u64,
     pub snapshot: usize,
     pub abandon_after_ms: i64,
 }

@@ -72,7 +72,7 @@ impl QueueModel {
         let (snapshot, abandon_after_ms) =
             (self.snapshots.len(), self.limits.as_ref().map_or(0, |l| l.abandon_after_ms));
         if let Some(token) = self.waiting.remove(&sequence) {
-            self.absences.push(Absence { user: token.user.clone(), snapshot, abandon_after_ms });
+            self.absences.push(Absence { user: token.user.clone(), sequence, snapshot, abandon_after_ms });
             self.absent.insert(sequence, Token { since, ..token });
         } else if let Some(token) = self.active.remove(&sequence) {
             self.end_turn(sequence);
