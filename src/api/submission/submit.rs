@@ -175,9 +175,14 @@ fn append_problem(failure: AppendError, request_id: RequestId) -> Problem {
         AppendError::Backlog => {
             Problem::new(Kind::Overloaded, "the log takes no more at the moment; nothing was recorded")
         }
-        AppendError::Refused(reason) | AppendError::Denied(reason) => {
+        AppendError::Refused(reason) => {
             tracing::error!(%reason, %request_id, "the log refused a command");
             Problem::new(Kind::Internal, "the command could not be recorded")
+        }
+        // An operator has to act; until then it is as if the log were away.
+        AppendError::Denied(reason) => {
+            tracing::error!(%reason, %request_id, "the log allows no append");
+            Problem::new(Kind::Overloaded, "the log takes nothing at the moment; nothing was recorded")
         }
         AppendError::Unacknowledged(reason) => {
             tracing::warn!(%reason, %request_id, "the log did not acknowledge a command");

@@ -155,8 +155,6 @@ mutants! {
         TicketTwice,
         /// The queue is not told that all seats are held.
         NoteForgotten,
-        /// A payment completes a token that joined after it.
-        LateCompletion,
         /// A client's request is mistaken for the program's own with the same id.
         IdClaimed,
         /// The presence clock runs on while nothing is reported.
@@ -165,8 +163,6 @@ mutants! {
         AbsentLosesPlace,
         /// Users are admitted before the sale begins.
         AdmittedInLobby,
-        /// A note of an older version replaces a newer one.
-        OldNoteWins,
         /// An absent token that makes room is kept: more wait than may.
         AbsentNotCounted,
         /// A turn that nobody used is lost.
