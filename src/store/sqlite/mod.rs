@@ -32,10 +32,10 @@ use super::{CommitGroup, Committed, StoreError};
 
 /// Connections that read for owners: prefetches of a few partitions at once, each well below a millisecond.
 const OWNER_READERS: u32 = 2;
-/// Connections that read what commands need, and those for all that is only looked at. More would only take turns on
-/// the machine's cores.
-const COMMAND_READERS: u32 = 2;
-const PAGE_READERS: u32 = 2;
+/// Connections that read what commands need, and those for all that is only looked at. Two cores: with two of each a
+/// lookup that finds nothing is answered 20,300 times a second, with four 29,900 times.
+const COMMAND_READERS: u32 = 4;
+const PAGE_READERS: u32 = 4;
 /// Longest wait for a free reader before the store counts as unavailable.
 const READER_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait for a lock held by another process, a backup for instance.
