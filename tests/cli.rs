@@ -223,6 +223,19 @@ fn the_first_line_says_the_address_and_sigterm_ends_it_with_0() {
 }
 
 #[test]
+fn the_start_says_who_can_reach_the_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command =
+        turnstile(&[], &[("TURNSTILE__HTTP__LISTEN", "127.0.0.1:0"), ("TURNSTILE__DEMO__ON_FIRST_START", "false")]);
+    let mut child = command.env("TURNSTILE__DATA_DIR", directory.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let said = lines.by_ref().take(10).any(|line| line.contains("only this machine reaches 127.0.0.1:"));
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(said, "a newcomer with a container is told why nothing answers");
+}
+
+#[test]
 fn a_second_process_on_the_same_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(&directory, &[]);

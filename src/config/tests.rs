@@ -103,6 +103,7 @@ fn what_is_wrong_is_refused_with_its_source_and_key() {
         (&[("TURNSTILE__DATABASE__URL", "mysql://x")], "database.url must start with postgres://"),
         (&[("TURNSTILE__DATABASE__SCHEMA", "a b")], "database.schema is \"a b\""),
         (&[("TURNSTILE__LOG__TOPIC_PREFIX", "a/b")], "log.topic_prefix is \"a/b\""),
+        (&[("TURNSTILE__LOG__GROUP", "turnstile workers/ü")], "log.group is \"turnstile workers/ü\""),
         (&[("TURNSTILE__LOG__KAFKA__LINGER_MS", "1")], "log.kafka.linger.ms is of no use without log.brokers"),
         (
             &[("TURNSTILE__LOG__BROKERS", "k:1"), ("TURNSTILE__LOG__KAFKA__ACKS", "0")],

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::harness::{Pair, System, run_set, until};
+use crate::harness::{Pair, System, run_set, services, until};
 
 const SECRET: &str = "of-this-test-0123456789abcdef0123456789";
 const FAR: i64 = 4_000_000_000;
@@ -44,8 +44,7 @@ async fn w10(pair: Pair) {
 /// OpenSSL signs the tokens: without it there is nothing to test. Where services are required, it is too.
 fn openssl_is_missing() -> bool {
     let found = Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success());
-    let required = std::env::var("TURNSTILE_TEST_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-    assert!(found || !required, "openssl is not installed");
+    assert!(found || !services::required(), "openssl is not installed");
     if !found {
         println!("skipped: openssl is not installed");
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod circles;
+mod field;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,14 +18,18 @@ pub struct Services {
     pub schema: String,
 }
 
+/// Whether a test that lacks a service or a program must fail instead of being skipped.
+pub fn required() -> bool {
+    std::env::var("TURNSTILE_TEST_REQUIRE_SERVICES").is_ok_and(|value| value == "1")
+}
+
 impl Services {
     /// `None` if the environment names no services; whether that is a failure the environment says too.
     pub fn from_environment(test: &str) -> Option<Services> {
         let brokers = std::env::var("TURNSTILE_TEST_BROKERS").unwrap_or_default();
         let database_url = std::env::var("TURNSTILE_TEST_DATABASE_URL").unwrap_or_default();
         if brokers.is_empty() || database_url.is_empty() {
-            let required = std::env::var("TURNSTILE_TEST_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-            assert!(!required, "TURNSTILE_TEST_BROKERS and TURNSTILE_TEST_DATABASE_URL must name the services");
+            assert!(!required(), "TURNSTILE_TEST_BROKERS and TURNSTILE_TEST_DATABASE_URL must name the services");
             println!("skipped {test}::real: TURNSTILE_TEST_BROKERS or TURNSTILE_TEST_DATABASE_URL is not set");
             return None;
         }

@@ -13,7 +13,7 @@ use turnstile::log::Topic;
 use turnstile::store::{Page, lane_partitions};
 
 use crate::harness::producer::new_id;
-use crate::harness::{Pair, System, User, run, until};
+use crate::harness::{Pair, System, User, run, services, until};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
@@ -35,8 +35,10 @@ async fn e6_python() {
 fn tool(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok().filter(|value| !value.is_empty());
     if found.is_none() {
-        let required = std::env::var("TURNSTILE_TEST_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-        assert!(!required, "{variable} must name the producer: scripts/producers up, then scripts/producers env");
+        assert!(
+            !services::required(),
+            "{variable} must name the producer: scripts/producers up, then scripts/producers env"
+        );
         println!("skipped: {variable} is not set (scripts/producers)");
     }
     found

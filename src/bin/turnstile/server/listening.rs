@@ -53,6 +53,10 @@ pub fn say(listeners: &Listeners, roles: &str, config: &Config) -> anyhow::Resul
             info!(%address, %operations, roles, log, store, version, "listening on http://{address}, operations http://{operations}");
         }
     }
+    if address.ip().is_loopback() {
+        // In a container, whose loopback no published port leads to, this is what a newcomer needs to know.
+        info!("only this machine reaches {address}: http.listen changes that, with auth.mode = \"jwt\"");
+    }
     Ok(())
 }
 
