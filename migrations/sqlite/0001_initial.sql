@@ -346,7 +346,8 @@ create index dead_letter_done on dead_letter (lane, partition, log_offset)
     where coalesce(replayed_at, dismissed_at) is not null;
 
 -- What operators did about records that stop a partition; never deleted. log_offset and through are both ends of a range;
--- of kind remember, log_offset is the first offset it holds for, once it is applied.
+-- of kind remember, log_offset is the first offset it holds for and floor the log time before which requests do not count
+-- any more, once it is applied.
 create table intervention (
     id blob not null primary key,
     lane text not null,
@@ -355,6 +356,7 @@ create table intervention (
     through integer,
     kind text not null,
     value integer,
+    floor integer,
     reason text not null,
     by_user text not null,
     at integer not null,

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::config;
 use crate::domain::{LanePartition, LogTime};
 use crate::log::embedded::EmbeddedLog;
-use crate::log::{Log, PartitionCounts, ReadError, Topic};
+use crate::log::{Log, PartitionCounts, Topic};
 use crate::runtime::clock::Clock;
 use crate::store::{OwnerStore, ProgressView, Remember, RetentionStore, StoreError, lane_partitions};
 
@@ -29,6 +29,7 @@ pub struct Forgetting {
     /// The embedded log, to be trimmed.
     pub embedded: Option<EmbeddedLog>,
     pub settings: config::Retention,
+    /// As noted at the first start; what operators have changed since is the partitions'.
     pub remember: Remember,
     /// `None`: the relay publishes the outbox and deletes its rows.
     pub captured: Option<CapturedOutbox>,
@@ -74,10 +75,10 @@ impl Forgetting {
         // Lanes are never trimmed: an audit replays them from the beginning. Neither are dead letters: one that nobody
         // has replayed is never lost.
         if let Some(log) = &self.embedded {
-            match self.trim(log, Topic::Outcomes, self.remember.since(now)).await {
+            match self.trim(log, Topic::Outcomes, now).await {
                 Ok(0) => {}
                 Ok(records) => info!(records, "trimmed outcomes older than the retention"),
-                Err(error) => warn!(%error, "the outcomes could not be trimmed"),
+                Err(error) => warn!(error = format!("{error:#}"), "the outcomes could not be trimmed"),
             }
         }
         if let Some(captured) = &self.captured
@@ -100,9 +101,25 @@ impl Forgetting {
         }
         let mut rows = 0;
         for view in &views {
-            rows += self.forget_of(view.partition, self.remember.since(view.last_time)).await?;
+            let remember = self.remember_of(view).await?;
+            rows += self.forget_of(view.partition, remember.since(view.last_time)).await?;
         }
         Ok(rows)
+    }
+
+    /// To be asked for after the view: an owner may raise it in between, and goes on from a last time that is not before
+    /// the view's.
+    async fn remember_of(&self, view: &ProgressView) -> Result<Remember, StoreError> {
+        Ok(self.remember.after(&self.store.interventions(view.partition, view.next_offset).await?))
+    }
+
+    /// As long as any partition remembers its requests, their outcomes stay.
+    async fn longest(&self) -> Result<Remember, StoreError> {
+        let mut longest = self.remember.ms;
+        for view in self.store.progress_views().await? {
+            longest = longest.max(self.remember_of(&view).await?.ms);
+        }
+        Ok(Remember::of_ms(longest))
     }
 
     async fn forget_of(&self, of: LanePartition, before: LogTime) -> Result<u64, StoreError> {
@@ -118,8 +135,8 @@ impl Forgetting {
         }
     }
 
-    async fn trim(&self, log: &EmbeddedLog, topic: Topic, before: LogTime) -> Result<u64, ReadError> {
-        let mut total = 0;
+    async fn trim(&self, log: &EmbeddedLog, topic: Topic, now: LogTime) -> anyhow::Result<u64> {
+        let (mut total, before) = (0, self.longest().await?.since(now));
         loop {
             let records = log.trim(topic, before, u64::from(self.settings.batch_rows)).await?;
             total += records;
@@ -157,7 +174,8 @@ mod tests {
     use crate::domain::{Changes, CommandKind, Fingerprint, Lane, RequestId};
     use crate::log::NewRecord;
     use crate::store::{
-        AuditReads, CommitBatch, Decided, Outbox, OutboxRow, Ownership, Progress, RequestKey, RequestRow, RequestState,
+        Act, AuditReads, CommitBatch, Decided, Intervention, Outbox, OutboxRow, Ownership, Progress, RequestKey,
+        RequestRow, RequestState,
     };
     use crate::testing::{MemoryLog, MemoryStore};
 
@@ -306,6 +324,49 @@ mod tests {
         world.publish(WALLETS).await;
         world.round().await;
         assert_eq!(world.requests(SEATS).await, [1]);
+    }
+
+    /// What counts as seen is changed at the takeover, here at this log time.
+    async fn remember(world: &World, of: LanePartition, ms: i64) {
+        let before = world.acquire(of).await;
+        let (by, reason) = ("ann".parse().unwrap(), "why".to_owned());
+        let act = Act::Remember { ms, began: None };
+        let given =
+            Intervention { id: Uuid::now_v7(), partition: of, act, reason, by, at: LogTime(0), applied_at: None };
+        let known = Remember::of_ms(REMEMBER_MS);
+        let (_, interventions) = known.begin(&[given], before.next_offset, before.last_time, LogTime(0));
+        let batch = CommitBatch {
+            partition: of,
+            before,
+            after: before,
+            changes: Changes::Seats(vec![]),
+            requests: vec![],
+            completions: vec![],
+            outbox: vec![],
+            dead_letters: vec![],
+            interventions,
+        };
+        world.store.commit(&batch).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn each_partition_forgets_by_its_own_age() {
+        let mut world = World::new().await;
+        for of in lane_partitions(&COUNTS) {
+            world.decide(of, 1_000).await;
+            world.acquire(of).await;
+            world.publish(of).await;
+        }
+        remember(&world, SEATS, 10 * REMEMBER_MS).await;
+        remember(&world, WALLETS, 10).await;
+        for of in [SEATS, WALLETS] {
+            world.decide(of, 1_000 + REMEMBER_MS).await;
+            world.decide(of, 1_001 + REMEMBER_MS).await;
+            world.publish(of).await;
+        }
+        world.round().await;
+        assert_eq!(world.requests(SEATS).await, [0, 1, 2]);
+        assert_eq!(world.requests(WALLETS).await, [1, 2]);
     }
 
     #[tokio::test]

@@ -188,6 +188,7 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
         acts.retain(|act| act.applied_at.is_some());
         let mut replay = Replay::new(partition, self.log.partitions(), self.remember, acts.clone());
         let mut log = Records::open(self.log, self.store, partition, stored.next_offset, &acts).await?;
+        let remember = self.remember.after(&acts);
         self.report.interventions.extend(acts);
         let mut ahead = log.next().await?;
         while !ahead.is_empty() {
@@ -210,7 +211,11 @@ impl<S: AuditedStore + ?Sized> Audit<'_, S> {
             (ahead, _) = (next?, decided?);
             (self.watch)(Step::Replayed { records: self.report.records, of });
         }
-        self.counts_since.insert(partition, self.remember.since(stored.last_time));
+        self.counts_since.insert(partition, remember.since(stored.last_time));
+        if replay.remember() != remember {
+            let (store, log) = (remember.floor.0, replay.remember().floor.0);
+            self.report.note(None, || format!("floor of {partition} is {store} in the store, {log} by the log"));
+        }
         self.compare_progress(partition, stored, replay.progress());
         Ok(())
     }

@@ -22,7 +22,7 @@ pub use log::{Database, LogConfig};
 pub use read::Secret;
 pub use tickets::{Seeds, Tickets, seed};
 pub use web::Web;
-pub use worker::{Retention, WorkerConfig};
+pub use worker::{Retention, WorkerConfig, age};
 
 use crate::telemetry::logging::{LogFormat, Logging};
 

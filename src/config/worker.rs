@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::layers::{ConfigError, Layers};
+use super::read::duration;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerConfig {
@@ -49,6 +50,11 @@ impl WorkerConfig {
 
 const AFTER_MIN: Duration = Duration::from_secs(60);
 const AFTER_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+
+/// How long requests may be remembered: a number with its unit, such as `12h` or `7d`, within bounds.
+pub fn age(text: &str) -> Option<Duration> {
+    duration(text).filter(|age| (AFTER_MIN..=AFTER_MAX).contains(age))
+}
 
 /// How long requests are remembered, and how those that are not any more are deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! How a partition becomes this worker's: progress from the store, the log at that offset, what is due.
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::anchor;
+use super::batch::Batch;
 use super::context::Context;
 use super::lanes::LaneAggregate;
 use super::retry::{readable, retried};
@@ -10,7 +11,7 @@ use super::standing::Step;
 use super::timers::Timers;
 use crate::domain::LanePartition;
 use crate::log::{Membership, PartitionReader, Topic};
-use crate::store::{Intervention, Progress};
+use crate::store::{Intervention, Progress, Remember};
 
 /// A partition at the offset where its owner goes on.
 pub(super) struct Acquired<A: LaneAggregate> {
@@ -21,6 +22,8 @@ pub(super) struct Acquired<A: LaneAggregate> {
     pub end: u64,
     /// What operators did about records from here on.
     pub interventions: Vec<Intervention>,
+    /// How long requests count as seen.
+    pub remember: Remember,
 }
 
 /// # Errors
@@ -42,9 +45,34 @@ pub(super) async fn acquire<A: LaneAggregate>(
     let due = retried("reading what is due", partition, standing, || A::due(&*deps.store, partition.partition)).await?;
     let read = || deps.store.interventions(partition, progress.next_offset);
     let interventions = retried("reading interventions", partition, standing, read).await?;
+    let remember = remember::<A>(context, partition, &progress, &interventions).await?;
     let timers = Timers::new(partition, deps.log.clone(), deps.clock.clone(), due, progress.last_time);
     deps.log.resume_at(partition, progress.next_offset, progress.last_time);
     standing.done(Step::Acquire);
     info!(%partition, epoch = progress.epoch, next_offset = progress.next_offset, "acquired");
-    Ok(Acquired { progress, reader, timers, end, interventions })
+    Ok(Acquired { progress, reader, timers, end, interventions, remember })
+}
+
+/// How long requests count as seen from here on, as operators have changed it. What they have changed since the owner
+/// before begins here, and the store is told so before anything is decided.
+async fn remember<A: LaneAggregate>(
+    context: &Context,
+    partition: LanePartition,
+    progress: &Progress,
+    interventions: &[Intervention],
+) -> Result<Remember, String> {
+    let (deps, standing) = (&context.deps, &*context.standings.of(partition));
+    let before = context.settings.remember.after(interventions);
+    let (offset, now) = (progress.next_offset, deps.clock.now());
+    let (remember, begun) = before.begin(interventions, offset, progress.last_time, now);
+    if begun.is_empty() {
+        return Ok(before);
+    }
+    let mut batch = Batch::<A>::new(partition, *progress);
+    batch.apply(begun);
+    let (batch, _) = batch.finish();
+    // Whoever is fenced here commits nothing later on either.
+    retried("changing what counts as seen", partition, standing, || deps.store.commit(&batch)).await?;
+    warn!(%partition, offset, ms = remember.ms, "requests count as seen for another time");
+    Ok(remember)
 }

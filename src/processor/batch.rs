@@ -65,6 +65,11 @@ impl<A: LaneAggregate> Batch<A> {
         Arrival { position: self.here.at(record.offset), time: self.after.last_time }
     }
 
+    /// The log time of the last record so far.
+    pub fn last_time(&self) -> LogTime {
+        self.after.last_time
+    }
+
     /// Commits these rows as they are now.
     pub fn apply(&mut self, rows: Vec<Intervention>) {
         self.interventions.extend(rows);

@@ -43,7 +43,8 @@ pub struct Settings {
     pub relay: RelayMode,
     /// How long a fenced or parked partition rests before it is acquired again, if it is still assigned.
     pub rest: Duration,
-    /// How long requests count as seen: as the store has noted it at its first start.
+    /// How long requests count as seen: as the store has noted it at its first start. Operators may have changed it since,
+    /// a partition at a time.
     pub remember: Remember,
 }
 

@@ -81,6 +81,10 @@ impl<A: LaneAggregate> Decider<A> {
         &mut self.interventions
     }
 
+    pub fn requests(&mut self) -> &mut Requests {
+        &mut self.requests
+    }
+
     /// How far it has decided, and the state hash there.
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -159,6 +163,7 @@ impl<A: LaneAggregate> Decider<A> {
                     said => Some(said.unwrap_or(LogTime(record.timestamp.millis()))),
                 },
             };
+            self.requests.come_to(offset, batch.last_time());
             let at = batch.next(&record, said);
             match item {
                 Item::Command(command) => self.command(&mut batch, *command, &record.headers, at),

@@ -50,10 +50,10 @@ impl Interventions {
     }
 
     /// Takes in the rows as the store has them, which may not have what a commit under way applies. None begins that
-    /// reaches beyond the log's end: nobody can have meant records that are yet to come.
+    /// reaches beyond the log's end: nobody can have meant records that are yet to come. Those that concern no record are
+    /// applied at the takeover.
     pub fn refresh(&mut self, mut rows: Vec<Intervention>, end: u64) {
-        let on_the_log = |row: &Intervention| row.act.offsets().is_none_or(|offsets| offsets.last < end);
-        rows.retain(|row| row.applied_at.is_some() || on_the_log(row));
+        rows.retain(|row| row.act.offsets().is_some_and(|of| row.applied_at.is_some() || of.last < end));
         let begun = std::mem::take(&mut self.rows);
         let applied = |row: &Intervention| begun.iter().find(|known| known.id == row.id && known.applied_at.is_some());
         self.rows = rows.into_iter().map(|row| applied(&row).cloned().unwrap_or(row)).collect();

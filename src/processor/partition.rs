@@ -180,7 +180,7 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         acquired: Acquired<A>,
         portion: &'a mut Portion,
     ) -> Self {
-        let Acquired { progress, reader, timers, end, interventions } = acquired;
+        let Acquired { progress, reader, timers, end, interventions, remember } = acquired;
         let (publish, relay) = match context.settings.relay {
             RelayMode::External => (None, None),
             RelayMode::Worker => {
@@ -190,7 +190,6 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
             }
         };
         let limits = Limits { cache_rows_max: context.settings.cache_rows_max, changed_rows_max: CHANGED_ROWS_MAX };
-        let remember = context.settings.remember;
         let mut decider = Decider::new(partition, context.deps.log.partitions(), limits, progress, remember);
         let standing = context.standings.of(partition);
         let stands_at = portion.stands_at().filter(|offset| *offset == progress.next_offset);

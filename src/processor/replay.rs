@@ -12,6 +12,7 @@ use crate::domain::queue::{Queue, QueueState, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet, WalletState};
 use crate::domain::{BlockKey, Lane, LanePartition, LogTime, PaymentId, ReservationId, ScheduleId, UserId};
 use crate::log::{PartitionCounts, Record};
+use crate::store::remember;
 use crate::store::{AggregateLoads, CommitBatch, Intervention, Progress, Remember, RequestKey, RequestRow, StoreError};
 
 /// Replays one partition. It keeps all its aggregates, with all that they remember, and all request ids in memory, about
@@ -46,6 +47,11 @@ impl Replay {
     pub fn progress(&self) -> &Progress {
         self.0.progress()
     }
+
+    /// How long requests count as seen from there on.
+    pub fn remember(&mut self) -> Remember {
+        self.0.remember()
+    }
 }
 
 fn decider<A: LaneAggregate>(
@@ -56,6 +62,7 @@ fn decider<A: LaneAggregate>(
 ) -> Box<dyn Decides> {
     let limits = Limits { cache_rows_max: usize::MAX, changed_rows_max: usize::MAX };
     let mut decider = Decider::<A>::new(partition, counts, limits, Progress::NONE, remember);
+    decider.requests().change(remember::changes(&acts).into_iter().map(|(began, ms)| (began.offset, ms)));
     *decider.interventions() = Interventions::new(acts, 0, None);
     Box::new(decider)
 }
@@ -69,6 +76,8 @@ trait Decides: Send + Sync {
     async fn decide(&mut self, records: Vec<Record>) -> Result<CommitBatch, StoreError>;
 
     fn progress(&self) -> &Progress;
+
+    fn remember(&mut self) -> Remember;
 }
 
 #[async_trait]
@@ -90,6 +99,12 @@ impl<A: LaneAggregate> Decides for Decider<A> {
 
     fn progress(&self) -> &Progress {
         Decider::progress(self)
+    }
+
+    fn remember(&mut self) -> Remember {
+        let Progress { next_offset, last_time, .. } = *Decider::progress(self);
+        self.requests().come_to(next_offset, last_time);
+        self.requests().remember()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Recognizes commands that this partition has decided before, as long as they count as seen: what is older than
 //! `remember` by log time does not, whether or not the store still has it, so deleting it changes no decision.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use crate::domain::{Fingerprint, LanePartition, LogTime, RequestId};
 use crate::store::{AggregateLoads, Remember, RequestKey, RequestRow, RequestState, StoreError};
@@ -31,6 +31,8 @@ struct Known {
 pub(super) struct Requests {
     here: LanePartition,
     remember: Remember,
+    /// What changes it from which offset on, in order; of a replay.
+    changes: VecDeque<(u64, i64)>,
     known: HashMap<RequestKey, Known>,
     /// When clients' requests that the store may still have PENDING were decided, with the batch that says so.
     completed: HashMap<RequestId, (LogTime, u64)>,
@@ -38,7 +40,23 @@ pub(super) struct Requests {
 
 impl Requests {
     pub fn new(here: LanePartition, remember: Remember) -> Self {
-        Requests { here, remember, known: HashMap::new(), completed: HashMap::new() }
+        Requests { here, remember, changes: VecDeque::new(), known: HashMap::new(), completed: HashMap::new() }
+    }
+
+    /// What operators have changed, as owners applied it: from which offset on it holds, and the age in ms.
+    pub fn change(&mut self, changes: impl Iterator<Item = (u64, i64)>) {
+        self.changes = changes.collect();
+    }
+
+    pub fn remember(&self) -> Remember {
+        self.remember
+    }
+
+    /// The next record lies at this offset; the one before it had this log time.
+    pub fn come_to(&mut self, offset: u64, last_time: LogTime) {
+        while let Some((_, ms)) = self.changes.pop_front_if(|(from, _)| *from <= offset) {
+            self.remember = self.remember.changed(ms, last_time);
+        }
     }
 
     /// Reads what the store has of these requests, in one read, for the batch with this number.

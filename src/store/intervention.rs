@@ -41,9 +41,18 @@ pub enum Act {
     /// Requests count as seen for so long by log time, in ms.
     Remember {
         ms: i64,
-        /// The first offset it holds for; set by the owner that applies it.
-        from: Option<u64>,
+        /// Set by the owner that applies it.
+        began: Option<Began>,
     },
+}
+
+/// From where on requests are remembered otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Began {
+    /// The first it holds for.
+    pub offset: u64,
+    /// What was decided before does not count any more.
+    pub floor: LogTime,
 }
 
 /// Offsets of one partition, both ends included.

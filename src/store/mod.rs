@@ -6,18 +6,20 @@
 pub mod intervention;
 pub mod ports;
 pub mod postgres;
+pub mod remember;
 pub mod rows;
 mod sql;
 pub mod sqlite;
 
-pub use intervention::{Act, Intervention, InterventionKind, Offsets};
+pub use intervention::{Act, Began, Intervention, InterventionKind, Offsets};
 pub use ports::{
     AggregateLoads, AuditReads, Catalog, DeadLetters, FrontStore, Interventions, LogBinding, Outbox, OwnerStore,
     Ownership, Reads, Retention, RetentionStore, Store, StoreError, Timers,
 };
+pub use remember::Remember;
 pub use rows::{
     Anchor, BlockSeats, BlockView, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Decided,
-    OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, Remember, RequestCompletion,
+    OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion,
     RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, StateTable, UNSENT_OFFSET,
 };
 

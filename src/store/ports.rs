@@ -266,8 +266,8 @@ pub trait FrontStore: Catalog + Reads {}
 impl<S: Catalog + Reads + ?Sized> FrontStore for S {}
 
 /// What deleting old rows uses.
-pub trait RetentionStore: Retention + Reads {}
-impl<S: Retention + Reads + ?Sized> RetentionStore for S {}
+pub trait RetentionStore: Retention + Reads + Interventions {}
+impl<S: Retention + Reads + Interventions + ?Sized> RetentionStore for S {}
 
 /// All of it, for the place that opens a store and hands out its parts.
 pub trait Store:

@@ -162,34 +162,6 @@ pub struct Decided {
     pub at: LogTime,
 }
 
-/// How long a decided request counts as seen: a repeat of it changes nothing. One that is PENDING counts anyway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remember {
-    /// Age, by log time.
-    pub ms: i64,
-    /// What was decided before this no longer counted when `ms` was raised, and may have been deleted.
-    pub floor: LogTime,
-}
-
-impl Remember {
-    /// Where no store says otherwise: 7 days.
-    pub const DEFAULT: Remember = Remember::of_ms(7 * 24 * 3_600 * 1_000);
-
-    pub const fn of_ms(ms: i64) -> Remember {
-        Remember { ms, floor: LogTime(i64::MIN) }
-    }
-
-    /// For a command of this log time requests count that were decided then or later. It never moves back.
-    pub fn since(&self, now: LogTime) -> LogTime {
-        LogTime(now.0.saturating_sub(self.ms)).max(self.floor)
-    }
-
-    /// Another age for what is decided after `now`.
-    pub fn changed(&self, ms: i64, now: LogTime) -> Remember {
-        Remember { ms, floor: self.since(now) }
-    }
-}
-
 impl RequestState {
     pub fn status(&self) -> RequestStatus {
         match self {

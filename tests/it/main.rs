@@ -27,6 +27,7 @@ mod queue_crash;
 mod queue_order;
 mod queue_polls;
 mod readme;
+mod remembered;
 mod restored;
 mod seat_stream;
 mod seats;

@@ -105,7 +105,8 @@ impl Archive {
             if progress.next_outbox_seq - pending < due.outbox_seq {
                 return Ok(Err(format!("{partition} has rows to publish")));
             }
-            if partition == of && before > REMEMBER.since(progress.last_time) {
+            let acts = self.below.interventions(partition, progress.next_offset).await?;
+            if partition == of && before > REMEMBER.after(&acts).since(progress.last_time) {
                 return Ok(Err(format!("at {:?} of {of} it still counts", progress.last_time)));
             }
         }

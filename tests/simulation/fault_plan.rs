@@ -49,6 +49,8 @@ pub struct FaultPlan {
     pub windows: bool,
     /// After the sale a week passes, some commands come again, and the store is restored from a copy of the sale.
     pub later: bool,
+    /// Operators change how long requests count as seen. A store restored from a copy would not know.
+    pub other_ages: bool,
     /// One more user only waits in the queue and polls at the prescribed interval.
     pub patient: bool,
     /// One outage is longer than anybody may be unseen.
@@ -101,6 +103,7 @@ impl FaultPlan {
             claim_after_ms: 3_000 + prng.below(20_000) as i64,
             absent_max_ms: 5_000 + prng.below(60_000) as i64,
             later: prng.permille(300),
+            other_ages: prng.permille(400),
         };
         // A store that is restored has lost what operators did since, and they would have to do the same again.
         let plan = FaultPlan { later: plan.later && plan.bad_records == 0, ..plan };

@@ -91,7 +91,7 @@ fn decoy(cluster: &Cluster, at: Position) -> Act {
 }
 
 /// If that fails, it is given again later.
-async fn give(cluster: &Cluster, partition: LanePartition, act: Act) {
+pub async fn give(cluster: &Cluster, partition: LanePartition, act: Act) {
     let by = sale::user("operator");
     let at = cluster.sim.clock(&cluster.sim.broker_ms).now();
     let (id, reason) = (uuid(&cluster.sim), "as the run wants it".to_owned());

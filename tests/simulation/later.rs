@@ -1,22 +1,24 @@
 //! Long after the sale: requests no longer count as seen and are forgotten, some commands come again, and the store is
-//! restored from a copy that was made during the sale.
+//! restored from a copy that was made during the sale, or operators change how long requests count.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use turnstile::domain::{Body, LanePartition, block};
 use turnstile::log::{Log, NewRecord, Topic};
-use turnstile::store::lane_partitions;
+use turnstile::store::{Act, Interventions, lane_partitions};
 
 use crate::cluster::{Cluster, REMEMBER};
+use crate::interventions::give;
 use crate::oracle::understood;
 use crate::run::quiet;
 use crate::sim::DAY_MS;
 
 /// The copy is made at some time before.
 const SALE_MS: u64 = 60_000;
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 /// Commands that come again.
 const REPEATS: u64 = 8;
 
@@ -26,6 +28,22 @@ pub async fn copy(cluster: Arc<Cluster>) {
     cluster.copy_store();
 }
 
+/// Changes how long requests count as seen, some time during the sale.
+pub async fn changes(cluster: Arc<Cluster>) {
+    sleep(Duration::from_millis(cluster.sim.below(SALE_MS))).await;
+    change(&cluster).await;
+}
+
+/// On some partitions, so that what was decided during the sale counts or not a week later.
+async fn change(cluster: &Cluster) {
+    for partition in lane_partitions(cluster.log.partitions()) {
+        if cluster.sim.below(3) > 0 {
+            let ms = REMEMBER.ms / 2 + cluster.sim.below(2 * REMEMBER.ms as u64) as i64;
+            give(cluster, partition, Act::Remember { ms, began: None }).await;
+        }
+    }
+}
+
 pub async fn comes(cluster: &Arc<Cluster>) -> Result<(), String> {
     cluster.sim.broker_ms.fetch_add(REMEMBER.ms + DAY_MS, Ordering::SeqCst);
     cluster.set_clocks();
@@ -33,6 +51,9 @@ pub async fn comes(cluster: &Arc<Cluster>) -> Result<(), String> {
     cluster.sim.note("later", [0; 3]);
     repeat(cluster).await;
     quiet(cluster).await?;
+    if cluster.sim.plan.other_ages {
+        change(cluster).await;
+    }
     cluster.stop_forgetting();
     cluster.stop_all().await;
     cluster.restore_store();
@@ -41,9 +62,28 @@ pub async fn comes(cluster: &Arc<Cluster>) -> Result<(), String> {
         cluster.start_worker();
     }
     quiet(cluster).await?;
+    taken_over(cluster).await?;
     repeat(cluster).await;
     quiet(cluster).await?;
     cluster.stop_forgetting();
+    Ok(())
+}
+
+/// Until all partitions are: their new owners have applied what waits for them.
+async fn taken_over(cluster: &Cluster) -> Result<(), String> {
+    for partition in lane_partitions(cluster.log.partitions()) {
+        let waits = async || {
+            let acts = cluster.store.interventions(partition, 0).await.unwrap_or_default();
+            acts.iter().any(|row| row.applied_at.is_none())
+        };
+        let by = Instant::now() + TAKEN_WITHIN;
+        while waits().await {
+            if Instant::now() > by {
+                return Err(format!("nobody has taken {partition} over"));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
     Ok(())
 }
 

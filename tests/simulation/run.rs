@@ -120,7 +120,10 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
     }
     if sim.plan.later {
         cluster.start_forgetting();
-        background.spawn(later::copy(Arc::clone(cluster)));
+        match sim.plan.other_ages {
+            true => background.spawn(later::changes(Arc::clone(cluster))),
+            false => background.spawn(later::copy(Arc::clone(cluster))),
+        };
     }
     for body in sale::openings(cluster) {
         cluster.send(&cluster.command(body)).await;

@@ -13,6 +13,7 @@ use turnstile::wire::time::rfc3339;
 
 use crate::exit::Failure;
 use crate::output::say;
+use crate::partitions::shown;
 
 const BAR_WIDTH: usize = 30;
 const REDRAW: Duration = Duration::from_millis(100);
@@ -71,7 +72,10 @@ fn listed(row: &Intervention) -> String {
     let what = match act {
         Act::Skip(offsets) => format!("{offsets} skipped"),
         Act::Time { offsets, time } => format!("{offsets} given the log time {}", rfc3339(*time)),
-        Act::Remember { ms, from } => format!("requests remembered for {ms} ms from offset {}", from.unwrap_or(0)),
+        Act::Remember { ms, began } => {
+            let from = began.map_or(0, |began| began.offset);
+            format!("requests count as seen for {} from offset {from} on", shown(*ms))
+        }
     };
     format!("{partition}: {what} by {by} at {}: {reason}", rfc3339(*at))
 }

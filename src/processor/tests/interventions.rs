@@ -21,7 +21,7 @@ fn at(offset: u64) -> Offsets {
     Offsets { first: offset, last: offset }
 }
 
-async fn give(house: &House, partition: LanePartition, act: Act) {
+pub(super) async fn give(house: &House, partition: LanePartition, act: Act) {
     let (by, reason) = (name("operator"), "ticket 1234".to_owned());
     let given = Clock::System.now();
     let row = Intervention { id: Uuid::now_v7(), partition, act, reason, by, at: given, applied_at: None };
@@ -41,7 +41,7 @@ async fn stands_still(house: &House, partition: LanePartition) -> String {
 }
 
 /// Puts a command on the log with this time.
-fn put(house: &House, command: &Command, time: Timestamp) -> Position {
+pub(super) fn put(house: &House, command: &Command, time: Timestamp) -> Position {
     let (topic, partition) = house.place(&command.body.routing_key());
     let Topic::Lane(lane) = topic else { unreachable!("commands are on lanes") };
     let value = Some(wire::command::encode(command).into());

@@ -7,6 +7,7 @@ mod faults;
 mod interventions;
 mod records;
 mod refused;
+mod remembered;
 mod splitting;
 mod timers;
 mod watch;

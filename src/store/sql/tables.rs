@@ -198,7 +198,7 @@ tables! {
 tables! {
     INTERVENTION = "intervention" (id) Replace {
         id: Uuid, lane: Text, partition: Int, log_offset: Int, through: Int, kind: Text, value: Int,
-        reason: Text, by_user: Text, at: Int, applied_at: Int,
+        floor: Int, reason: Text, by_user: Text, at: Int, applied_at: Int,
     }
 }
 

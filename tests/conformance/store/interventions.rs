@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use turnstile::domain::{LanePartition, LogTime};
-use turnstile::store::{Act, Committed, Intervention, Offsets, Store, StoreError};
+use turnstile::store::{Act, Began, Committed, Intervention, Offsets, Store, StoreError};
 
 use super::rows::*;
 
@@ -28,8 +28,8 @@ pub async fn a_row_comes_back_as_it_was_given(store: Arc<dyn Store>) {
     let rows = vec![
         skip(1, 7, 9),
         row(2, SEATS, Act::Time { offsets, time: LogTime(-3) }),
-        row(3, SEATS, Act::Remember { ms: 604_800_000, from: None }),
-        row(4, SEATS, Act::Remember { ms: 60_000, from: Some(12) }),
+        row(3, SEATS, Act::Remember { ms: 604_800_000, began: None }),
+        row(4, SEATS, Act::Remember { ms: 60_000, began: Some(Began { offset: 12, floor: LogTime(-7) }) }),
         Intervention { applied_at: Some(LogTime(5)), ..skip(5, 8, 8) },
     ];
     for row in &rows {
@@ -40,7 +40,7 @@ pub async fn a_row_comes_back_as_it_was_given(store: Arc<dyn Store>) {
 }
 
 pub async fn rows_come_for_the_records_they_concern(store: Arc<dyn Store>) {
-    let remember = row(4, SEATS, Act::Remember { ms: 60_000, from: None });
+    let remember = row(4, SEATS, Act::Remember { ms: 60_000, began: None });
     let elsewhere = row(5, WALLETS, Act::Skip(Offsets { first: 7, last: 9 }));
     for row in [&skip(2, 7, 9), &skip(1, 3, 3), &remember, &elsewhere] {
         store.intervene(row).await.unwrap();

@@ -173,6 +173,8 @@ mutants! {
         AnchorNotCompared,
         /// A request counts as seen for as long as it is stored.
         OldRowCounts,
+        /// With a longer age, requests count as seen again that may have been deleted.
+        FloorForgotten,
         /// Requests are deleted by their age on the clock, not by log time.
         AgeByWallTime,
         /// Requests are deleted while other partitions have to decide again.

@@ -5,19 +5,44 @@ use turnstile::log::{Record, Timestamp};
 use turnstile::store::{Act, Intervention, Interventions};
 
 use super::{must, understood};
-use crate::cluster::{Cluster, lock};
+use crate::cluster::{Cluster, REMEMBER, lock};
 use crate::interventions::Bad;
 
 /// The acts that were applied to one partition.
 pub struct Acts<'a> {
     cluster: &'a Cluster,
     applied: Vec<Intervention>,
+    /// How long requests count as seen from which offset on, the last one first.
+    ages: Vec<(u64, i64)>,
+    age_ms: i64,
+    /// What was decided before never counts again.
+    floor: LogTime,
 }
 
 impl<'a> Acts<'a> {
     pub async fn of(cluster: &'a Cluster, here: LanePartition) -> Result<Self, String> {
         let rows = cluster.store.interventions(here, 0).await.map_err(|error| error.to_string())?;
-        Ok(Acts { cluster, applied: rows.into_iter().filter(|row| row.applied_at.is_some()).collect() })
+        let mut ages = Vec::new();
+        for row in &rows {
+            let Act::Remember { ms, began } = row.act else { continue };
+            must!(began.is_some(), "{here} was taken over since it was told to remember requests for {ms} ms");
+            ages.extend(began.map(|began| (began.offset, ms)));
+        }
+        // Of several that one owner has found the one given last.
+        ages.reverse();
+        ages.dedup_by_key(|(offset, _)| *offset);
+        let applied = rows.into_iter().filter(|row| row.applied_at.is_some()).collect();
+        Ok(Acts { cluster, applied, ages, age_ms: REMEMBER.ms, floor: LogTime(i64::MIN) })
+    }
+
+    /// For a command at this offset and log time: requests count that were decided then or later. `last`: the log time of
+    /// the record before it.
+    pub fn counts_since(&mut self, offset: u64, last: LogTime, now: LogTime) -> LogTime {
+        while let Some((_, ms)) = self.ages.pop_if(|(from, _)| *from <= offset) {
+            self.floor = self.floor.max(LogTime(last.0 - self.age_ms));
+            self.age_ms = ms;
+        }
+        self.floor.max(LogTime(now.0 - self.age_ms))
     }
 
     fn bad(&self, position: Position) -> Option<Bad> {

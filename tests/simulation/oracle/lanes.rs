@@ -11,7 +11,7 @@ use turnstile::wire;
 
 use super::acts::Acts;
 use super::{home, must, taken, understood};
-use crate::cluster::{Cluster, REMEMBER};
+use crate::cluster::Cluster;
 use crate::model::Case;
 
 /// In order of position.
@@ -30,14 +30,15 @@ pub async fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Cas
     let mut cases = Vec::new();
     for here in lane_partitions(cluster.log.partitions()) {
         let mut time = LogTime(0);
-        let acts = Acts::of(cluster, here).await?;
+        let mut acts = Acts::of(cluster, here).await?;
         for (record, stored_ms) in cluster.log.all_timed(Topic::Lane(here.lane), here.partition) {
             let position = here.at(record.offset);
-            let skipped = acts.skips(position)?;
+            let (skipped, last) = (acts.skips(position)?, time);
             if !skipped {
                 time = time.max(acts.time(position, &record)?);
             }
             let at = Arrival { position, time };
+            let since = acts.counts_since(record.offset, last, time);
             let own = by_position.remove(&at.position);
             if skipped && own.is_none() {
                 acts.without_outcome(position, &record)?;
@@ -56,11 +57,11 @@ pub async fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Cas
                 Some(row) => {
                     let says = row.state.outcome().is_some_and(|outcome| outcome.contains("skipped_by_operator"));
                     must!(says == skipped, "{position} was {}skipped", if skipped { "" } else { "not " });
-                    must!(!is_seen(&by_id, row.key, &at), "{} is a repeat and was decided again", at.position);
+                    must!(!is_seen(&by_id, row.key, &at, since), "{} is a repeat and was decided again", at.position);
                     check_row(cluster, row, &command, &at)?;
                     cases.push(decided(row, command, stored_ms)?);
                 }
-                None => cases.extend(not_own(cluster, &by_id, command, at, stored_ms)?),
+                None => cases.extend(not_own(cluster, &by_id, command, at, stored_ms, since)?),
             }
         }
     }
@@ -70,10 +71,10 @@ pub async fn cases(cluster: &Cluster, requests: &[RequestRow]) -> Result<Vec<Cas
     }
 }
 
-/// Whether an earlier request under this id counts as seen: one that was undecided then, or is not too old by log time.
-fn is_seen(by_id: &ById<'_>, key: RequestKey, at: &Arrival) -> bool {
+/// Whether an earlier request under this id counts as seen: one that was undecided then, or was not decided before `since`.
+fn is_seen(by_id: &ById<'_>, key: RequestKey, at: &Arrival, since: LogTime) -> bool {
     let rows = by_id.get(&(key, at.position.partition)).into_iter().flatten();
-    let counts = |row: &&RequestRow| row.state.decided_at().is_none_or(|decided| decided >= REMEMBER.since(at.time));
+    let counts = |row: &&RequestRow| row.state.decided_at().is_none_or(|decided| decided >= since);
     rows.copied().take_while(|row| row.position < at.position).any(|row| counts(&row))
 }
 
@@ -113,10 +114,11 @@ fn not_own(
     command: Command,
     at: Arrival,
     stored_ms: u64,
+    since: LogTime,
 ) -> Result<Option<Case>, String> {
     let (kind, home) = (command.body.kind(), home(cluster, &command.body));
     let known = match home == at.position.partition {
-        true => is_seen(by_id, key_of(&command), &at),
+        true => is_seen(by_id, key_of(&command), &at, since),
         false => by_id.contains_key(&(key_of(&command), home)),
     };
     if known {

@@ -101,7 +101,7 @@ fn table(config: &Config, progress: &[ProgressView], ends: &Ends, states: &State
     aligned(&lines)
 }
 
-fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
+pub(super) fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
     let widths: [usize; N] =
         std::array::from_fn(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();

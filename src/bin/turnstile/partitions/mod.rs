@@ -2,6 +2,7 @@
 
 mod act;
 mod list;
+mod remember;
 mod states;
 
 use clap::Subcommand;
@@ -9,6 +10,8 @@ use turnstile::config::Config;
 
 use self::act::{SetTime, Skip};
 use self::list::List;
+use self::remember::Remembering;
+pub use self::remember::shown;
 use crate::exit::Failure;
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +22,8 @@ pub enum Partitions {
     Skip(Skip),
     /// Give a record that waits for its log time another one
     SetTime(SetTime),
+    /// Show or change for how long requests count as seen, which `retention.after` says at the first start only
+    Remember(Remembering),
 }
 
 pub async fn run(command: Option<Partitions>, config: &Config) -> Result<(), Failure> {
@@ -26,5 +31,6 @@ pub async fn run(command: Option<Partitions>, config: &Config) -> Result<(), Fai
         Partitions::List(list) => list::run(list, config).await,
         Partitions::Skip(skip) => act::skip(skip, config).await,
         Partitions::SetTime(time) => act::set_time(time, config).await,
+        Partitions::Remember(asked) => remember::run(asked, config).await,
     }
 }

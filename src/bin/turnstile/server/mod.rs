@@ -181,7 +181,7 @@ async fn checked(roles: Roles, config: &Config, opened: &Backends) -> Result<Rem
     })?;
     if roles.worker && remember.ms != after_ms {
         let kept = Duration::from_millis(remember.ms.unsigned_abs());
-        warn!(?kept, configured = ?config.retention.after, "retention.after has no effect: the store keeps that of its first start");
+        warn!(?kept, configured = ?config.retention.after, "retention.after has no effect after the first start: turnstile partitions remember changes it");
     }
     Ok(remember)
 }

@@ -2,17 +2,18 @@
 
 use crate::store::sql::cells::{Cells, corrupt};
 use crate::store::sql::value::{Value, int, lane_partition, optional_time, signed, text, time, uuid};
-use crate::store::{Act, Intervention, InterventionKind, Offsets, StoreError};
+use crate::store::{Act, Began, Intervention, InterventionKind, Offsets, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub fn values(row: &Intervention) -> Result<[Value<'_>; 11]> {
+pub fn values(row: &Intervention) -> Result<[Value<'_>; 12]> {
     let Intervention { id, partition, act, reason, by, at, applied_at } = row;
     const NULL: Value<'_> = Value::Int(None);
-    let (first, through, value) = match act {
-        Act::Skip(offsets) => (int(offsets.first)?, int(offsets.last)?, NULL),
-        Act::Time { offsets, time: given } => (int(offsets.first)?, int(offsets.last)?, time(*given)),
-        Act::Remember { ms, from } => (from.map_or(Ok(NULL), int)?, NULL, signed(*ms)),
+    let (first, through, value, floor) = match act {
+        Act::Skip(offsets) => (int(offsets.first)?, int(offsets.last)?, NULL, NULL),
+        Act::Time { offsets, time: given } => (int(offsets.first)?, int(offsets.last)?, time(*given), NULL),
+        Act::Remember { ms, began: None } => (NULL, NULL, signed(*ms), NULL),
+        Act::Remember { ms, began: Some(began) } => (int(began.offset)?, NULL, signed(*ms), time(began.floor)),
     };
     let [lane, partition] = lane_partition(*partition);
     Ok([
@@ -23,6 +24,7 @@ pub fn values(row: &Intervention) -> Result<[Value<'_>; 11]> {
         through,
         text(act.kind().as_str()),
         value,
+        floor,
         text(reason),
         text(by.as_str()),
         time(*at),
@@ -39,7 +41,10 @@ pub fn row(row: &impl Cells) -> Result<Intervention> {
     let act = match (kind, offsets, value) {
         (InterventionKind::Skip, Some(offsets), None) => Act::Skip(offsets),
         (InterventionKind::Time, Some(offsets), Some(ms)) => Act::Time { offsets, time: crate::domain::LogTime(ms) },
-        (InterventionKind::Remember, None, Some(ms)) => Act::Remember { ms, from: first },
+        (InterventionKind::Remember, None, Some(ms)) => {
+            let began = first.zip(row.optional_time("floor")?).map(|(offset, floor)| Began { offset, floor });
+            Act::Remember { ms, began }
+        }
         (kind, ..) => return Err(corrupt("value", format!("it does not fit {kind}"))),
     };
     Ok(Intervention {

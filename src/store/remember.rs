@@ -1,0 +1,121 @@
+//! How long decided requests count as seen, and how operators change it, a partition at a time.
+
+use super::intervention::{Act, Began, Intervention};
+use crate::domain::LogTime;
+
+/// How long a decided request counts as seen: a repeat of it changes nothing. One that is PENDING counts anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remember {
+    /// Age, by log time.
+    pub ms: i64,
+    /// What was decided before this no longer counted when `ms` was last changed, and may have been deleted.
+    pub floor: LogTime,
+}
+
+impl Remember {
+    /// Where no store says otherwise: 7 days.
+    pub const DEFAULT: Remember = Remember::of_ms(7 * 24 * 3_600 * 1_000);
+
+    pub const fn of_ms(ms: i64) -> Remember {
+        Remember { ms, floor: LogTime(i64::MIN) }
+    }
+
+    /// For a command of this log time requests count that were decided then or later. It never moves back.
+    pub fn since(&self, now: LogTime) -> LogTime {
+        LogTime(now.0.saturating_sub(self.ms)).max(self.floor)
+    }
+
+    /// Another age for what is decided after `now`.
+    pub fn changed(&self, ms: i64, now: LogTime) -> Remember {
+        Remember { ms, floor: self.since(now) }
+    }
+
+    /// As the acts that owners of one partition have applied left it.
+    pub fn after(self, acts: &[Intervention]) -> Remember {
+        match changes(acts).pop() {
+            Some((began, ms)) => Remember { ms, floor: began.floor },
+            None => self,
+        }
+    }
+
+    /// The acts that wait for the next owner, as it applies them before the record at `offset`; `last_time` is that of the
+    /// record before it. Of several the one given last counts.
+    pub fn begin(
+        &self,
+        acts: &[Intervention],
+        offset: u64,
+        last_time: LogTime,
+        now: LogTime,
+    ) -> (Remember, Vec<Intervention>) {
+        let floor = self.since(last_time);
+        let begins = |act: &Intervention| match act.act {
+            Act::Remember { ms, began: None } => {
+                let act = Act::Remember { ms, began: Some(Began { offset, floor }) };
+                Some(act)
+            }
+            _ => None,
+        };
+        let applied = acts.iter().filter_map(|row| {
+            let applied_at = Some(now);
+            Some(Intervention { act: begins(row)?, applied_at, ..row.clone() })
+        });
+        let applied: Vec<Intervention> = applied.collect();
+        (self.after(&applied), applied)
+    }
+}
+
+/// What was applied, in order of offset; of several at one offset the one given last.
+pub fn changes(acts: &[Intervention]) -> Vec<(Began, i64)> {
+    let mut all: Vec<_> = acts
+        .iter()
+        .filter_map(|row| match row.act {
+            Act::Remember { ms, began: Some(began) } => Some(((began.offset, row.id), (began, ms))),
+            _ => None,
+        })
+        .collect();
+    all.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
+    all.dedup_by_key(|((offset, _), _)| *offset);
+    all.into_iter().rev().map(|(_, change)| change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{Lane, LanePartition};
+
+    fn given(id: u128, ms: i64) -> Intervention {
+        let partition = LanePartition { lane: Lane::Seats, partition: 0 };
+        let (by, reason) = ("ann".parse().expect("a name"), "why".to_owned());
+        let act = Act::Remember { ms, began: None };
+        Intervention { id: Uuid::from_u128(id), partition, act, reason, by, at: LogTime(5), applied_at: None }
+    }
+
+    #[test]
+    fn a_longer_age_does_not_bring_back_what_may_have_been_deleted() {
+        let (longer, applied) = Remember::of_ms(100).begin(&[given(1, 1_000)], 7, LogTime(500), LogTime(9));
+        assert_eq!(longer.since(LogTime(600)), LogTime(400));
+        assert_eq!(longer.since(LogTime(2_000)), LogTime(1_000));
+        assert_eq!(Remember::of_ms(100).after(&applied), longer, "as the next owner reads it");
+        assert_eq!(applied[0].applied_at, Some(LogTime(9)));
+    }
+
+    #[test]
+    fn a_shorter_age_holds_at_once_and_for_good() {
+        let (shorter, applied) = Remember::of_ms(1_000).begin(&[given(1, 10)], 7, LogTime(500), LogTime(9));
+        assert_eq!(shorter.since(LogTime(500)), LogTime(490));
+        let (again, both) = shorter.begin(&[applied[0].clone(), given(2, 1_000)], 8, LogTime(500), LogTime(9));
+        assert_eq!(again.since(LogTime(501)), LogTime(490));
+        assert_eq!(both.len(), 1, "what is applied is not applied again");
+    }
+
+    #[test]
+    fn of_several_that_wait_the_one_given_last_counts() {
+        let (both, applied) = Remember::of_ms(1_000).begin(&[given(1, 10), given(2, 500)], 7, LogTime(500), LogTime(9));
+        assert_eq!((both.ms, both.floor), (500, LogTime(-500)));
+        assert_eq!(applied.len(), 2);
+        let began = Began { offset: 7, floor: LogTime(-500) };
+        assert_eq!(changes(&applied), [(began, 500)]);
+    }
+}
