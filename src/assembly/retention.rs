@@ -15,9 +15,9 @@ use tracing::{debug, info, warn};
 use crate::config;
 use crate::domain::{LanePartition, LogTime};
 use crate::log::embedded::EmbeddedLog;
-use crate::log::{Log, PartitionCounts, Topic};
+use crate::log::{Log, Topic};
 use crate::runtime::clock::Clock;
-use crate::store::{OwnerStore, ProgressView, Remember, RetentionStore, StoreError, lane_partitions};
+use crate::store::{ProgressView, Remember, RetentionStore, StoreError, lane_partitions};
 
 /// Pause between two batches, so that commits of the partitions go first.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -31,14 +31,6 @@ pub struct Forgetting {
     pub settings: config::Retention,
     /// As noted at the first start; what operators have changed since is the partitions'.
     pub remember: Remember,
-    /// `None`: the relay publishes the outbox and deletes its rows.
-    pub captured: Option<CapturedOutbox>,
-}
-
-/// An outbox published by an external process.
-pub struct CapturedOutbox {
-    pub store: Arc<dyn OwnerStore>,
-    pub partitions: PartitionCounts,
 }
 
 /// What a round remembers for the next ones.
@@ -47,7 +39,6 @@ struct Rounds {
     /// Where each lane ended at the first round. A store restored from a copy, whose partitions nobody has acquired yet,
     /// does not know that it has to go so far once more.
     ends: BTreeMap<LanePartition, u64>,
-    outbox_ends: BTreeMap<LanePartition, u64>,
 }
 
 /// Runs rounds until `shutdown`. The next round retries an unavailable store.
@@ -80,11 +71,6 @@ impl Forgetting {
                 Ok(records) => info!(records, "trimmed outcomes older than the retention"),
                 Err(error) => warn!(error = format!("{error:#}"), "the outcomes could not be trimmed"),
             }
-        }
-        if let Some(captured) = &self.captured
-            && let Err(error) = captured.delete(&mut rounds.outbox_ends).await
-        {
-            warn!(%error, "captured outbox rows could not be deleted");
         }
     }
 
@@ -152,30 +138,16 @@ fn caught_up(views: &[ProgressView], of: LanePartition, end: u64) -> bool {
     views.iter().any(|view| view.partition == of && view.caught_up && view.next_offset >= end)
 }
 
-impl CapturedOutbox {
-    /// Deletes the outbox rows that existed in the previous round. Change data capture reads the database's own log,
-    /// which keeps the insertion of a deleted row.
-    async fn delete(&self, ends: &mut BTreeMap<LanePartition, u64>) -> Result<(), StoreError> {
-        for partition in lane_partitions(&self.partitions) {
-            let Some(progress) = self.store.progress(partition).await? else { continue };
-            if let Some(before) = ends.insert(partition, progress.next_outbox_seq) {
-                self.store.delete_outbox(partition, before).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
 
     use super::*;
     use crate::domain::{Changes, CommandKind, Fingerprint, Lane, RequestId};
-    use crate::log::NewRecord;
+    use crate::log::{NewRecord, PartitionCounts};
     use crate::store::{
-        Act, AuditReads, CommitBatch, Decided, Intervention, Outbox, OutboxRow, Ownership, Progress, RequestKey,
-        RequestRow, RequestState,
+        Act, AuditReads, CommitBatch, CommitGroup, Decided, Intervention, OutboxRow, Ownership, Progress, Published,
+        RequestKey, RequestRow, RequestState,
     };
     use crate::testing::{MemoryLog, MemoryStore};
 
@@ -205,14 +177,12 @@ mod tests {
                 batch_rows: 10,
                 interval: Duration::from_secs(3_600),
             };
-            let captured = Some(CapturedOutbox { store: store.clone(), partitions: COUNTS });
             let what = Forgetting {
                 store: store.clone(),
                 log: Arc::new(log.clone()),
                 embedded: None,
                 settings,
                 remember: Remember::of_ms(REMEMBER_MS),
-                captured,
             };
             World { log, store, what, rounds: Rounds::default() }
         }
@@ -263,8 +233,9 @@ mod tests {
         }
 
         async fn publish(&self, of: LanePartition) {
-            let progress = self.store.progress(of).await.unwrap().unwrap();
-            self.store.delete_outbox(of, progress.next_outbox_seq).await.unwrap();
+            let Progress { epoch, next_outbox_seq, .. } = self.store.progress(of).await.unwrap().unwrap();
+            let published = vec![Published { partition: of, epoch, seqs: 0..next_outbox_seq }];
+            self.store.commit_group(&CommitGroup { batches: vec![], published }).await.unwrap();
         }
 
         async fn round(&mut self) {
@@ -292,7 +263,6 @@ mod tests {
         assert_eq!(world.requests(SEATS).await, [0, 1], "wallets.0 has a record to decide");
         world.decide(WALLETS, 1_000).await;
         world.acquire(WALLETS).await;
-        world.what.captured = None;
         for of in [SEATS, WALLETS] {
             world.round().await;
             assert_eq!(world.requests(SEATS).await, [0, 1], "the outbox of {of} is not published");
@@ -367,17 +337,5 @@ mod tests {
         world.round().await;
         assert_eq!(world.requests(SEATS).await, [0, 1, 2]);
         assert_eq!(world.requests(WALLETS).await, [1, 2]);
-    }
-
-    #[tokio::test]
-    async fn rows_for_capture_stay_for_one_round_and_go_with_the_next() {
-        let mut world = World::new().await;
-        world.decide(SEATS, 1_000).await;
-        world.round().await;
-        world.decide(SEATS, 1_000).await;
-        assert_eq!(world.store.outbox(SEATS, 0, 10).await.unwrap().len(), 2);
-        world.round().await;
-        let left: Vec<_> = world.store.outbox(SEATS, 0, 10).await.unwrap().iter().map(|row| row.seq).collect();
-        assert_eq!(left, [1]);
     }
 }

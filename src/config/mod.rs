@@ -127,6 +127,16 @@ impl Config {
                 }
             }
         }
+        if self.worker.capture_slot.is_some() {
+            let missing = match (&self.log.brokers, &self.database.url) {
+                (_, None) => Some("PostgreSQL, whose replication slots it reads: set database.url"),
+                (None, _) => Some("Kafka: nothing else can write to the embedded log; set log.brokers"),
+                _ => None,
+            };
+            if let Some(missing) = missing {
+                return Err(layers.refuse("outbox.relay", format_args!("is \"external\", which needs {missing}")));
+            }
+        }
         let jwt = self.auth.mode != AuthMode::Dev;
         if needs.shared && needs.http && jwt && self.auth.queue_token_secret.is_none() {
             let why = "is empty, but api processes must share it; give one of at least 32 bytes";

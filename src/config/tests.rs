@@ -100,6 +100,12 @@ fn what_is_wrong_is_refused_with_its_source_and_key() {
             "must be below half of worker.session_timeout_ms (6000 ms)",
         ),
         (&[("TURNSTILE__SHUTDOWN__DEADLINE_SECONDS", "1")], "must be longer than worker.drain_deadline_ms"),
+        (&[("TURNSTILE__OUTBOX__RELAY", "external")], "outbox.slot is empty, but with outbox.relay \"external\""),
+        (&[("TURNSTILE__OUTBOX__SLOT", "cdc")], "outbox.slot is \"cdc\", but outbox.relay is \"worker\""),
+        (
+            &[("TURNSTILE__OUTBOX__RELAY", "external"), ("TURNSTILE__OUTBOX__SLOT", "A-1")],
+            "outbox.slot is \"A-1\", must be up to 63 of a-z, 0-9 and _",
+        ),
         (&[("TURNSTILE__DATABASE__URL", "mysql://x")], "database.url must start with postgres://"),
         (&[("TURNSTILE__DATABASE__SCHEMA", "a b")], "database.schema is \"a b\""),
         (&[("TURNSTILE__LOG__TOPIC_PREFIX", "a/b")], "log.topic_prefix is \"a/b\""),
@@ -193,6 +199,25 @@ fn a_single_role_needs_kafka_postgresql_and_a_shared_secret() {
     }
     let (layers, config) = with_env(&environment).unwrap();
     config.check(&layers, Needs { http: true, shared: true }).unwrap();
+}
+
+#[test]
+fn the_outbox_is_captured_from_postgresql_to_kafka_alone() {
+    let mut environment =
+        vec![("TURNSTILE__OUTBOX__RELAY", "external"), ("TURNSTILE__OUTBOX__SLOT", "turnstile_outbox")];
+    let needs = Needs { http: false, shared: false };
+    for (missing, name, value) in [
+        ("which needs PostgreSQL", "TURNSTILE__DATABASE__URL", "postgres://h/d"),
+        ("which needs Kafka", "TURNSTILE__LOG__BROKERS", "k:9092"),
+    ] {
+        let (layers, config) = with_env(&environment).unwrap();
+        let refused = config.check(&layers, needs).unwrap_err().to_string();
+        assert!(refused.contains("outbox.relay is \"external\"") && refused.contains(missing), "{refused}");
+        environment.push((name, value));
+    }
+    let (layers, config) = with_env(&environment).unwrap();
+    config.check(&layers, needs).unwrap();
+    assert_eq!(config.worker.capture_slot.as_deref(), Some("turnstile_outbox"));
 }
 
 #[test]

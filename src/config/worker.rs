@@ -16,8 +16,8 @@ pub struct WorkerConfig {
     pub session_timeout: Duration,
     pub drain_deadline: Duration,
     pub cache_rows_max: usize,
-    /// True: the worker publishes the outbox; false: an external process does.
-    pub relay: bool,
+    /// The replication slot by which something else publishes the outbox; `None`: the worker does.
+    pub capture_slot: Option<String>,
     pub relay_in_flight_max: usize,
 }
 
@@ -42,9 +42,29 @@ impl WorkerConfig {
             session_timeout,
             drain_deadline,
             cache_rows_max: layers.count("worker.cache_rows_max", 1000..=100_000_000)?,
-            relay: layers.choice("outbox.relay", &[("worker", true), ("external", false)])?,
+            capture_slot: capture_slot(layers)?,
             relay_in_flight_max: layers.count("outbox.in_flight_max", 1..=100_000)?,
         })
+    }
+}
+
+fn capture_slot(layers: &Layers) -> Result<Option<String>, ConfigError> {
+    let external = layers.choice("outbox.relay", &[("worker", false), ("external", true)])?;
+    let slot = layers.text_opt("outbox.slot")?;
+    match slot {
+        None if external => {
+            let why = "is empty, but with outbox.relay \"external\" rows are deleted when a replication slot has \
+                       confirmed them; name it (docs/postgresql.md)";
+            Err(layers.refuse("outbox.slot", why))
+        }
+        Some(slot) if !external => {
+            let why = format_args!("is {slot:?}, but outbox.relay is \"worker\": nothing is read from a slot");
+            Err(layers.refuse("outbox.slot", why))
+        }
+        Some(slot) if slot.len() > 63 || !slot.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')) => {
+            Err(layers.refuse("outbox.slot", format_args!("is {slot:?}, must be up to 63 of a-z, 0-9 and _")))
+        }
+        slot => Ok(slot.map(str::to_owned)),
     }
 }
 

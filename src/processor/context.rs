@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capture::Capture;
 use super::committer::Committer;
 use super::reads::Reads;
 use super::standing::Standings;
@@ -20,12 +21,12 @@ pub struct Deps {
 }
 
 /// Who publishes the outbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayMode {
     /// This worker's own relay.
     Worker,
-    /// Change data capture from the outbox table; rows stay until their retention is over.
-    External,
+    /// Change data capture by this replication slot; rows stay until it has confirmed them.
+    External { slot: Arc<str> },
 }
 
 #[derive(Debug, Clone)]
@@ -73,4 +74,6 @@ pub(super) struct Context {
     pub standings: Arc<Standings>,
     pub committer: Committer,
     pub reads: Reads,
+    /// Of use where something else publishes the outbox.
+    pub capture: Capture,
 }

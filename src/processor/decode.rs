@@ -90,7 +90,8 @@ pub(super) struct Decoded<A: LaneAggregate> {
 impl<A: LaneAggregate> Decoded<A> {
     /// Sorts records into commands, strays and dead letters.
     pub fn of(records: Vec<Record>, here: LanePartition, counts: &PartitionCounts) -> Self {
-        let item = |record: Record| {
+        let item = |mut record: Record| {
+            record.headers = wire::folded::unfolded(record.headers);
             let item = understand(&record, here, counts).unwrap_or_else(|reason| Item::DeadLetter { reason });
             (record, item)
         };

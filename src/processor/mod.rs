@@ -15,8 +15,10 @@ mod aggregates;
 mod anchor;
 mod assignment;
 mod batch;
+mod capture;
 mod commit;
 mod committer;
+mod confirmed;
 mod context;
 mod decider;
 mod decode;
@@ -67,8 +69,16 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) ->
     let standings = Arc::new(Standings::new(deps.health.clone()));
     let (committer, task) = committer::Committer::start(deps.store.clone(), Arc::clone(&standings));
     let reads = reads::Reads::new(deps.store.clone());
-    let context = Arc::new(context::Context { deps, settings, standings, committer, reads });
+    let capture = capture::Capture::default();
+    let context = Arc::new(context::Context { deps, settings, standings, committer, reads, capture });
     let _watching = AbortOnDropHandle::new(tokio::spawn(watch::run(Arc::clone(&context))));
+    let _capturing = match &context.settings.relay {
+        RelayMode::Worker => None,
+        RelayMode::External { slot } => {
+            let capturing = confirmed::run(Arc::clone(&context), Arc::clone(slot));
+            Some(AbortOnDropHandle::new(tokio::spawn(capturing)))
+        }
+    };
     tokio::select! {
         biased;
         ended = assignment::run(context, shutdown) => ended,

@@ -181,8 +181,11 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         portion: &'a mut Portion,
     ) -> Self {
         let Acquired { progress, reader, timers, end, interventions, remember } = acquired;
-        let (publish, relay) = match context.settings.relay {
-            RelayMode::External => (None, None),
+        let (publish, relay) = match &context.settings.relay {
+            RelayMode::External { .. } => {
+                context.capture.committed(partition, progress.epoch, progress.next_outbox_seq);
+                (None, None)
+            }
             RelayMode::Worker => {
                 let (sender, receiver) = mpsc::channel(RELAY_BATCHES);
                 let relay = relay::run(Arc::clone(&context), partition, progress, receiver);
@@ -268,10 +271,11 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
 
     /// Gives committed rows to the relay.
     async fn hand_over(&mut self, rows: Vec<OutboxRow>) {
-        if let Some(publish) = &self.publish
-            && !rows.is_empty()
-            && publish.send(rows).await.is_err()
-        {
+        let Some(last) = rows.last() else { return };
+        let Some(publish) = &self.publish else {
+            return self.context.capture.committed(self.partition, self.decider.progress().epoch, last.seq + 1);
+        };
+        if publish.send(rows).await.is_err() {
             warn!(partition = %self.partition, "the relay has stopped; its rows wait in the outbox");
         }
     }

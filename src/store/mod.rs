@@ -18,9 +18,9 @@ pub use ports::{
 };
 pub use remember::Remember;
 pub use rows::{
-    Anchor, BlockSeats, BlockView, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Decided,
-    OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion,
-    RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, StateTable, UNSENT_OFFSET,
+    Anchor, BlockSeats, BlockView, Captured, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView,
+    Decided, OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion,
+    RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, Slot, StateTable, UNSENT_OFFSET,
 };
 
 use crate::domain::{Lane, LanePartition};

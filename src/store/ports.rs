@@ -4,8 +4,9 @@ use async_trait::async_trait;
 
 use super::intervention::Intervention;
 use super::rows::{
-    BlockSeats, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, OutboxRow, Page, PlanRow,
-    PlanSummary, Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
+    BlockSeats, Captured, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, OutboxRow, Page,
+    PlanRow, PlanSummary, Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView,
+    StateTable,
 };
 use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
@@ -111,8 +112,9 @@ pub trait Outbox: Send + Sync {
     /// [`Published`]: super::Published
     async fn outbox(&self, partition: LanePartition, from: u64, limit: u32) -> Result<Vec<OutboxRow>>;
 
-    /// Where something else than the owner publishes: deletes the partition's rows before this one.
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()>;
+    /// How far the replication slot of this name has published what was committed; `None` where the database has no such
+    /// slots.
+    async fn captured(&self, slot: &str) -> Result<Option<Captured>>;
 
     /// Keeps a row that the log refuses for good as a dead letter; does nothing if it is kept already. The row stays in
     /// the outbox until it counts as published.

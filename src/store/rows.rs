@@ -54,7 +54,8 @@ pub struct CommitBatch {
     pub before: Progress,
     /// The epoch is the same.
     pub after: Progress,
-    /// At most one change a row key; to be written as upserts (entries and payments too).
+    /// At most one change a row key; to be written as upserts, but for entries and answers: one that is there already refuses
+    /// the commit.
     pub changes: Changes,
     /// Decided requests, each id once. One that is there already no longer counts as seen and is replaced.
     pub requests: Vec<RequestRow>,
@@ -90,6 +91,26 @@ pub struct Published {
     /// The log has acknowledged everything before the end. Rows from the start on, of commits that are known to be done,
     /// are deleted; where the first one left is known, to begin there saves a walk over those deleted before.
     pub seqs: Range<u64>,
+}
+
+/// How far something that reads the database's own log has come. Positions in that log grow with each commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Captured {
+    /// Everything that was committed so far lies before.
+    pub end: u64,
+    /// `None`: there is no such slot.
+    pub slot: Option<Slot>,
+}
+
+/// A replication slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// Its reader has published everything before.
+    pub confirmed: u64,
+    /// Somebody reads it now.
+    pub active: bool,
+    /// The database no longer has what it has not read.
+    pub lost: bool,
 }
 
 /// What commits together, whatever the number of partitions. Each batch is fenced by itself.

@@ -12,10 +12,10 @@ use crate::domain::{
     ScheduleId, UserId,
 };
 use crate::store::{
-    AggregateLoads, AuditReads, BlockSeats, Catalog, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView,
-    DeadLetters, Intervention, Interventions, LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow, PlanSummary,
-    Progress, ProgressView, Reads, RecordedLog, RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable,
-    Store, StoreError, Timers,
+    AggregateLoads, AuditReads, BlockSeats, Captured, Catalog, CommitGroup, Committed, Concert, DeadLetter,
+    DeadLetterView, DeadLetters, Intervention, Interventions, LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow,
+    PlanSummary, Progress, ProgressView, Reads, RecordedLog, RequestKey, RequestRow, Retention, Schedule, ScheduleView,
+    StateTable, Store, StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -157,8 +157,8 @@ impl<L: Layer> Outbox for Layered<L> {
         self.0.outbox(partition, from, limit).await
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
-        self.0.pass(Call::Write, self.0.below().delete_outbox(partition, before)).await
+    async fn captured(&self, slot: &str) -> Result<Option<Captured>> {
+        self.0.pass(Call::Read, self.0.below().captured(slot)).await
     }
 
     async fn keep_unsent(&self, letter: &DeadLetter) -> Result<()> {

@@ -6,6 +6,7 @@
 
 pub mod command;
 mod fields;
+pub mod folded;
 pub mod headers;
 pub mod inbox;
 mod json;

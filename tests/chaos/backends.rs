@@ -52,6 +52,12 @@ impl Backends {
         })
     }
 
+    /// The environment's Kafka, with another database.
+    pub fn with_database(test: &str, database_url: String) -> Option<Backends> {
+        let backends = Backends::of_environment(test)?;
+        Some(Backends { database_url, postgres: Restarts::default(), ..backends })
+    }
+
     /// Services that may be restarted: the environment's, if it says how, or new ones.
     pub async fn restartable(test: &str) -> Option<Backends> {
         let backends = Backends::of_environment(test)?;

@@ -8,7 +8,7 @@ use crate::flood::Flood;
 use crate::proxy::Cut;
 use crate::scenario::{Fault, Scenario, number, run};
 
-const PLAIN: Fault =
+pub const PLAIN: Fault =
     Fault { order: 0, name: "", workers: 2, proxied: false, restarts_services: false, unnoticed: false };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

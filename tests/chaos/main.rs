@@ -13,6 +13,7 @@
 //! not slow each other down. `scripts/chaos` lists the other variables.
 
 mod backends;
+mod databases;
 mod faults;
 mod fleet;
 mod flood;
@@ -21,6 +22,16 @@ mod proxy;
 mod report;
 mod scenario;
 mod workload;
+
+// Shared with the tests of databases; parts of it are unused here.
+#[allow(dead_code)]
+#[path = "../database/postgres.rs"]
+mod postgres;
+#[allow(dead_code)]
+#[path = "../database/process.rs"]
+mod process;
+#[path = "../database/switch.rs"]
+mod switch;
 
 // Shared with the end-to-end tests; parts of it are unused here.
 #[allow(dead_code, unused_imports, unused_macros)]

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::backends::Backends;
 use crate::fleet::Fleet;
+use crate::harness::server::run_to_end;
 use crate::harness::services::Services;
 use crate::harness::{System, feed, invariants};
 use crate::prng::Prng;
@@ -69,10 +70,7 @@ pub struct Scenario {
 ///
 /// Only if `TURNSTILE_CHAOS_ROUNDS` gives the number of rounds: faults take minutes, and some start services.
 pub async fn run(fault: Fault, act: impl AsyncFnMut(&mut Scenario, u64) -> u64) {
-    let Some(rounds) = number("TURNSTILE_CHAOS_ROUNDS") else {
-        println!("skipped: {} (`scripts/chaos` runs the faults)", fault.name);
-        return;
-    };
+    let Some(rounds) = rounds(&fault) else { return };
     let _alone = RUNNING.lock().await;
     let chosen = if fault.restarts_services {
         Backends::restartable(fault.name).await
@@ -80,6 +78,25 @@ pub async fn run(fault: Fault, act: impl AsyncFnMut(&mut Scenario, u64) -> u64) 
         Backends::of_environment(fault.name)
     };
     let Some(backends) = chosen else { return };
+    play_on(fault, rounds, backends, act).await;
+}
+
+/// The same on services that the test has chosen.
+pub async fn run_on(fault: Fault, rounds: u64, backends: Backends, act: impl AsyncFnMut(&mut Scenario, u64) -> u64) {
+    let _alone = RUNNING.lock().await;
+    play_on(fault, rounds, backends, act).await;
+}
+
+/// How many rounds are asked for, if any are.
+pub fn rounds(fault: &Fault) -> Option<u64> {
+    let rounds = number("TURNSTILE_CHAOS_ROUNDS");
+    if rounds.is_none() {
+        println!("skipped: {} (`scripts/chaos` runs the faults)", fault.name);
+    }
+    rounds
+}
+
+async fn play_on(fault: Fault, rounds: u64, backends: Backends, act: impl AsyncFnMut(&mut Scenario, u64) -> u64) {
     let services = Services::at(backends.brokers.clone(), backends.database_url.clone(), "chaos");
     let system = Arc::new(System::prepare_on(Some(services), fault.name, further_settings()));
     let seed = SEED.wrapping_add(u64::from(fault.order));
@@ -191,4 +208,6 @@ async fn check(system: &System, fleet: &mut Fleet, workload: Workload, row: &mut
     }
     fleet.stop().await;
     feed::check(system).await;
+    let audit = run_to_end(&["audit"], system.env());
+    assert!(audit.contains("the store is what the log says"), "{audit}");
 }

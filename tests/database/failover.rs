@@ -1,49 +1,13 @@
 //! A primary that is demoted while every connection to it stays open.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
-
-use tokio::net::{TcpListener, TcpStream};
 use turnstile::domain::{ConcertId, LogTime};
 use turnstile::store::postgres::PostgresStore;
 use turnstile::store::{Catalog, Concert, Ownership, Page, StoreError};
 use uuid::Uuid;
 
 use super::postgres::{Postgres, number};
+use super::switch::Switch;
 use super::{SEATS, settings};
-
-/// An address in front of two servers: it leads new connections to one of them and keeps the others as they are.
-struct Switch {
-    port: u16,
-    to: Arc<AtomicU16>,
-}
-
-impl Switch {
-    async fn to(server: &Postgres) -> Switch {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let to = Arc::new(AtomicU16::new(server.port));
-        let now = Arc::clone(&to);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let port = now.load(Ordering::SeqCst);
-                tokio::spawn(async move {
-                    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                });
-            }
-        });
-        Switch { port, to }
-    }
-
-    fn switch(&self, server: &Postgres) {
-        self.to.store(server.port, Ordering::SeqCst);
-    }
-
-    fn url(&self) -> String {
-        format!("postgres://turnstile:turnstile@127.0.0.1:{}/postgres", self.port)
-    }
-}
 
 fn concert(title: &str) -> Concert {
     let id = ConcertId(Uuid::now_v7());

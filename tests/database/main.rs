@@ -1,10 +1,13 @@
-//! PostgreSQL as operators run it: behind TLS, behind a pooler, demoted, slow. Each test has servers of its own.
+//! PostgreSQL as operators run it: behind TLS, behind a pooler, demoted, slow, read by Debezium. Each test has servers of its own.
 
 mod certificates;
+mod debezium;
 mod failover;
 mod pooler;
 mod postgres;
 mod process;
+mod standby;
+mod switch;
 mod timeouts;
 mod tls;
 

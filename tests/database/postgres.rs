@@ -12,7 +12,7 @@ use super::process::{Server, command, find, free_port, give, run};
 pub struct Postgres {
     pub port: u16,
     /// Ends before its directory does.
-    _server: Server,
+    server: Server,
     directory: TempDir,
 }
 
@@ -40,15 +40,52 @@ impl Postgres {
             "--locale=C",
         ]));
         let further = further(directory.path())?;
-        let port = free_port();
-        let server = Server::start(&mut server(&postgres, &data, port, &further), directory.path().join("log"), port);
+        Some(Postgres::on(directory, &postgres, &is_ready, &further))
+    }
+
+    /// Starts it on the data in this directory, and waits until it answers.
+    fn on(directory: TempDir, postgres: &Path, is_ready: &Path, further: &[&str]) -> Postgres {
+        let (data, port) = (directory.path().join("data"), free_port());
+        let server = Server::start(&mut server(postgres, &data, port, further), directory.path().join("log"), port);
         let began = Instant::now();
         let mut ask = Command::new(is_ready);
         ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]);
         while !ask.status().expect("it runs").success() {
             assert!(began.elapsed() < Duration::from_secs(60), "{}", server.output());
         }
-        Some(Postgres { port, _server: server, directory })
+        Postgres { port, server, directory }
+    }
+
+    /// A standby of this server, from which on each of its commits waits for it.
+    pub async fn synchronous_standby(&self) -> Option<Postgres> {
+        let (basebackup, postgres, is_ready) = (find("pg_basebackup")?, find("postgres")?, find("pg_isready")?);
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        give(directory.path());
+        let from = format!("host=127.0.0.1 port={} user=turnstile password=turnstile", self.port);
+        let mut copy = command(&basebackup, directory.path());
+        copy.arg("-D").arg(directory.path().join("data")).args(["-R", "--no-sync", "-c", "fast", "-d", &from]);
+        run(&mut copy);
+        let standby = Postgres::on(directory, &postgres, &is_ready, &[]);
+        self.execute("alter system set synchronous_standby_names = '*'").await;
+        self.execute("select pg_reload_conf()").await;
+        let follows = "select count(*) from pg_stat_replication where sync_state = 'sync'";
+        let began = Instant::now();
+        while number(&self.url(), follows).await == 0 {
+            assert!(began.elapsed() < Duration::from_secs(60), "{}", standby.server.output());
+        }
+        Some(standby)
+    }
+
+    /// Makes this standby a primary, which waits for nobody.
+    pub async fn promote(&self) {
+        self.execute("select pg_promote()").await;
+        self.execute("alter system set synchronous_standby_names = ''").await;
+        self.execute("select pg_reload_conf()").await;
+    }
+
+    /// `kill -9`.
+    pub fn kill(self) {
+        self.server.kill();
     }
 
     pub fn directory(&self) -> &Path {

@@ -83,6 +83,11 @@ impl Server {
         server
     }
 
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it is ours");
+    }
+
     pub fn output(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

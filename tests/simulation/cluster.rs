@@ -247,7 +247,6 @@ impl Cluster {
                 interval: Duration::from_millis(100 + self.sim.below(400)),
             },
             remember: REMEMBER,
-            captured: None,
         };
         let clock = self.sim.clock(&self.sim.broker_ms);
         let task = tokio::spawn(retention::run(what, clock, CancellationToken::new()));

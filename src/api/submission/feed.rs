@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::waiters::{Decision, Waiters};
 use crate::domain::{RequestId, ScheduleId};
 use crate::log::{Log, ReadError, Record, Topic};
+use crate::wire::folded::unfolded;
 use crate::wire::{headers, outcome};
 
 const READ_RECORDS_MAX: usize = 1000;
@@ -113,7 +114,8 @@ impl Feed {
             match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
                 Ok(records) => {
                     *retry = RETRY_FIRST;
-                    for record in records {
+                    for mut record in records {
+                        record.headers = unfolded(record.headers);
                         *next = Some(record.offset + 1);
                         self.deliver(&record);
                     }

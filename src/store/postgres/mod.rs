@@ -185,6 +185,12 @@ impl Dialect for PostgresStore {
     // A commit whose connection broke may still be running in the server. Without this lock its owner would read the old
     // offset, commit again, and be fenced by its own first attempt.
     const AFTER_COMMITS: &'static str = "for share";
+    const CAPTURED: Option<&'static str> = Some(
+        "select (pg_current_wal_lsn() - '0/0')::bigint as wal_end, (confirmed_flush_lsn - '0/0')::bigint as confirmed, \
+         coalesce(active, false) as active, coalesce(wal_status = 'lost', false) as lost \
+         from (select 1) as always left join pg_replication_slots \
+         on slot_name = $1 and slot_type = 'logical' and database = current_database()",
+    );
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
         let (sql, arguments) = arguments(query)?;

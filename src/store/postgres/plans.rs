@@ -1,7 +1,7 @@
 //! What a load visits, as the server counts it: what it gives, and no history. Run where
 //! `TURNSTILE_TEST_DATABASE_URL` names a server.
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::block::{self, Payment, PaymentState, Reservation, ReservationState, Seat, SeatState, Waiting};
 use crate::domain::queue::{self, Ending, Token, TokenState};
-use crate::domain::wallet::{self, Entry, EntryKind};
+use crate::domain::wallet::{self, AnswerKind, Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{
     Amount, Arrival, Asking, Balance, BlockKey, Changes, Code, CommandKind, EntryId, Fingerprint, Lane, LanePartition,
     LogTime, PaymentId, RequestId, ReservationId, ScheduleId, SeatId,
@@ -19,8 +19,12 @@ use crate::store::{
     AggregateLoads, CommitBatch, Decided, Ownership, Progress, Reads, RequestKey, RequestRow, RequestState, Timers,
 };
 
-/// Rows of each kind that have ended. Below a few hundred pages PostgreSQL might rather read a table from end to end.
-const HISTORY: u128 = 5_000;
+/// Rows of each kind that have ended. Below a few hundred pages PostgreSQL might rather read a table from end to end; with
+/// 100,000 (`TURNSTILE_TEST_HISTORY`) the plans are the same.
+static HISTORY: LazyLock<u128> = LazyLock::new(|| {
+    let asked = std::env::var("TURNSTILE_TEST_HISTORY").ok();
+    asked.map_or(5_000, |text| text.parse().expect("a number"))
+});
 /// Rows of each kind that have not.
 const LIVE: u128 = 3;
 
@@ -65,6 +69,7 @@ impl Dialect for Explained {
     const IN_PARTITIONS: &'static str = PostgresStore::IN_PARTITIONS;
     const ROW: (&'static str, &'static str, &'static str) = PostgresStore::ROW;
     const AFTER_COMMITS: &'static str = PostgresStore::AFTER_COMMITS;
+    const CAPTURED: Option<&'static str> = PostgresStore::CAPTURED;
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
         self.explain(side, &query).await?;
@@ -179,6 +184,23 @@ fn entry(number: u128) -> wallet::Row {
     })
 }
 
+fn answer(number: u128) -> wallet::Row {
+    wallet::Row::Answer(PaymentAnswer {
+        payment_id: PaymentId(id(number)),
+        user_id: "alice".parse().unwrap(),
+        kind: AnswerKind::Debit,
+        amount: Amount::new(1).unwrap(),
+        answer: Ok(Balance::ZERO),
+        at: at(Lane::Wallets, number),
+    })
+}
+
+/// Somebody else's wallet.
+fn another(number: u128) -> wallet::Row {
+    let user_id = format!("user-{number}").parse().unwrap();
+    wallet::Row::Wallet(Wallet { user_id, balance: Balance::ZERO, entries: 0, changed: at(Lane::Wallets, number) })
+}
+
 fn request(number: u128) -> RequestRow {
     RequestRow {
         key: RequestKey { id: RequestId(id(number)), internal: false },
@@ -209,24 +231,27 @@ async fn commit(store: &Explained, changes: Changes, requests: Vec<RequestRow>) 
 }
 
 async fn fill(store: &Explained) {
-    let (all, ended) = (1..=HISTORY + LIVE, |number| number <= HISTORY);
+    let (all, ended) = (1..=*HISTORY + LIVE, |number| number <= *HISTORY);
     let other = BlockKey { block: "other".parse().unwrap(), ..key() };
     let seats = all.clone().map(|number| if ended(number) { seat(&other, number) } else { seat(&key(), number) });
     let rows = seats.chain(all.clone().flat_map(|number| sold(number, ended(number)))).collect();
     commit(store, Changes::Seats(rows), all.clone().map(request).collect()).await;
-    commit(store, Changes::Wallets(all.clone().map(entry).collect()), Vec::new()).await;
+    let wallets = all.clone().flat_map(|number| [entry(number), answer(number), another(number)]).collect();
+    commit(store, Changes::Wallets(wallets), Vec::new()).await;
     commit(store, Changes::Queues(all.map(|number| token(number, ended(number))).collect()), Vec::new()).await;
 }
 
 async fn load_everything(store: &Explained) {
     let partition = LanePartition { lane: Lane::Seats, partition: 0 };
-    let (schedule, some) = (ScheduleId(id(1)), id(HISTORY / 2));
+    let (schedule, some) = (ScheduleId(id(1)), id(*HISTORY / 2));
     store.load_blocks(&[key(), BlockKey::main(ScheduleId(id(2)))]).await.unwrap();
     store.load_queue(schedule).await.unwrap();
     store.tokens_changed(schedule, 0, true, 10).await.unwrap();
     store.load_reservations(&[ReservationId(some)]).await.unwrap();
     store.load_payments(&[PaymentId(some)]).await.unwrap();
     store.load_entries(&[(EntryKind::Charge, some)]).await.unwrap();
+    store.load_answers(&[PaymentId(some)]).await.unwrap();
+    store.load_wallets(&["alice".parse().unwrap()]).await.unwrap();
     store.load_requests(partition, &[RequestKey { id: RequestId(some), internal: false }]).await.unwrap();
     store.request(RequestId(some)).await.unwrap();
     store.unfinished_of(&"alice".parse().unwrap(), schedule, &[key().block]).await.unwrap();
@@ -243,7 +268,7 @@ async fn loads_visit_no_history() {
         schema,
         connections_max: 3,
         acquire_timeout: Duration::from_secs(20),
-        statement_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(60),
     };
     PostgresStore::migrate(&settings).await.unwrap();
     let store = Explained { store: PostgresStore::open(&settings).await.unwrap(), visits: Mutex::default() };

@@ -47,6 +47,9 @@ pub(in crate::store) trait Dialect: Send + Sync + 'static {
     /// What makes a read of the progress wait for a commit that is under way, whoever sent it.
     const AFTER_COMMITS: &'static str;
 
+    /// End of the database's own log, and how far the replication slot `$1` has confirmed it.
+    const CAPTURED: Option<&'static str>;
+
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<Self::Row>, StoreError>;
 
     /// Several queries on one snapshot.

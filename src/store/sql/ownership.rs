@@ -9,8 +9,8 @@ use super::tables::{self, Kind};
 use super::value::{Value, bits, int, lane_partition, signed, text, time};
 use crate::domain::{BlockKey, LanePartition, LogTime, ScheduleId};
 use crate::store::{
-    CommitBatch, CommitGroup, Committed, DeadLetter, Outbox, OutboxRow, Ownership, Progress, Published, StoreError,
-    Timers,
+    Captured, CommitBatch, CommitGroup, Committed, DeadLetter, Outbox, OutboxRow, Ownership, Progress, Published,
+    StoreError, Timers,
 };
 
 const PROGRESS: &str =
@@ -168,15 +168,9 @@ impl<D: Dialect> Outbox for D {
         all(&self.read(Side::Owner, query(sql, parameters)).await?, records::outbox)
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<(), StoreError> {
-        let published = "update partition_progress set published_seq = $3 \
-                         where lane = $1 and partition = $2 and published_seq < $3";
-        let delete = "delete from outbox where lane = $1 and partition = $2 and seq < $3";
-        for sql in [published, delete] {
-            let [lane, partition] = lane_partition(partition);
-            self.write(query(sql, vec![lane, partition, int(before)?])).await?;
-        }
-        Ok(())
+    async fn captured(&self, slot: &str) -> Result<Option<Captured>, StoreError> {
+        let Some(sql) = D::CAPTURED else { return Ok(None) };
+        first(&self.read(Side::Owner, query(sql, vec![text(slot)])).await?, records::captured)
     }
 
     async fn keep_unsent(&self, letter: &DeadLetter) -> Result<(), StoreError> {

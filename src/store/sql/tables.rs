@@ -142,13 +142,13 @@ tables! {
         changed_partition: Int, changed_offset: Int, changed_at: Int,
     }
 
-    WALLET_ENTRY = "wallet_entry" (user_id, number) Replace {
+    WALLET_ENTRY = "wallet_entry" (user_id, number) Refuse {
         user_id: Text, number: Int, id: Uuid, kind: Text, amount: Int, balance_after: Int, reason: Text,
         request_id: Uuid, by_user: Text, cause: Uuid,
         at_partition: Int, at_offset: Int, at: Int,
     }
 
-    PAYMENT_ANSWER = "payment_answer" (payment_id, kind, user_id) Replace {
+    PAYMENT_ANSWER = "payment_answer" (payment_id, kind, user_id) Refuse {
         payment_id: Uuid, kind: Text, user_id: Text, amount: Int, balance: Int, declined: Text,
         at_partition: Int, at_offset: Int, at: Int,
     }

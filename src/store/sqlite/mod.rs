@@ -138,6 +138,7 @@ impl Dialect for SqliteStore {
     const ROW: (&'static str, &'static str, &'static str) = ("rowid", "in ", "");
     // Nobody is answered before the writer's connection is done with the commit, or closed.
     const AFTER_COMMITS: &'static str = "";
+    const CAPTURED: Option<&'static str> = None;
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         let statement = Statement::of(query)?;

@@ -40,6 +40,7 @@ impl Dialect for Explained {
     const IN_PARTITIONS: &'static str = SqliteStore::IN_PARTITIONS;
     const ROW: (&'static str, &'static str, &'static str) = SqliteStore::ROW;
     const AFTER_COMMITS: &'static str = SqliteStore::AFTER_COMMITS;
+    const CAPTURED: Option<&'static str> = SqliteStore::CAPTURED;
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         self.explain(&query.sql).await;
@@ -81,7 +82,6 @@ async fn read_everything(store: &Explained) -> Result<(), StoreError> {
     store.due_queues(0).await?;
     store.recorded_log().await?;
     store.outbox(partition, 0, 10).await?;
-    store.delete_outbox(partition, 1).await?;
     store.note_end(partition, 0, 1).await?;
     store.forget_requests(partition, LogTime(0), 10).await?;
     store.forget_dead_letters(partition, LogTime(0), 10).await?;

@@ -10,8 +10,9 @@ use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{BlockKey, LanePartition, LogTime, PaymentId, ReservationId, Row, ScheduleId, UserId};
 use crate::store::{
-    AggregateLoads, AuditReads, CommitGroup, Committed, DeadLetter, Intervention, Interventions, LogBinding, Outbox,
-    OutboxRow, Ownership, Progress, RecordedLog, RequestKey, RequestRow, Retention, StateTable, StoreError, Timers,
+    AggregateLoads, AuditReads, Captured, CommitGroup, Committed, DeadLetter, Intervention, Interventions, LogBinding,
+    Outbox, OutboxRow, Ownership, Progress, RecordedLog, RequestKey, RequestRow, Retention, StateTable, StoreError,
+    Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -120,8 +121,8 @@ impl Outbox for MemoryStore {
         })
     }
 
-    async fn delete_outbox(&self, partition: LanePartition, before: u64) -> Result<()> {
-        self.write(|state| state.published(partition, 0..before))
+    async fn captured(&self, _: &str) -> Result<Option<Captured>> {
+        Ok(None)
     }
 
     async fn keep_unsent(&self, letter: &DeadLetter) -> Result<()> {

@@ -181,11 +181,21 @@ impl State {
         let Changes::Wallets(rows) = &batch.changes else { return Ok(()) };
         let mut causes = BTreeMap::new();
         for row in rows {
-            let wallet::Row::Entry(entry) = row else { continue };
+            let entry = match row {
+                wallet::Row::Entry(entry) => entry,
+                wallet::Row::Answer(row)
+                    if self.answers.contains_key(&(row.payment_id, row.kind, row.user_id.clone())) =>
+                {
+                    return Err(StoreError::Failed(format!("an answer to {} is stored already", row.payment_id)));
+                }
+                wallet::Row::Wallet(_) | wallet::Row::Answer(_) => continue,
+            };
+            if self.entries.contains_key(&(entry.user_id.clone(), entry.number)) {
+                return Err(StoreError::Failed(format!("entry {} is stored already", entry.number)));
+            }
             let (cause, user) = ((entry.cause, entry.kind), &entry.user_id);
             let stored = self.causes.get(&cause).and_then(|users| users.get(user)).copied();
-            let known = stored.or_else(|| causes.insert((cause, user), entry.number));
-            if known.is_some_and(|number| number != entry.number) {
+            if stored.or_else(|| causes.insert((cause, user), entry.number)).is_some() {
                 return Err(StoreError::Failed(format!("an entry of cause {} is stored already", entry.cause)));
             }
         }
@@ -206,10 +216,7 @@ impl State {
         match row {
             wallet::Row::Wallet(row) => drop(self.wallets.insert(row.user_id.clone(), row)),
             wallet::Row::Entry(row) => {
-                let old = self.entries.insert((row.user_id.clone(), row.number), row.clone());
-                if let Some(users) = old.and_then(|old| self.causes.get_mut(&(old.cause, old.kind))) {
-                    users.remove(&row.user_id);
-                }
+                self.entries.insert((row.user_id.clone(), row.number), row.clone());
                 self.causes.entry((row.cause, row.kind)).or_default().insert(row.user_id, row.number);
             }
             wallet::Row::Answer(row) => drop(self.answers.insert((row.payment_id, row.kind, row.user_id.clone()), row)),

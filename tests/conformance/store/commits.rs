@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use turnstile::domain::wallet::{AnswerKind, PaymentAnswer};
 use turnstile::domain::{Changes, Fingerprint, Lane, LanePartition, LogTime, RequestId, wallet};
 use turnstile::log::{LogIdentity, PartitionCounts, Topic};
 use turnstile::store::{
@@ -115,13 +116,26 @@ pub async fn a_cause_moves_money_of_a_wallet_once(store: Arc<dyn Store>) {
     let progress = commit_wallets(&*store, vec![wallet::Row::Entry(elsewhere.clone())]).await;
     let mut twice = batch(WALLETS, &progress);
     let again = wallet::Entry { number: 2, ..first.clone() };
-    twice.changes = Changes::Wallets(vec![wallet::Row::Entry(again)]);
-    assert!(matches!(store.commit(&twice).await, Err(StoreError::Failed(_))));
+    let same_number = wallet::Entry { cause: id(77), ..first.clone() };
+    for row in [again, same_number, first.clone()] {
+        twice.changes = Changes::Wallets(vec![wallet::Row::Entry(row)]);
+        assert!(matches!(store.commit(&twice).await, Err(StoreError::Failed(_))));
+    }
     assert_eq!(store.progress(WALLETS).await, Ok(Some(progress)));
 
     let mut found = store.load_entries(&[(first.kind, first.cause)]).await.unwrap();
     found.sort_by_key(|entry| entry.user_id.clone());
     assert_eq!(found, [first, elsewhere]);
+}
+
+pub async fn the_first_answer_to_a_payment_stays(store: Arc<dyn Store>) {
+    let first = answer(1, AnswerKind::Debit);
+    let progress = commit_wallets(&*store, vec![wallet::Row::Answer(first.clone())]).await;
+    let mut twice = batch(WALLETS, &progress);
+    let other = PaymentAnswer { amount: amount(7), ..first.clone() };
+    twice.changes = Changes::Wallets(vec![wallet::Row::Answer(other)]);
+    assert!(matches!(store.commit(&twice).await, Err(StoreError::Failed(_))));
+    assert_eq!(store.load_answers(&[first.payment_id]).await, Ok(vec![first]));
 }
 
 pub async fn numbers_come_back_at_their_limits(store: Arc<dyn Store>) {
@@ -234,7 +248,7 @@ pub async fn the_outbox_comes_back_in_order_until_deleted(store: Arc<dyn Store>)
 
     assert_eq!(store.outbox(SEATS, 0, 100).await, Ok(rows.clone()));
     assert_eq!(store.outbox(SEATS, 1, 2).await, Ok(rows[1..3].to_vec()));
-    assert_eq!(store.delete_outbox(SEATS, 3).await, Ok(()));
+    published(&*store, SEATS, 3).await;
     assert_eq!(store.outbox(SEATS, 0, 100).await, Ok(rows[3..].to_vec()));
     assert_eq!(store.outbox(WALLETS, 0, 100).await, Ok(rows[..1].to_vec()));
     assert_eq!(store.outbox(SEATS, 5, 100).await, Ok(vec![]));

@@ -45,6 +45,7 @@ macro_rules! conforms {
             commits::a_partition_nobody_acquired_takes_no_commit,
             commits::a_row_stored_twice_fails_the_whole_commit,
             commits::a_cause_moves_money_of_a_wallet_once,
+            commits::the_first_answer_to_a_payment_stays,
             commits::numbers_come_back_at_their_limits,
             commits::large_batches_come_back_whole,
             commits::text_that_a_database_cannot_hold_does_not_stop_a_partition,

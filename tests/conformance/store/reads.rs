@@ -53,7 +53,7 @@ pub async fn progress_is_listed_with_the_rows_to_publish(store: Arc<dyn Store>) 
         (batch.outbox, batch.after.next_outbox_seq) = ((0..5).map(outbox_row).collect(), 5);
     })
     .await;
-    store.delete_outbox(SEATS, 2).await.unwrap();
+    published(&*store, SEATS, 2).await;
     store.acquire(QUEUES, "worker-9").await.unwrap();
     let views = store.progress_views().await.unwrap();
     let of = |partition: LanePartition| views.iter().find(|view| view.partition == partition).unwrap();

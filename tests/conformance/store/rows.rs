@@ -16,8 +16,8 @@ use turnstile::domain::{
 };
 use turnstile::log::Topic;
 use turnstile::store::{
-    CommitBatch, Committed, Concert, DeadLetter, Decided, OutboxRow, Progress, RequestKey, RequestRow, RequestState,
-    Schedule, Store,
+    CommitBatch, CommitGroup, Committed, Concert, DeadLetter, Decided, OutboxRow, Progress, Published, RequestKey,
+    RequestRow, RequestState, Schedule, Store,
 };
 use uuid::Uuid;
 
@@ -50,6 +50,14 @@ pub fn arrival(partition: LanePartition, offset: u64) -> Arrival {
 /// The state a partition starts with, to commit from.
 pub async fn acquired(store: &dyn Store, partition: LanePartition) -> Progress {
     store.acquire(partition, "worker-1").await.unwrap()
+}
+
+/// The owner says that the log has the outbox rows before this one.
+pub async fn published(store: &dyn Store, partition: LanePartition, before: u64) {
+    let epoch = store.progress(partition).await.unwrap().unwrap().epoch;
+    let published = vec![Published { partition, epoch, seqs: 0..before }];
+    let group = CommitGroup { batches: vec![], published };
+    assert_eq!(store.commit_group(&group).await, Ok(vec![Committed::Done]));
 }
 
 /// A batch of one record after `progress`, that changes nothing yet.

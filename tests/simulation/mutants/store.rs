@@ -179,7 +179,9 @@ impl Layer for Owners {
                 (Mutant::FenceNotJoined, Committed::Fenced) => self.write_all_the_same(batch).await,
                 // If it fails, the relay deletes them later.
                 (Mutant::DeletedEarly, Committed::Done) => {
-                    drop(self.below.delete_outbox(batch.partition, batch.after.next_outbox_seq).await);
+                    let (partition, epoch, seqs) = (batch.partition, batch.after.epoch, 0..batch.after.next_outbox_seq);
+                    let published = vec![Published { partition, epoch, seqs }];
+                    drop(self.below.commit_group(&CommitGroup { batches: Vec::new(), published }).await);
                 }
                 _ => {}
             }

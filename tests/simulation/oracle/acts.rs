@@ -28,7 +28,8 @@ impl<'a> Acts<'a> {
             must!(began.is_some(), "{here} was taken over since it was told to remember requests for {ms} ms");
             ages.extend(began.map(|began| (began.offset, ms)));
         }
-        // Of several that one owner has found the one given last.
+        // Of several that one owner has found the one given last: they come in the order of their ids.
+        ages.sort_by_key(|(offset, _)| *offset);
         ages.reverse();
         ages.dedup_by_key(|(offset, _)| *offset);
         let applied = rows.into_iter().filter(|row| row.applied_at.is_some()).collect();

@@ -156,10 +156,6 @@ async fn serve(
             embedded: opened.embedded.clone(),
             settings: config.retention.clone(),
             remember,
-            captured: (!config.worker.relay).then(|| retention::CapturedOutbox {
-                store: opened.store.clone(),
-                partitions: opened.log.partitions().clone(),
-            }),
         };
         tasks.spawn("retention", retention::run(what, clock.clone(), shutdown));
     }

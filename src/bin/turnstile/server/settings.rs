@@ -80,7 +80,10 @@ pub fn worker(config: &Config, remember: Remember) -> processor::Settings {
         batch_bytes_max: worker.batch_max_bytes,
         cache_rows_max: worker.cache_rows_max,
         relay_in_flight_max: worker.relay_in_flight_max,
-        relay: if worker.relay { processor::RelayMode::Worker } else { processor::RelayMode::External },
+        relay: match &worker.capture_slot {
+            None => processor::RelayMode::Worker,
+            Some(slot) => processor::RelayMode::External { slot: slot.as_str().into() },
+        },
         // As long as another worker may take to notice that it lost the partition.
         rest: worker.session_timeout,
         remember,

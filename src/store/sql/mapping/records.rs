@@ -8,8 +8,8 @@ use crate::store::sql::value::{
     Value, bits, int, lane_partition, optional_text, optional_time, owned, position, text, time, uuid,
 };
 use crate::store::{
-    Anchor, DeadLetter, DeadLetterView, Decided, OutboxRow, Progress, ProgressView, RecordedLog, RequestCompletion,
-    RequestKey, RequestRow, RequestState, RequestStatus, StoreError,
+    Anchor, Captured, DeadLetter, DeadLetterView, Decided, OutboxRow, Progress, ProgressView, RecordedLog,
+    RequestCompletion, RequestKey, RequestRow, RequestState, RequestStatus, Slot, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -174,4 +174,11 @@ pub fn recorded_log(row: &impl Cells) -> Result<RecordedLog> {
         dead_letters: row.int("dead_letters")?,
     };
     Ok(RecordedLog { remember_ms: row.signed("remember_ms")?, identity, partitions })
+}
+
+pub fn captured(row: &impl Cells) -> Result<Captured> {
+    let confirmed: Option<u64> = row.optional_narrow("confirmed")?;
+    let slot = |confirmed| Ok(Slot { confirmed, active: row.flag("active")?, lost: row.flag("lost")? });
+    let slot = confirmed.map(slot).transpose()?;
+    Ok(Captured { end: row.int("wal_end")?, slot })
 }
