@@ -14,7 +14,7 @@ use super::cache::seat_watch::{self, SeatWatches};
 use super::cache::snapshots::Snapshots;
 use super::http::auth::{AuthError, AuthSettings, Authenticator};
 use super::http::extract::BodyLimits;
-use super::http::pages::{PageFacts, Pages};
+use super::http::pages::{ClaimNames, PageFacts, Pages};
 use super::http::prefer::WaitLimit;
 use super::http::rate_limit::{Budget, RateLimiter};
 use super::queue::places::{self, Places};
@@ -233,6 +233,14 @@ fn pages(settings: &Settings) -> Pages {
         login_url: own.login_url.clone(),
         currency: own.currency.clone(),
         self_charge: settings.self_charge.0,
+        claims: match &settings.auth {
+            AuthSettings::Dev => None,
+            AuthSettings::Jwt(tokens) => Some(ClaimNames {
+                user: tokens.user_claim.clone(),
+                roles: tokens.roles_claim.clone(),
+                admin: tokens.admin_role.clone(),
+            }),
+        },
     };
     Pages::new(Web::new(own.dir.clone()), &own.frame_ancestors, facts)
 }

@@ -49,11 +49,12 @@ const rgba = (color) => {
 const light = ([r, g, b]) => [r, g, b].map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
   .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
 const ground = (element) => {
-  for (let at = element; at; at = at.parentElement) {
-    const color = rgba(getComputedStyle(at).backgroundColor);
-    if (color[3] > 250) return color;
-  }
-  return [255, 255, 255];
+  if (!element) return [255, 255, 255];
+  const color = rgba(getComputedStyle(element).backgroundColor);
+  if (color[3] > 250) return color;
+  const below = ground(element.parentElement);
+  const share = color[3] / 255;
+  return [0, 1, 2].map((part) => color[part] * share + below[part] * (1 - share));
 };
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let node = texts.nextNode(); node; node = texts.nextNode()) {

@@ -44,6 +44,8 @@ impl Browser {
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                 "--force-prefers-reduced-motion", "--autoplay-policy=no-user-gesture-required",
+                // A moving picture for a camera, and no question.
+                "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
                 format!("--window-size={width},{height}"), format!("--lang={language}"),
             ],
             "prefs": { "intl.accept_languages": language },
@@ -112,6 +114,11 @@ impl Browser {
     /// Runs a script's body; what it returns.
     pub async fn run(&self, script: &str) -> Value {
         self.must("execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// Runs a script's body that calls `arguments[0]` with its result.
+    pub async fn run_until_done(&self, script: &str) -> Value {
+        self.must("execute/async", json!({ "script": script, "args": [] })).await
     }
 
     pub async fn text(&self, script: &str) -> String {
@@ -190,9 +197,18 @@ impl Browser {
         entries.iter().map(|entry| (text(entry, "level"), text(entry, "message"))).collect()
     }
 
-    /// A PNG of what is in sight, or of the whole page.
-    pub async fn picture(&self, whole: bool) -> Vec<u8> {
-        let shot = self.cdp("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": whole })).await;
+    /// A PNG of the whole page.
+    pub async fn picture(&self) -> Vec<u8> {
+        self.captured(json!({ "format": "png", "captureBeyondViewport": true })).await
+    }
+
+    /// The same for documents, small: a WebP.
+    pub async fn small_picture(&self) -> Vec<u8> {
+        self.captured(json!({ "format": "webp", "quality": 70, "captureBeyondViewport": true })).await
+    }
+
+    async fn captured(&self, how: Value) -> Vec<u8> {
+        let shot = self.cdp("Page.captureScreenshot", how).await;
         BASE64_STANDARD.decode(shot["data"].as_str().unwrap_or_default()).expect("a picture")
     }
 }

@@ -2,6 +2,8 @@
 
 mod access;
 mod buying;
+mod desk;
+mod door;
 mod driver;
 mod faults;
 mod organizing;
@@ -9,6 +11,10 @@ mod rounds;
 #[path = "../it/harness/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod server;
+mod speed;
+mod states;
+mod tickets;
+mod tour;
 mod waiting;
 mod world;
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -109,10 +109,14 @@ impl World {
 
     /// Signed as a login server does; `admin` is one.
     pub fn token(&self, user: &str) -> String {
+        self.token_with(user, if user == "admin" { "admin" } else { "" })
+    }
+
+    /// `roles`: with spaces between them.
+    pub fn token_with(&self, user: &str, roles: &str) -> String {
         let secret = self.secret.as_deref().expect("a server that takes tokens");
         let until =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs() + 3_600;
-        let roles = if user == "admin" { "admin" } else { "" };
         let claims = json!({ "sub": user, "exp": until, "roles": roles }).to_string();
         let signed = format!(
             "{}.{}",
@@ -130,6 +134,41 @@ impl World {
         let (status, body) = (answer.status(), answer.json::<Value>().await.expect("JSON"));
         assert!(status.is_success(), "POST {path}: {status} {body}");
         body
+    }
+
+    /// As an admin.
+    pub async fn patch(&self, path: &str, body: Value) {
+        let request = self.as_user(self.http.patch(format!("{}{path}", self.base)), "admin");
+        self.keyed(request.json(&body), path).await;
+    }
+
+    pub async fn delete(&self, user: &str, path: &str) {
+        let request = self.as_user(self.http.delete(format!("{}{path}", self.base)), user);
+        self.keyed(request, path).await;
+    }
+
+    async fn keyed(&self, request: reqwest::RequestBuilder, path: &str) {
+        let key = uuid::Uuid::new_v4().to_string();
+        let answer =
+            request.header("Prefer", "wait=30").header("Idempotency-Key", key).send().await.expect("an answer");
+        let status = answer.status();
+        assert!(status.is_success(), "{path}: {status} {}", answer.text().await.unwrap_or_default());
+    }
+
+    /// So many users post this, 64 at a time, and do not wait for the outcome.
+    pub async fn crowd(&self, count: u32, path: &str) {
+        let post = async |number: u32| {
+            let request = self.http.post(format!("{}{path}", self.base)).header("X-User-Id", format!("crowd-{number}"));
+            loop {
+                let answer = request.try_clone().expect("no stream").send().await.expect("an answer");
+                match answer.status().as_u16() {
+                    202 => return,
+                    429 | 503 => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+                    status => panic!("POST {path}: {status}"),
+                }
+            }
+        };
+        futures_util::stream::iter(0..count).for_each_concurrent(64, post).await;
     }
 
     pub async fn get(&self, user: &str, path: &str) -> Value {

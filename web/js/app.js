@@ -7,12 +7,14 @@ import { t } from './i18n.js';
 import { concerts } from './screens/concerts.js';
 import { date } from './screens/date.js';
 import { mine } from './screens/mine.js';
+import { tickets } from './screens/tickets.js';
 
 const ROUTES = [
   [/^\/$/, concerts, []],
   [/^\/c\/([^/]+)$/, concerts, ['concert']],
   [/^\/s\/([^/]+)$/, date, ['schedule']],
   [/^\/me$/, mine, []],
+  [/^\/t\/([^/]+)$/, tickets, ['reservation']],
 ];
 
 let screen = null;

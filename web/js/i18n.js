@@ -110,9 +110,11 @@ export const dateTile = (ms, zone) => ({
   weekday: formatted({ weekday: 'short', ...(zone && { timeZone: zone }) }, ms),
 });
 
-/** `4:58`, or `1:12:05` from an hour on. */
+/** `4:58`, `1:12:05` from an hour on, days from two days on. */
 export function duration(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const days = Math.floor(seconds / 86_400);
+  if (days >= 2) return new Intl.NumberFormat(language, { style: 'unit', unit: 'day', unitDisplay: 'long' }).format(days);
   const two = (value) => String(value).padStart(2, '0');
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;

@@ -109,7 +109,7 @@ export class SeatList {
     const word = own ? 'own' : { [FREE]: 'free', [HELD]: 'held', [SOLD]: 'sold' }[status] ?? 'blocked';
     const dim = !chosen && !own && this.filter(this.section, number);
     const price = this.hall.priceOf(this.section, number);
-    const facts = [cell.row.name, t('seat.number', { seat: this.section.seatNumber(number) }), category.name, money(price, this.currency), t(`status.${word}`),
+    const facts = [cell.row.name, t('seat.spoken', { seat: this.section.seatNumber(number) }), category.name, money(price, this.currency), t(`status.${word}`),
       this.section.aisle.has(number) && t('seat.aisle'), this.section.wheelchair.has(number) && t('seat.wheelchair'),
       this.section.companion.has(number) && t('seat.companion'), this.section.restricted.has(number) && t('seat.restricted')];
     const look = `cell ${word} category-${category.index % 6}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`;

@@ -100,14 +100,27 @@ export class Hall {
 
   /** For people: `Stalls, row C, seat 12`. */
   label(seat) {
+    const [section, row, chair] = this.parts(seat);
+    return chair ? t('seat.full', { section, row, seat: chair }) : plainLabel(seat, section);
+  }
+
+  /** The same as it is printed in the hall: section, row, seat; without a row section and seat. */
+  parts(seat) {
     const place = this.place(seat);
-    if (!place) return seat;
+    if (!place) return plainParts(seat);
     const { section, number } = place;
     const row = section.rows[section.rowOf[number]];
-    if (!this.drawn || !row?.number) return t('seat.plain', { section: section.label, seat: number });
-    return t('seat.full', { section: section.label, row: rowName(row), seat: seatName(row, section.seatNumber(number)) });
+    if (!this.drawn || !row?.number) return plainParts(seat, section.label);
+    return [section.label, rowName(row), seatName(row, section.seatNumber(number))];
   }
 }
+
+/** A seat of a date without a drawing. The number follows the last hyphen. */
+export const plainLabel = (seat, section = seat.slice(0, seat.lastIndexOf('-'))) =>
+  t('seat.plain', { section, seat: seat.slice(seat.lastIndexOf('-') + 1) });
+
+export const plainParts = (seat, section = seat.slice(0, seat.lastIndexOf('-'))) =>
+  [section, t('seat.number', { seat: seat.slice(seat.lastIndexOf('-') + 1) })];
 
 export const rowName = (row) => (row.label ? row.label.replace('%s', row.number) : t('seat.row', { row: row.number }));
 const seatName = (row, number) =>

@@ -6,7 +6,7 @@ import * as clock from './clock.js';
 import * as intent from './intent.js';
 import * as session from './session.js';
 import * as share from './share.js';
-import { categoriesOf, hallOfPlan, hallOfSections } from './plan.js';
+import { categoriesOf, hallOfPlan, hallOfSections, plainLabel } from './plan.js';
 import { Seats } from './seats.js';
 import { followSeats } from './seats_feed.js';
 
@@ -184,7 +184,7 @@ export class Sale extends EventTarget {
 
   /** What the user's seats are called. */
   names(reservation) {
-    return reservation.seats.map((seat, index) => this.hall?.label(seat) ?? reservation.labels?.[index] ?? seat);
+    return reservation.seats.map((seat, index) => this.hall?.label(seat) ?? reservation.labels?.[index] ?? plainLabel(seat));
   }
 
   unfollowSeats() {
@@ -277,6 +277,7 @@ export class Sale extends EventTarget {
       this.pollTimer = null;
       this.stopQueue ??= share.follow({
         topic: `queue.${session.name()}.${this.id}`,
+        always: true,
         read: (hear, signal) => share.events(`/v1/schedules/${this.id}/queue/events`, {
           headers: { 'Queue-Token': this.token }, signal, beat: () => hear(null), event: ({ data }) => hear(data),
         }),

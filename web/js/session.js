@@ -3,6 +3,8 @@
 let facts = { auth: 'dev', self_charge: true };
 let user = null;
 let token = null;
+/** Of the token; in dev mode those that a page asked for. */
+let roles = new Set();
 const listeners = new Set();
 
 const stored = (store, key) => {
@@ -32,6 +34,14 @@ function claims(jwt) {
   }
 }
 
+/** The claim of exactly this name, else the path that its dots make. */
+const claim = (own, name) => own[name] ?? name.split('.').reduce((value, part) => value?.[part], own);
+
+function rolesOf(value) {
+  if (Array.isArray(value)) return value.filter((each) => typeof each === 'string');
+  return typeof value === 'string' ? value.split(' ').filter(Boolean) : [];
+}
+
 /** Reads what the server says of itself, and the login. */
 export async function begin() {
   const answer = await fetch('/web/facts.json');
@@ -44,7 +54,8 @@ export async function begin() {
     }
     token = given ?? stored(sessionStorage, 'ts.token');
     const own = token ? claims(token) : {};
-    user = token ? String(own.sub ?? own.user ?? '') : null;
+    user = token ? String(claim(own, facts.claims?.user ?? 'sub') ?? '') : null;
+    roles = new Set(rolesOf(claim(own, facts.claims?.roles ?? 'roles')));
   } else {
     user = stored(localStorage, 'ts.user');
   }
@@ -52,12 +63,20 @@ export async function begin() {
 
 export const known = () => facts;
 export const name = () => user;
-export const isAdmin = () => (facts.auth === 'dev' ? user === 'admin' : Boolean(token));
+export const isAdmin = () => (facts.auth === 'dev' ? user === 'admin' : roles.has(facts.claims?.admin ?? 'admin'));
+/** What the page may offer; what may be done the server decides. */
+export const has = (role) => isAdmin() || roles.has(role);
+
+/** Dev mode believes every name, and every role with it. */
+export function assume(role) {
+  if (facts.auth === 'dev' && user) roles.add(role);
+}
 
 /** Headers that say who asks. */
 export function credentials() {
   if (facts.auth === 'jwt') return token ? { Authorization: `Bearer ${token}` } : {};
-  return user ? { 'X-User-Id': headerText(user) } : {};
+  if (!user) return {};
+  return { 'X-User-Id': headerText(user), ...(roles.size && { 'X-User-Roles': [...roles].join(' ') }) };
 }
 
 /** A header carries bytes: fetch takes Latin-1 only, so a name's UTF-8 bytes are given one by one. */
@@ -76,6 +95,7 @@ export function expired() {
   const before = user;
   token = null;
   user = null;
+  roles = new Set();
   keep(sessionStorage, 'ts.token', null);
   for (const listener of listeners) listener(user, before);
 }

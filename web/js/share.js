@@ -9,12 +9,15 @@ const HIDDEN_MS = 60_000;
 const SILENCE_MS = 35_000;
 const FIRST_WORD_MS = 2_000;
 const POLL_MS = 5_000;
+/** Browsers run the timers of a page that is out of sight once a minute at worst. */
+const HIDDEN_POLL_MS = 10_000;
 
 /**
  * Follows a topic. `read(hear, signal)` streams until it fails or ends; `poll()` asks once and is used where another tab
- * reads another topic. `hear(message)` gets every message in every tab.
+ * reads another topic. `hear(message)` gets every message in every tab. `always`: asked for out of sight as well, as a
+ * place in a queue must be.
  */
-export function follow({ topic, read, poll, hear }) {
+export function follow({ topic, read, poll, hear, always = false }) {
   const ending = new AbortController();
   const { signal } = ending;
   const channel = 'BroadcastChannel' in window ? new BroadcastChannel(`ts.${topic}`) : null;
@@ -36,10 +39,12 @@ export function follow({ topic, read, poll, hear }) {
     });
   });
   const timer = setInterval(async () => {
-    const silent = Date.now() - heardAt > SILENCE_MS;
-    if (leads || !silent || document.visibilityState === 'hidden') return;
+    const hidden = document.visibilityState === 'hidden';
+    const silent = Date.now() - heardAt > (hidden ? HIDDEN_POLL_MS : SILENCE_MS);
+    if (leads || !silent || (hidden && !always)) return;
     try {
       const message = await poll();
+      if (hidden) heardAt = Date.now();
       if (!signal.aborted && message !== null) hear(message);
     } catch {
       // The next one may get through.

@@ -29,6 +29,18 @@ pub struct PageFacts {
     pub currency: Option<String>,
     /// Users charge their own wallets.
     pub self_charge: bool,
+    /// What the tokens say of their bearers: pages show a name, and only what the roles are good for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<ClaimNames>,
+}
+
+/// Claims of a token, by what they mean; dots are paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClaimNames {
+    pub user: String,
+    pub roles: String,
+    /// The role that makes an admin.
+    pub admin: String,
 }
 
 impl Pages {

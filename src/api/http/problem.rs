@@ -108,7 +108,6 @@ impl Problem {
 
     /// What that seat is called in the hall.
     pub fn labelled(mut self, label: String) -> Self {
-        self.detail = format!("{label} is taken");
         self.command().label = Some(label);
         self
     }

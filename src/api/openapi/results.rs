@@ -67,6 +67,9 @@ pub struct HoldResult {
     /// Ascending.
     #[schema(example = json!(["A-12", "A-13"]))]
     seats: Vec<String>,
+    /// The same as printed in the hall, if the date has a seating plan.
+    #[schema(example = json!(["Parkett, row C, seat 12", "Parkett, row C, seat 13"]))]
+    labels: Option<Vec<String>>,
     /// For all seats, smallest currency unit.
     amount: i64,
     #[schema(example = "HELD")]
@@ -86,6 +89,8 @@ pub struct CancelResult {
     #[schema(example = "main")]
     block: String,
     seats: Vec<String>,
+    /// The same as printed in the hall, if the date has a seating plan.
+    labels: Option<Vec<String>>,
     amount: i64,
     /// CANCELLED, or REFUNDED if it was paid.
     status: String,
@@ -180,6 +185,9 @@ pub struct CheckResult {
     reservation_id: String,
     #[schema(example = "A-12")]
     seat: String,
+    /// As printed in the hall, if the date has a seating plan.
+    #[schema(example = "Parkett, row C, seat 12")]
+    label: Option<String>,
     #[schema(format = "date-time")]
     admitted_at: String,
 }

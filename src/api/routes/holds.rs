@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::acting::acting_for;
+use super::labels::{labelled_answer, labelled_problem};
 use crate::api::AppState;
 use crate::api::cache::plans::Labels;
 use crate::api::cache::schedule_facts::{Facts, ScheduleFacts};
@@ -18,7 +19,6 @@ use crate::api::http::problem::{Kind, Problem, ProblemCode};
 use crate::api::openapi::bodies::HoldRequest;
 use crate::api::queue::places::Places;
 use crate::api::queue::token::QueueToken;
-use crate::api::submission::answer::Answer;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::domain::block::{BestAvailable, Choice, Command, HoldSeats, SEATS_PER_HOLD_MAX, SECTION_SEATS_MAX};
@@ -48,7 +48,7 @@ impl FromRef<AppState> for Holds {
 ///
 /// All of them or none; all lie in one block. With the role `box_office`, `user_id` is the customer for whom they are held,
 /// without a queue token and also before sales open; the ticket limit counts. Result: `{reservation_id, schedule_id, block, seats, amount, status:
-/// "HELD", expires_at}`.
+/// "HELD", expires_at, labels?}`.
 #[utoipa::path(
     post,
     path = "/v1/schedules/{id}/holds",
@@ -90,20 +90,9 @@ pub async fn hold_seats(
         Err(problem) => return Err(problem),
     };
     let answer = holds.submission.submit(&caller.user, &options, body).await?;
-    let label = holds.label(&answer, schedule_id).await?;
-    Ok(answer.respond_with(options.wait, |problem| match label {
-        Some(label) => problem.labelled(label),
-        None => problem,
-    }))
-}
-
-impl Holds {
-    /// What the seat is called that somebody else took, in a date with a plan.
-    async fn label(&self, answer: &Answer, schedule: ScheduleId) -> Result<Option<String>, Problem> {
-        let Some(refusal) = answer.refusal() else { return Ok(None) };
-        let Some(seat) = refusal.taken() else { return Ok(None) };
-        Ok(self.labels.plan_of(schedule).await?.map(|plan| plan.label(seat)))
-    }
+    let Some(plan) = holds.labels.plan_of(schedule_id).await? else { return Ok(answer.respond(options.wait)) };
+    let answer = labelled_answer(&holds.labels, answer).await?;
+    Ok(answer.respond_with(options.wait, |problem| labelled_problem(&plan, problem)))
 }
 
 /// What is to be held, and for whom if not for the caller.

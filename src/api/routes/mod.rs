@@ -7,6 +7,7 @@ pub mod amendment;
 pub mod concerts;
 pub mod health;
 pub mod holds;
+pub mod labels;
 pub mod me;
 pub mod opening;
 pub mod pages;

@@ -23,7 +23,9 @@ pub fn pages() -> Router<AppState> {
         .route("/c/{concert}", customer())
         .route("/s/{schedule}", customer())
         .route("/me", customer())
+        .route("/t/{reservation}", customer())
         .route("/organizer", get(organizer))
+        .route("/door", get(door))
         .route("/favicon.ico", get(icon))
         .route("/web/facts.json", get(facts))
         .route("/web/{*path}", get(asset))
@@ -35,6 +37,10 @@ async fn customer(State(pages): OfPages, headers: HeaderMap) -> Result<Response,
 
 async fn organizer(State(pages): OfPages, headers: HeaderMap) -> Result<Response, Problem> {
     pages.document("organizer.html", &headers).await
+}
+
+async fn door(State(pages): OfPages, headers: HeaderMap) -> Result<Response, Problem> {
+    pages.document("door.html", &headers).await
 }
 
 async fn icon(State(pages): OfPages, headers: HeaderMap) -> Result<Response, Problem> {

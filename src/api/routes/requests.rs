@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
+use super::labels::labelled_request;
+use crate::api::cache::plans::Labels;
 use crate::api::http::auth::{Caller, Role};
 use crate::api::http::extract::{Params, PathId};
 use crate::api::http::prefer::Preferred;
@@ -37,6 +39,7 @@ use crate::domain::{Position, RequestId};
 pub async fn get_request(
     State(submission): State<Arc<Submission>>,
     State(signer): State<Arc<Signer>>,
+    State(labels): State<Arc<Labels>>,
     caller: Caller,
     PathId(id): PathId,
     params: Params,
@@ -60,6 +63,7 @@ pub async fn get_request(
     }
     let mut response = match request {
         Some(request) if may_see(&caller, &request) => {
+            let request = labelled_request(&labels, request).await?;
             request_with_token(&signer, &caller.user, request).into_response()
         }
         Some(_) => return Err(not_found()),

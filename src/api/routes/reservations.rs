@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::acting::acting_for_param;
+use super::labels::labelled_answer;
 use crate::api::cache::plans::Labels;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId, next_of};
@@ -158,6 +159,7 @@ pub async fn get_reservation(
 pub async fn cancel_reservation(
     State(store): State<Arc<dyn FrontStore>>,
     State(submission): State<Arc<Submission>>,
+    State(labels): State<Arc<Labels>>,
     caller: Caller,
     options: SubmitOptions,
     PathId(id): PathId,
@@ -166,7 +168,8 @@ pub async fn cancel_reservation(
     let user_id = acting_for_param(&caller, &params)?;
     let Reservation { id: reservation_id, key, .. } = own(&*store, &user_id, ReservationId(id)).await?;
     let cancel = Command::CancelReservation(CancelReservation { key, user_id, reservation_id });
-    Ok(submission.submit(&caller.user, &options, Body::Seats(cancel)).await?.respond(options.wait))
+    let answer = submission.submit(&caller.user, &options, Body::Seats(cancel)).await?;
+    Ok(labelled_answer(&labels, answer).await?.respond(options.wait))
 }
 
 /// The reservation, if it is this user's. Somebody else's answers 404, so that ids reveal nothing.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::acting::acting_for_param;
+use super::labels::labelled_answer;
 use super::reservations::own;
 use crate::api::AppState;
 use crate::api::cache::plans::Labels;
@@ -147,7 +148,7 @@ pub async fn get_keys(State(tickets): State<Tickets>) -> Json<TicketKeySet> {
 
 /// Admits the holder of a ticket, once.
 ///
-/// Result: `{schedule_id, block, reservation_id, seat, admitted_at}`. A second scan is `ticket_used`, with the position
+/// Result: `{schedule_id, block, reservation_id, seat, admitted_at, label?}`. A second scan is `ticket_used`, with the position
 /// and time of the first as `used`. Whoever repeats a scan because the answer was lost does so with the same
 /// Idempotency-Key.
 #[utoipa::path(
@@ -179,5 +180,6 @@ pub async fn check_ticket(
         seat: ticket.seat,
         serial: ticket.serial,
     });
-    Ok(tickets.submission.submit(&caller.user, &options, Body::Seats(check)).await?.respond(options.wait))
+    let answer = tickets.submission.submit(&caller.user, &options, Body::Seats(check)).await?;
+    Ok(labelled_answer(&tickets.labels, answer).await?.respond(options.wait))
 }

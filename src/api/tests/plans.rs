@@ -143,6 +143,7 @@ async fn f12_a_date_is_made_of_a_plan_and_people_read_its_labels() {
 
     let hold = json!({"seats": ["Parkett-1"]});
     let held = door.done("bob", Method::POST, &path(&opened, "/holds"), hold.clone()).await;
+    assert_eq!(held["labels"], json!([label]));
     let reservation = format!("/v1/reservations/{}", held["reservation_id"].as_str().unwrap());
     let own = send(door.bare(Method::GET, &reservation).header("x-user-id", "bob")).await.json();
     assert_eq!((&own["seats"], &own["labels"]), (&json!(["Parkett-1"]), &json!([label])));
@@ -151,7 +152,16 @@ async fn f12_a_date_is_made_of_a_plan_and_people_read_its_labels() {
     assert_eq!((&late.json()["taken"]["label"], &late.json()["taken"]["seat"]), (&json!(label), &json!("Parkett-1")));
     assert_eq!(late.json()["detail"], format!("{label} is taken"));
     let free = door.request(Method::POST, &path(&opened, "/holds")).json(&json!({"seats": ["Rang-2"]}));
-    assert_eq!(send(waiting(free, 30)).await.problem(), "seat_not_for_sale");
+    let refused = send(waiting(free, 30)).await;
+    assert_eq!(refused.problem(), "seat_not_for_sale");
+    assert_eq!(refused.json()["detail"], "Rang, row 1, seat 2 is not for sale");
+
+    let gone = door.bare(Method::DELETE, &reservation).header("x-user-id", "bob");
+    let gone = send(gone).await;
+    assert_eq!(gone.status, 202);
+    let request = door.bare(Method::GET, gone.header("location")).header("x-user-id", "bob");
+    let request = send(waiting(request, 30)).await.json();
+    assert_eq!((&request["result"]["status"], &request["result"]["labels"]), (&json!("CANCELLED"), &json!([label])));
 }
 
 #[tokio::test]

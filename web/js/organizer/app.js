@@ -8,6 +8,7 @@ import { newKey } from '../intent.js';
 import { needName } from '../login.js';
 import * as session from '../session.js';
 import { notice, problemText } from '../screens/parts.js';
+import { desk } from './desk.js';
 import { field, formOf } from './forms.js';
 import { newDate } from './new_date.js';
 import { sales } from './sales.js';
@@ -26,7 +27,13 @@ async function show() {
   main.dataset.state = 'loading';
   const query = new URLSearchParams(location.search);
   try {
-    if (!session.isAdmin()) fill(main, stranger());
+    const wantsDesk = query.has('desk');
+    if (wantsDesk) session.assume('box_office');
+    if (session.has('box_office') && (wantsDesk || !session.isAdmin())) {
+      document.title = `${t('desk.title')} · Turnstile`;
+      open = await desk(query.get('desk') ?? '', go);
+      fill(main, open.root);
+    } else if (!session.isAdmin()) fill(main, stranger());
     else if (query.get('date')) {
       open = await sales(query.get('date'), go);
       fill(main, open.root);
@@ -93,4 +100,6 @@ async function concert(id) {
 }
 
 addEventListener('popstate', show);
-begin({ links: () => [h('a', { href: '/' }, t('concerts.title'))], show, personal: true });
+const links = () => [h('a', { href: '/' }, t('concerts.title')), session.isAdmin() && h('a', { href: '/organizer' }, t('org.title')),
+  session.has('box_office') && h('a', { href: '/organizer?desk' }, t('desk.title')), session.has('door') && h('a', { href: '/door' }, t('door.title'))];
+begin({ links, show, personal: true });

@@ -2,19 +2,25 @@
 
 import * as api from '../api.js';
 import * as clock from '../clock.js';
+import { aboutDate } from '../dates.js';
 import { fill, h, icon, say } from '../dom.js';
-import { longDate, number, sum, t } from '../i18n.js';
+import { longDate, number, t } from '../i18n.js';
 import { newKey } from '../intent.js';
 import { confirm } from '../login.js';
-import { categoriesOf } from '../plan.js';
+import { categoriesOf, hallOfSections } from '../plan.js';
 import { notice } from '../screens/parts.js';
+import { Seats } from '../seats.js';
+import { followSeats } from '../seats_feed.js';
+import { salesTable } from './sales_table.js';
 import { deed, field, formOf, instant, local, saved, whole } from './forms.js';
 
 const EVERY_MS = 3_000;
+/** A crowd changes seats many times a second. */
+const DRAW_EVERY_MS = 400;
 
 export async function sales(id, go) {
-  const schedule = await api.read(`/v1/schedules/${id}`);
-  const concert = await api.read(`/v1/concerts/${schedule.concert_id}`);
+  const { schedule, concert, hall: drawn } = await aboutDate(id);
+  const state = h('div', {});
   const live = h('div', { class: 'stack' });
   const root = h('div', { class: 'forms', 'data-screen': 'sales' },
     h('a', { class: 'crumb', href: `/organizer?concert=${concert.id}`, onclick: (event) => {
@@ -22,55 +28,61 @@ export async function sales(id, go) {
       go(`?concert=${concert.id}`);
     } }, icon('back'), concert.title),
     h('h1', {}, longDate(Date.parse(schedule.starts_at), concert.time_zone)),
-    h('p', {}, h('a', { href: `/s/${id}` }, t('org.customerView'))), live);
-  let running = true;
+    h('p', {}, h('a', { href: `/s/${id}` }, t('org.customerView'))), state, live);
+  const ending = new AbortController();
+  const seats = new Seats();
+  // Which category a seat is of, an undrawn section of several does not say but by the price of each seat.
+  const plain = schedule.sections.every((section) => section.categories.length === 1);
+  const feed = followSeats({ id, seats, compact: Boolean(drawn) || plain, signal: ending.signal });
+  await feed.known;
+  const hall = drawn ?? hallOfSections(schedule, seats.prices);
+  const draw = () => fill(live, salesTable(hall, seats, concert.currency));
+  let pending = null;
+  seats.addEventListener('change', () => {
+    pending ??= setTimeout(() => {
+      pending = null;
+      draw();
+    }, DRAW_EVERY_MS);
+  }, { signal: ending.signal });
+  const line = schedule.queue ? await queue(id) : null;
   let timer = null;
   async function look() {
     try {
-      const [now, seats] = await Promise.all([api.read(`/v1/schedules/${id}`), api.read(`/v1/schedules/${id}/seats`)]);
-      if (running) fill(live, table(now, seats.seats, concert));
+      const now = await api.read(`/v1/schedules/${id}`, { signal: ending.signal });
+      hall.reprice(now);
+      fill(state, stateOf(now));
       await line?.look();
     } catch {
       // The next round may get through.
     }
-    if (running) timer = setTimeout(look, EVERY_MS);
+    if (!ending.signal.aborted) timer = setTimeout(look, EVERY_MS);
   }
-  const line = schedule.queue ? await queue(id) : null;
   if (line) root.append(line.root);
+  draw();
   await look();
-  if (!schedule.cancelled_at) root.append(amend(schedule, go), ending(schedule, go));
+  if (!schedule.cancelled_at) root.append(amend(schedule, go), cancelShow(schedule, go));
   return {
     root,
     close() {
-      running = false;
+      ending.abort();
+      feed.stop();
       clearTimeout(timer);
+      clearTimeout(pending);
     },
   };
 }
 
-/** Seats by section and status, with what was taken in at today's prices. */
-function table(schedule, seats, concert) {
-  const rows = new Map(schedule.sections.map((section) => [section.name, { free: 0, held: 0, sold: 0, blocked: 0, worth: 0 }]));
-  const kinds = { AVAILABLE: 'free', HELD: 'held', SOLD: 'sold', NOT_FOR_SALE: 'blocked' };
-  for (const { section, status, price } of seats) {
-    const row = rows.get(section);
-    if (!row) continue;
-    row[kinds[status]] += 1;
-    if (status === 'SOLD') row.worth += price;
+/** Whether seats can be bought now, or how far paying back has come. */
+function stateOf(schedule) {
+  if (schedule.cancelled_at) {
+    const { due = 0, done = 0, complete = false } = schedule.refunds ?? {};
+    return h('p', { class: 'notice warn', 'data-refunds': complete ? 'complete' : 'under way' }, t('org.cancelled', { due: number(due), done: number(done) }));
   }
-  const all = { free: 0, held: 0, sold: 0, blocked: 0, worth: 0 };
-  for (const row of rows.values()) for (const key of Object.keys(all)) all[key] += row[key];
-  const cells = ({ free, held, sold, blocked, worth }) => [free, held, sold, blocked].map((count) => h('td', {}, number(count))).concat(h('td', {}, sum(worth, concert.currency)));
-  const figure = (value, key) => h('div', { class: 'figure' }, h('b', {}, value), h('span', {}, t(key)));
-  return [
-    schedule.cancelled_at && h('p', { class: 'notice warn' }, t('org.cancelled', { due: number(schedule.refunds?.due ?? 0), done: number(schedule.refunds?.done ?? 0) })),
-    h('section', { class: 'card form', 'data-sold': all.sold, 'data-held': all.held }, h('h2', {}, t('org.sales')),
-      h('div', { class: 'figures' }, figure(number(all.sold), 'org.sold'), figure(number(all.held), 'org.held'), figure(number(all.free), 'org.free'), figure(sum(all.worth, concert.currency), 'org.worth')),
-      h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t('org.sales') }, h('table', { class: 'sales' },
-        h('thead', {}, h('tr', {}, ['list.section', 'org.free', 'org.held', 'org.sold', 'org.blocked', 'org.worth'].map((key) => h('th', { scope: 'col' }, t(key))))),
-        h('tbody', {}, [...rows].map(([name, row]) => h('tr', {}, h('th', { scope: 'row' }, name), cells(row)))),
-        h('tfoot', {}, h('tr', {}, h('td', {}, t('choice.total')), cells(all)))))),
-  ];
+  const now = clock.now();
+  const opens = Date.parse(schedule.sales_open_at ?? '');
+  const closes = Date.parse(schedule.sales_close_at ?? schedule.starts_at);
+  const key = opens > now ? 'before' : closes <= now ? 'closed' : 'open';
+  return h('p', { class: 'notice plain', 'data-sale': key }, t(`org.sale.${key}`, { time: longDate(key === 'before' ? opens : closes) }));
 }
 
 async function queue(id) {
@@ -126,20 +138,21 @@ function amend(schedule, go) {
     if (Object.keys(body).length) await api.call('PATCH', `/v1/schedules/${schedule.id}`, { body, key: newKey(), wait: 30 });
     go(`?date=${schedule.id}`);
   }, box);
-  const close = deed(t('org.closeNow'), async () => {
-    const at = new Date(clock.now() + 1000).toISOString();
-    await api.call('PATCH', `/v1/schedules/${schedule.id}`, { body: { sales_close_at: at }, key: newKey(), wait: 30 });
+  const patch = async (body) => {
+    await api.call('PATCH', `/v1/schedules/${schedule.id}`, { body, key: newKey(), wait: 30 });
     go(`?date=${schedule.id}`);
-  }, box, { 'data-act': 'close-sales' });
-  return h('details', { class: 'card' }, h('summary', {}, t('org.amend')), h('p', { class: 'hint' }, t('org.amendHint')), form, close);
+  };
+  const close = deed(t('org.closeNow'), () => patch({ sales_close_at: new Date(clock.now() + 1000).toISOString() }), box, { 'data-act': 'close-sales' });
+  const open = deed(t('org.openNow'), () => patch({ sales_open_at: null, sales_close_at: null }), box, { 'data-act': 'open-sales' });
+  return h('details', { class: 'card' }, h('summary', {}, t('org.amend')), h('p', { class: 'hint' }, t('org.amendHint')), form, h('div', { class: 'actions' }, close, open));
 }
 
-function ending(schedule, go) {
+function cancelShow(schedule, go) {
   const box = notice('warn');
   return h('details', { class: 'card' }, h('summary', {}, t('org.cancel')), h('p', {}, t('org.cancelHint')),
     deed(t('org.cancel'), async () => {
-      const counts = await api.read(`/v1/schedules/${schedule.id}/seats?status=SOLD`);
-      if (!(await confirm(t('org.cancelAsk', { sold: number(counts.seats.length) }), t('org.cancel')))) return;
+      const sold = document.querySelector('[data-sold]')?.dataset.sold ?? '0';
+      if (!(await confirm(t('org.cancelAsk', { sold: number(Number(sold)) }), t('org.cancel')))) return;
       // The key follows from the date: a repeat finishes what was begun.
       await api.call('DELETE', `/v1/schedules/${schedule.id}`, { key: `cancel-${schedule.id}`, wait: 30 });
       go(`?date=${schedule.id}`);

@@ -38,10 +38,15 @@ export function gate({ sale }) {
   const box = notice();
   const ended = sale.place?.status;
   const button = h('button', { type: 'button', class: 'button primary large', onclick: join }, t('gate.join'));
-  const prices = h('div', {}, priceList(sale));
+  const prices = h('div', {});
+  const full = h('p', { class: 'notice warn' }, t('gate.soldOut'));
+  const refresh = () => {
+    fill(prices, priceList(sale));
+    full.hidden = early || sale.available > 0;
+  };
   const root = h('div', { class: 'two' },
     h('div', { class: 'stack' }, opening?.root,
-      h('section', { class: 'card' }, h('h2', {}, t('gate.title')),
+      h('section', { class: 'card' }, h('h2', {}, t('gate.title')), full,
         ended && h('p', { class: 'notice plain' }, t(`gate.${ended}`)),
         h('p', {}, t('gate.explain')),
         h('ul', { class: 'points' }, ['gate.point1', 'gate.point2', 'gate.point3'].map((key) => h('li', {}, t(key)))),
@@ -58,8 +63,9 @@ export function gate({ sale }) {
     else box.clear();
   }
 
-  sale.addEventListener('facts', () => fill(prices, priceList(sale)), { signal: sale.signal });
-  return { root, update: () => fill(prices, priceList(sale)), close: () => opening?.stop() };
+  refresh();
+  sale.addEventListener('facts', refresh, { signal: sale.signal });
+  return { root, update: refresh, close: () => opening?.stop() };
 }
 
 export function ended({ sale, detail }) {

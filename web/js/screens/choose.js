@@ -124,7 +124,7 @@ class Choose {
     } }));
     if (focused >= 0) this.prices.querySelectorAll('button')[focused]?.focus();
     const [free, held] = this.seats.counts();
-    say(this.live, free ? t('map.free', { free: number(free) }) : t('map.soldOut', { held: number(held) }));
+    say(this.live, free ? t('map.free', { free: number(free) }) : plural('map.soldOut', held));
     this.root.dataset.free = free;
   }
 

@@ -83,6 +83,16 @@ class DatePage {
     if (this.kind && wanted(this.sale, new URLSearchParams(location.search)) !== this.kind) this.update();
   }
 
+  /** Null if the page was left before it was there. */
+  async #screen(name, detail) {
+    try {
+      return await SCREENS[name]({ sale: this.sale, detail, go: this.go });
+    } catch (problem) {
+      if (this.sale.signal.aborted) return null;
+      throw problem;
+    }
+  }
+
   /** Called on every change, and when the address changed within the date. */
   async update() {
     const kind = wanted(this.sale, new URLSearchParams(location.search));
@@ -94,7 +104,8 @@ class DatePage {
     this.kind = kind;
     const [name, detail] = kind.split(':');
     const before = this.screen;
-    const next = await SCREENS[name]({ sale: this.sale, detail, go: this.go });
+    const next = await this.#screen(name, detail);
+    if (!next) return;
     if (this.kind !== kind) {
       next.close?.();
       return;

@@ -3,9 +3,10 @@
 import * as api from '../api.js';
 import * as clock from '../clock.js';
 import { button, fill, h, icon } from '../dom.js';
-import { clockTime, dayAndTime, money, sum, t } from '../i18n.js';
+import { clockTime, dayAndTime, money, plural, sum, t } from '../i18n.js';
 import * as intent from '../intent.js';
 import { needName } from '../login.js';
+import { plainLabel } from '../plan.js';
 import * as session from '../session.js';
 import { notice, problemText } from './parts.js';
 
@@ -57,12 +58,13 @@ async function catalog(reservations) {
 }
 
 function row(own, date) {
-  const seats = (own.labels ?? own.seats).join(' · ');
+  const seats = (own.labels ?? own.seats.map((seat) => plainLabel(seat))).join(' · ');
   const live = own.status === 'HELD' && Date.parse(own.expires_at) > clock.now();
   return h('li', {}, h('a', { class: 'row', href: `/s/${own.schedule_id}?r=${own.reservation_id}`, 'data-link': true },
     h('span', { class: 'row-main' }, h('strong', {}, date?.concert.title ?? ''), h('span', { class: 'muted' }, date ? dayAndTime(Date.parse(date.schedule.starts_at), date.concert.time_zone) : ''), h('span', {}, seats)),
     h('span', { class: 'row-side' }, h('span', { class: `badge ${own.status.toLowerCase()}` }, t(`own.${own.status}`)),
-      h('span', { class: 'price' }, money(own.amount, date?.concert.currency)), live && h('span', { class: 'muted' }, t('hold.until', { time: clockTime(Date.parse(own.expires_at)) })))));
+      h('span', { class: 'price' }, money(own.amount, date?.concert.currency)), live && h('span', { class: 'muted' }, t('hold.until', { time: clockTime(Date.parse(own.expires_at)) })))),
+    own.status === 'CONFIRMED' && h('a', { class: 'button plain row-deed', href: `/t/${own.reservation_id}`, 'data-link': true, 'data-act': 'tickets' }, icon('ticket'), plural('ticket.show', own.seats.length)));
 }
 
 function purse(wallet, go) {

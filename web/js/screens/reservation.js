@@ -4,7 +4,7 @@ import * as announce from '../announce.js';
 import * as api from '../api.js';
 import * as clock from '../clock.js';
 import { button, fill, h, icon, say } from '../dom.js';
-import { clockTime, duration, longDate, money, sum, t } from '../i18n.js';
+import { clockTime, duration, longDate, money, plural, sum, t } from '../i18n.js';
 import * as intent from '../intent.js';
 import { confirm } from '../login.js';
 import * as session from '../session.js';
@@ -18,6 +18,7 @@ class Reservation {
   constructor(sale, id, go) {
     Object.assign(this, { sale, id, go, balance: null });
     this.box = notice('warn');
+    this.proof = h('div', {});
     this.body = h('div', { class: 'stack' });
     this.root = h('div', { class: 'narrow' }, this.body);
     this.rest = h('strong', { class: 'countdown', role: 'timer' });
@@ -109,7 +110,10 @@ class Reservation {
     this.payButton.disabled = true;
     const outcome = await this.sale.pay(this.own, progress(this.box, t('pay.asking')), this.balance !== null && this.balance >= this.own.amount);
     if (this.closed) return;
-    if (outcome.ok) this.paid = outcome.decided;
+    if (outcome.ok) {
+      this.box.clear();
+      fill(this.proof, proof(outcome.decided));
+    }
     if (outcome.problem) {
       const text = problemText(outcome.problem);
       this.box.show(h('p', {}, text));
@@ -143,13 +147,15 @@ class Reservation {
 
   #confirmed() {
     const own = this.own;
+    this.box.clear();
     const { concert, schedule } = this.sale;
     const starts = Date.parse(schedule.starts_at);
     return h('section', { class: 'card done' },
       h('div', { class: 'seal', 'aria-hidden': 'true' }, icon('check')),
       h('h2', {}, t('done.title')), h('p', { class: 'muted' }, `${concert.title} · ${longDate(starts, concert.time_zone)}`),
-      this.#seats(own), this.#amount(own), proof(this.paid),
+      this.#seats(own), this.#amount(own), this.proof,
       h('div', { class: 'actions' },
+        h('a', { class: 'button primary', href: `/t/${own.reservation_id}`, 'data-link': true, 'data-act': 'tickets' }, plural('ticket.show', own.seats.length)),
         h('a', { class: 'button plain', download: 'ticket.ics', href: calendar(concert, schedule, own, this.sale) }, t('done.calendar')),
         h('a', { class: 'button plain', href: '/me', 'data-link': true }, t('nav.mine')),
         starts > clock.now() && button(t('done.cancel'), () => this.giveBack(), { kind: 'quiet', 'data-act': 'cancel' })),

@@ -35,6 +35,7 @@ export function waiting({ sale }) {
     most.ahead = Math.max(most.ahead, ahead);
     root.dataset.ahead = ahead;
     root.dataset.status = status;
+    root.dataset.sale = place.sale ?? '';
     say(count, number(ahead));
     say(eta, etaText(sale));
     bar.value = most.ahead ? (most.ahead - ahead) / most.ahead : 1;
@@ -86,7 +87,8 @@ function said({ place }, note) {
   if (place.sale === 'all_held') lines.push(t('waiting.allHeld'));
   if (place.sale === 'sold_out') lines.push(t('waiting.soldOut'));
   if (!lines.length && place.ahead < NEAR && place.sale !== 'lobby') lines.push(t('waiting.ready'));
-  if (lines.length) note.show(lines.map((line) => h('p', {}, line)));
+  const wallet = place.ahead < NEAR && h('p', {}, h('a', { href: '/me', target: '_blank' }, t('waiting.wallet')));
+  if (lines.length) note.show(lines.map((line) => h('p', {}, line)), wallet);
   else note.clear();
 }
 

@@ -1,0 +1,185 @@
+//! S5, S6, S16 and the ends of a sale: what the page says when nothing can be bought, and that it finds out by itself.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::driver::Browser;
+use crate::world::{self, World, no_complaints};
+
+fn queue(max_active: u32) -> Value {
+    json!({ "max_active": max_active, "active_ttl_seconds": 300, "max_waiting": 200_000, "abandon_after_seconds": 12 })
+}
+
+async fn join(world: &World, user: &str, date: &str) {
+    world.post(user, &format!("/v1/schedules/{date}/queue"), json!({})).await;
+}
+
+/// Waits on the page of a date, behind whoever joined before.
+async fn waiting(world: &World, browser: &Browser, user: &str, date: &str) {
+    world.visit(browser, user, &format!("/s/{date}")).await;
+    browser.click(".button.primary.large").await;
+    browser.until("document.querySelector('[data-ahead]')").await;
+}
+
+async fn note(browser: &Browser, text: &str) {
+    browser
+        .until(&format!("document.querySelector('.waiting .notice:not([hidden])')?.innerText.includes('{text}')"))
+        .await;
+}
+
+/// Buys at the box office, so that no queue stands before it.
+async fn sell(world: &World, date: &str, customer: &str, choice: Value) {
+    let mut body = choice;
+    body["user_id"] = json!(customer);
+    let held = world.post("admin", &format!("/v1/schedules/{date}/holds"), body).await;
+    let id = held["result"]["reservation_id"].as_str().expect("an id").to_owned();
+    let charge = json!({ "amount": held["result"]["amount"], "user_id": customer });
+    world.post("admin", "/v1/wallet/charges", charge).await;
+    world.post("admin", &format!("/v1/reservations/{id}/payment"), json!({ "user_id": customer })).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_reads_what_is_left_by_category_and_when_admission_pauses() {
+    world::run(async |world| {
+        let sections =
+            json!([{ "name": "R", "seats": 4, "price": 12_000 }, { "name": "S", "seats": 60, "price": 9_000 }]);
+        let date = world.date(json!({ "queue": queue(1), "sections": sections, "max_seats_per_user": 10 })).await;
+        join(world, "first", &date).await;
+        let browser = world.browser("en").await;
+        waiting(world, &browser, "second", &date).await;
+        let prices = "document.querySelector('.prices').innerText";
+        browser.until(&format!("{prices}.includes('4 of 4 left') && {prices}.includes('60 of 60 left')")).await;
+        sell(world, &date, "early", json!({ "seats": ["R-1", "R-2", "R-3", "S-1"] })).await;
+        browser.until(&format!("{prices}.includes('1 of 4 left') && {prices}.includes('59 of 60 left')")).await;
+        sell(world, &date, "early", json!({ "seats": ["R-4"] })).await;
+        browser.until(&format!("{prices}.includes('none left')")).await;
+        browser.until("document.querySelector('.notice.warn')?.innerText.includes('R is gone for now')").await;
+
+        world.patch(&format!("/v1/schedules/{date}/queue"), json!({ "paused": true })).await;
+        note(&browser, "paused admission").await;
+        world.patch(&format!("/v1/schedules/{date}/queue"), json!({ "paused": false })).await;
+        browser.until("!document.querySelector('.waiting').innerText.includes('paused')").await;
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_hears_that_all_is_held_then_sold_and_of_a_seat_that_comes_back() {
+    world::run(async |world| {
+        let sections = json!([{ "name": "A", "seats": 2, "price": 12_000 }]);
+        let date = world.date(json!({ "queue": queue(1), "sections": sections })).await;
+        join(world, "first", &date).await;
+        let browser = world.browser("en").await;
+        waiting(world, &browser, "second", &date).await;
+        let hold = json!({ "seats": ["A-1", "A-2"], "user_id": "early" });
+        let held = world.post("admin", &format!("/v1/schedules/{date}/holds"), hold).await;
+        note(&browser, "All seats are held").await;
+        let reservation = format!("/v1/reservations/{}", held["result"]["reservation_id"].as_str().unwrap());
+        world.post("admin", "/v1/wallet/charges", json!({ "amount": 24_000, "user_id": "early" })).await;
+        world.post("admin", &format!("{reservation}/payment"), json!({ "user_id": "early" })).await;
+        note(&browser, "Everything is sold").await;
+        // Who comes now is told so, too.
+        let late = world.browser("en").await;
+        world.visit(&late, "late", &format!("/s/{date}")).await;
+        late.until("document.querySelector('.date-page').innerText.includes('Sold out')").await;
+        no_complaints(&late).await;
+        world.delete("admin", &format!("{reservation}?user_id=early")).await;
+        world.delete("first", &format!("/v1/schedules/{date}/queue")).await;
+        browser.until("document.querySelector('.choose')?.dataset.free === '2'").await;
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_date_that_sells_out_ends_or_is_canceled_says_so_without_a_reload() {
+    world::run(async |world| {
+        let sections = json!([{ "name": "A", "seats": 2, "price": 12_000 }]);
+        let date = world.date(json!({ "sections": sections })).await;
+        let browser = world.browser("en").await;
+        world.visit(&browser, "guest", &format!("/s/{date}")).await;
+        browser.until("document.querySelector('.choose')?.dataset.free === '2'").await;
+        sell(world, &date, "early", json!({ "seats": ["A-1"] })).await;
+        world.post("other", &format!("/v1/schedules/{date}/holds"), json!({ "seats": ["A-2"] })).await;
+        browser.until("document.querySelector('.live').innerText === 'Sold out at the moment. 1 seat is held and not yet paid: it may come back.'").await;
+        browser.click("[data-act=best]").await;
+        browser.until("document.querySelector('.notice.warn')?.innerText.includes('not that many free seats')").await;
+        let soon = time::OffsetDateTime::from(std::time::SystemTime::now() + Duration::from_secs(2));
+        let soon = soon.format(&time::format_description::well_known::Rfc3339).unwrap();
+        world.patch(&format!("/v1/schedules/{date}"), json!({ "sales_close_at": soon })).await;
+        browser.until("document.querySelector('.date-page').dataset.screen === 'ended'").await;
+        browser.until("document.querySelector('.stage').innerText.includes('Sales for this date are over')").await;
+        world.delete("admin", &format!("/v1/schedules/{date}")).await;
+        browser.until("document.querySelector('.stage').innerText.includes('This date was cancelled')").await;
+        // Whoever bought has the money back, and no ticket.
+        let own = world.reservations("early").await;
+        world.visit(&browser, "early", &format!("/s/{date}?r={}", own[0]["reservation_id"].as_str().unwrap())).await;
+        browser.until("document.querySelector('[data-status=REFUNDED]')").await;
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+fn waiting_count() -> u32 {
+    std::env::var("TURNSTILE_TEST_WAITING").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
+}
+
+/// A6. `TURNSTILE_TEST_WAITING=100000` for a crowd.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a6_a_page_that_was_frozen_keeps_its_place_and_is_admitted_next() {
+    world::run(async |world| {
+        let mut patient = queue(1);
+        (patient["active_ttl_seconds"], patient["claim_after_seconds"]) = (json!(3_600), json!(3_600));
+        let date = world.date(json!({ "queue": patient })).await;
+        join(world, "first", &date).await;
+        let crowd = waiting_count();
+        let browser = world.browser("en").await;
+        world.visit(&browser, "frozen", &format!("/s/{date}")).await;
+        browser.until("document.querySelector('.button.primary.large')").await;
+        // At once before the tap: nobody of the crowd asks again, so it is away 12 s later.
+        world.crowd(crowd, &format!("/v1/schedules/{date}/queue")).await;
+        browser.click(".button.primary.large").await;
+        browser.until("document.querySelector('[data-ahead]')").await;
+        let receipt = browser.text("document.querySelector('.proof').textContent").await;
+        // It is said for a moment only: to ask is to be back.
+        browser
+            .run(
+                "new MutationObserver(() => {
+                   if (document.querySelector('.waiting')?.innerText.includes('You were away when your turn came')) document.documentElement.dataset.wasAbsent = 'yes';
+                 }).observe(document, { subtree: true, childList: true, characterData: true });",
+            )
+            .await;
+        // A locked phone: nothing runs. So far back the page asks now and then; it has no stream that would stay open.
+        let ahead = browser.text("document.querySelector('[data-ahead]').dataset.ahead").await;
+        assert!(ahead.parse::<u32>().unwrap() >= 200, "{ahead}");
+        browser.cdp("Page.setWebLifecycleState", json!({ "state": "frozen" })).await;
+        // Away for longer than allowed, as are all who never asked again.
+        crate::until("all to be absent", async || {
+            let stats = world.get("admin", &format!("/v1/schedules/{date}/queue/stats")).await;
+            if stats["absent"].as_u64() == Some(u64::from(crowd) + 1) { Ok(()) } else { Err(stats.to_string()) }
+        })
+        .await;
+        join(world, "later", &date).await;
+        world.delete("first", &format!("/v1/schedules/{date}/queue")).await;
+        crate::until("the one who came later to be admitted", async || {
+            let place = world.get("later", &format!("/v1/schedules/{date}/queue/position")).await;
+            if place["status"] == "ACTIVE" { Ok(()) } else { Err(place.to_string()) }
+        })
+        .await;
+        browser.cdp("Page.setWebLifecycleState", json!({ "state": "active" })).await;
+        // The driver leaves it out of sight: a page in another tab than the one that is looked at.
+        browser.until("document.documentElement.dataset.wasAbsent === 'yes'").await;
+        browser.until("(e => e?.dataset.status === 'WAITING' && e.dataset.ahead === '0')(document.querySelector('[data-ahead]'))").await;
+        assert_eq!(browser.text("document.querySelector('.proof').textContent").await, receipt, "the place is kept");
+        // The next slot is theirs, before everybody who came later.
+        join(world, "rival", &date).await;
+        world.patch(&format!("/v1/schedules/{date}/queue"), json!({ "max_active": 2 })).await;
+        browser.until("document.querySelector('.choose')").await;
+        let rival = world.get("rival", &format!("/v1/schedules/{date}/queue/position")).await;
+        assert_ne!(rival["status"], "ACTIVE");
+        no_complaints(&browser).await;
+    })
+    .await;
+}

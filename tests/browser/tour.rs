@@ -1,0 +1,152 @@
+//! Every screen once, in the order its users meet them. Checks and pictures are what a tour is shown to.
+
+use serde_json::json;
+
+use crate::driver::Browser;
+use crate::world::World;
+
+/// What a buyer sees; `look` sees each screen.
+pub async fn buyer(world: &World, browser: &Browser, user: &str, mut look: impl AsyncFnMut(&Browser, &str)) {
+    let date = world.date(json!({})).await;
+    let later = world.date(json!({ "sales_open_at": "2098-01-01T00:00:00Z" })).await;
+    world.visit(browser, user, "/").await;
+    look(browser, "concerts").await;
+    world.visit(browser, user, &format!("/s/{later}")).await;
+    look(browser, "before").await;
+    queue(world, browser, user, &mut look).await;
+    world.visit(browser, user, &format!("/s/{date}")).await;
+    browser.click(".cell[data-seat='A-3']").await;
+    browser.until("document.querySelector('.map').dataset.painted").await;
+    look(browser, "choose").await;
+    world.post("rival", &format!("/v1/schedules/{date}/holds"), json!({ "seats": ["A-3"] })).await;
+    browser.until("document.querySelector('[data-instead]')").await;
+    look(browser, "gone").await;
+    browser.click("[data-instead]").await;
+    // The request is on its way for as long as the tour looks.
+    browser
+        .run(
+            "const real = window.fetch; window.fetch = (path, options) => String(path).endsWith('/holds')
+               ? new Promise(go => { globalThis.go = () => go(real(path, options)); }) : real(path, options);",
+        )
+        .await;
+    browser.click("[data-act=hold]").await;
+    browser.until("globalThis.go && document.querySelector('.busy')").await;
+    look(browser, "deciding").await;
+    browser.run("go()").await;
+    browser.until("document.querySelector('[data-act=charge]')").await;
+    look(browser, "held").await;
+    browser.back().await;
+    browser
+        .until("(b => b && !b.hidden)(document.querySelector('.hold-bar')) && document.querySelector('.choose')")
+        .await;
+    look(browser, "hold bar").await;
+    browser.click("[data-act=to-pay]").await;
+    browser.click("[data-act=charge]").await;
+    browser.click("[data-act=pay]").await;
+    browser.until("document.querySelector('[data-status=CONFIRMED]')").await;
+    look(browser, "done").await;
+    browser.click("[data-act=tickets]").await;
+    browser.until("document.querySelector('.ticket')").await;
+    look(browser, "tickets").await;
+    world.visit(browser, user, "/me").await;
+    look(browser, "mine").await;
+    ends(world, browser, user, &date, &mut look).await;
+}
+
+async fn queue(world: &World, browser: &Browser, user: &str, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    let queue = json!({ "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 });
+    let queued = world.date(json!({ "queue": queue })).await;
+    let path = format!("/v1/schedules/{queued}/queue");
+    world.post(&format!("{user}-first"), &path, json!({})).await;
+    world.visit(browser, user, &format!("/s/{queued}")).await;
+    look(browser, "gate").await;
+    browser.click(".button.primary.large").await;
+    browser.until("document.querySelector('[data-ahead]')").await;
+    look(browser, "waiting").await;
+    world.patch(&path, json!({ "paused": true })).await;
+    // The first note says to be ready; that it is paused is a second sentence or another one.
+    browser.until("document.querySelector('[data-sale=paused]')").await;
+    look(browser, "paused").await;
+    world.patch(&path, json!({ "paused": false, "max_active": 2 })).await;
+    browser.until("(t => t && !t.hidden)(document.querySelector('.turn'))").await;
+    look(browser, "turn").await;
+}
+
+/// How it may end.
+async fn ends(world: &World, browser: &Browser, user: &str, date: &str, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    let short = json!({ "hold_ttl_seconds": 1, "sections": [{ "name": "A", "seats": 1, "price": 1_000 }] });
+    let short = world.date(short).await;
+    world.visit(browser, user, &format!("/s/{short}")).await;
+    browser.click(".stepper .round").await;
+    browser.click("[data-act=best]").await;
+    browser.until("document.querySelector('[data-status=EXPIRED]')").await;
+    look(browser, "expired").await;
+    let full = world.date(json!({ "sections": [{ "name": "A", "seats": 2, "price": 1_000 }] })).await;
+    world.post("rival", &format!("/v1/schedules/{full}/holds"), json!({ "best_available": 2 })).await;
+    world.visit(browser, user, &format!("/s/{full}")).await;
+    browser.until("document.querySelector('.choose').dataset.free === '0'").await;
+    look(browser, "sold out").await;
+    let closed = json!({ "sales_open_at": "2020-01-01T00:00:00Z", "sales_close_at": "2020-01-02T00:00:00Z" });
+    let closed = world.date(closed).await;
+    world.visit(browser, user, &format!("/s/{closed}")).await;
+    look(browser, "over").await;
+    world.delete("admin", &format!("/v1/schedules/{date}")).await;
+    world.visit(browser, user, &format!("/s/{date}")).await;
+    look(browser, "cancelled").await;
+    let own = world.reservations(user).await;
+    let paid = own.iter().find(|each| each["schedule_id"] == date).expect("what was bought");
+    let id = paid["reservation_id"].as_str().expect("an id");
+    world.visit(browser, user, &format!("/s/{date}?r={id}")).await;
+    browser.until("document.querySelector('[data-status=REFUNDED]')").await;
+    look(browser, "refunded").await;
+    crate::tickets::no_connection(browser, true).await;
+    browser.run("dispatchEvent(new Event('pageshow'))").await;
+    browser.until("document.documentElement.dataset.connection === 'no_connection'").await;
+    look(browser, "no connection").await;
+    crate::tickets::no_connection(browser, false).await;
+    world.visit(browser, user, "/s/00000000-0000-7000-8000-000000000000").await;
+    look(browser, "not found").await;
+}
+
+/// What the organizer, the box office and the door see.
+pub async fn staff(world: &World, browser: &Browser, customer: &str, mut look: impl AsyncFnMut(&Browser, &str)) {
+    let queue = json!({ "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 });
+    let date = world.date(json!({ "queue": queue })).await;
+    let shown = world.get("admin", &format!("/v1/schedules/{date}")).await;
+    let concert = shown["concert_id"].as_str().expect("an id").to_owned();
+    let hold = json!({ "best_available": 1, "user_id": customer });
+    world.post("admin", &format!("/v1/schedules/{date}/holds"), hold).await;
+    let open = "document.querySelectorAll('details').forEach(d => d.open = true)";
+    let pages = [("", "organizer"), ("?concert=", "concert"), ("?date=", "sales")];
+    for (query, name) in pages {
+        let of = if name == "concert" { &concert } else { &date };
+        let address = if query.is_empty() { "/organizer".to_owned() } else { format!("/organizer{query}{of}") };
+        world.visit(browser, "admin", &address).await;
+        browser.run(open).await;
+        look(browser, name).await;
+    }
+    world.visit(browser, "admin", &format!("/organizer?desk={customer}")).await;
+    browser
+        .run(
+            "const p = document.querySelector('#desk-date'); p.selectedIndex = 1; p.dispatchEvent(new Event('change'))",
+        )
+        .await;
+    browser.until("document.querySelector('.desk .map')?.dataset.painted").await;
+    browser.click(".desk .cell.free").await;
+    look(browser, "box office").await;
+    let sold = world.date(json!({})).await;
+    let (_, codes) = crate::tickets::bought(world, &format!("{customer}-buyer"), &sold).await;
+    world.visit(browser, "gate", "/door").await;
+    browser.run("const p = document.querySelector('#date'); p.value = ''; p.dispatchEvent(new Event('change'))").await;
+    look(browser, "door").await;
+    for (code, kind) in [(codes[0].as_str(), "admitted"), (codes[0].as_str(), "used"), ("TS1.x", "invalid")] {
+        browser
+            .run(&format!(
+                "const f = document.querySelector('#code'); f.value = {}; f.form.requestSubmit()",
+                json!(code)
+            ))
+            .await;
+        browser.until(&format!("document.querySelector('.answer').dataset.answer === '{kind}'")).await;
+        look(browser, &format!("door {kind}")).await;
+    }
+}
