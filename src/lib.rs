@@ -20,6 +20,7 @@
 //! * [`processor`]: owns partitions: take, decode, prefetch, decide, commit, publish.
 //! * [`domain`]: the rules. State, command and time in, decision out.
 //! * [`store`]: state, outcomes, outbox and progress in one transaction: SQLite, PostgreSQL.
+//! * [`notifier`]: webhooks, from the outcomes topic.
 //! * [`plan`]: seating plans: read, checked, written, drawn. Knows nobody.
 //! * [`web`]: the pages for people, inside the binary. Knows nobody.
 //! * [`audit`]: decides the log again and compares.
@@ -35,6 +36,7 @@ pub mod audit;
 pub mod config;
 pub mod domain;
 pub mod log;
+pub mod notifier;
 pub mod plan;
 pub mod processor;
 pub mod runtime;

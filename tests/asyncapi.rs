@@ -288,6 +288,7 @@ fn the_headers_are_those_the_code_writes() {
         decided: read.decided,
     };
     let written = headers::outcome_headers(read.request_id.0, "key", &record, Some(&[b'0'; 55]));
+    let written = headers::with_committed(written, read.decided.time);
     let names: BTreeSet<&str> = written.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(keys(&document["components"]["schemas"]["OutcomeHeaders"]["properties"]), names);
     let dead = headers::dead_letter_headers(&[], &read.decided.position, "why");

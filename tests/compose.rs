@@ -53,7 +53,7 @@ fn every_service_is_configured_as_its_role_needs() {
     let compose = compose();
     let ours = ours(&compose);
     let names: BTreeSet<_> = ours.keys().map(String::as_str).collect();
-    assert_eq!(names, ["api", "migrate", "topics", "worker"].into());
+    assert_eq!(names, ["api", "migrate", "notifier", "topics", "worker"].into());
     for (name, service) in &ours {
         let (layers, config) = configured(service);
         config.check(&layers, Needs { http: name == "api", shared: true }).unwrap();

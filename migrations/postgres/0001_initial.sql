@@ -337,13 +337,16 @@ create table dead_letter (
     headers text not null,
     at bigint not null,
     replayed_at bigint,
+    replayed_by text,
     dismissed_at bigint,
+    dismissed_by text,
     primary key (lane, partition, log_offset)
 );
 create index dead_letter_at on dead_letter (at, lane, partition, log_offset);
 -- What retention may delete; the rest stays until an operator has dealt with it.
 create index dead_letter_done on dead_letter (lane, partition, log_offset)
     where coalesce(replayed_at, dismissed_at) is not null;
+create index dead_letter_open on dead_letter (at) where coalesce(replayed_at, dismissed_at) is null;
 
 -- What operators did about records that stop a partition; never deleted. log_offset and through are both ends of a range;
 -- of kind remember, log_offset is the first offset it holds for and floor the log time before which requests do not count
@@ -363,6 +366,66 @@ create table intervention (
     applied_at bigint
 );
 create index intervention_partition on intervention (lane, partition, through);
+
+-- What runs, as each process says itself about once a second. seen_at: by the database's clock. Not state.
+create table process (
+    name text collate "C" not null primary key,
+    role text not null,
+    host text not null,
+    pid bigint not null,
+    version text not null,
+    address text not null,
+    started_at bigint not null,
+    status text not null,
+    seen_at bigint not null
+);
+
+-- One row: what the last audit said. Not state.
+create table last_audit (
+    id bigint not null primary key check (id = 1),
+    at bigint not null,
+    took_ms bigint not null,
+    records bigint not null,
+    compared bigint not null,
+    differences bigint not null,
+    first_difference text
+);
+
+-- Endpoints of webhooks; content is JSON.
+create table webhook (
+    id uuid not null primary key,
+    name text collate "C" not null unique,
+    version bigint not null,
+    content text not null
+);
+
+-- How far each is served: one row an endpoint, content is JSON. Written by the notifier of this epoch alone.
+create table webhook_progress (
+    webhook_id uuid not null primary key,
+    epoch bigint not null,
+    content text not null
+);
+
+-- Events that were given up.
+create table webhook_failed (
+    webhook_id uuid not null,
+    event_id text collate "C" not null,
+    event_type text not null,
+    partition bigint not null,
+    log_offset bigint not null,
+    attempts bigint not null,
+    reason text not null,
+    at bigint not null,
+    primary key (webhook_id, event_id)
+);
+
+-- One row: the notifier that leads. The owner is empty once it has left.
+create table notifier (
+    id bigint not null primary key check (id = 1),
+    epoch bigint not null,
+    owner text not null,
+    beat bigint not null
+);
 
 -- One row: the log this store belongs to.
 create table log_identity (

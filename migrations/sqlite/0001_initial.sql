@@ -337,13 +337,16 @@ create table dead_letter (
     headers text not null,
     at integer not null,
     replayed_at integer,
+    replayed_by text,
     dismissed_at integer,
+    dismissed_by text,
     primary key (lane, partition, log_offset)
 ) strict;
 create index dead_letter_at on dead_letter (at, lane, partition, log_offset);
 -- What retention may delete; the rest stays until an operator has dealt with it.
 create index dead_letter_done on dead_letter (lane, partition, log_offset)
     where coalesce(replayed_at, dismissed_at) is not null;
+create index dead_letter_open on dead_letter (at) where coalesce(replayed_at, dismissed_at) is null;
 
 -- What operators did about records that stop a partition; never deleted. log_offset and through are both ends of a range;
 -- of kind remember, log_offset is the first offset it holds for and floor the log time before which requests do not count
@@ -363,6 +366,66 @@ create table intervention (
     applied_at integer
 ) strict;
 create index intervention_partition on intervention (lane, partition, through);
+
+-- What runs, as each process says itself about once a second. seen_at: by the database's clock. Not state.
+create table process (
+    name text not null primary key,
+    role text not null,
+    host text not null,
+    pid integer not null,
+    version text not null,
+    address text not null,
+    started_at integer not null,
+    status text not null,
+    seen_at integer not null
+) strict, without rowid;
+
+-- One row: what the last audit said. Not state.
+create table last_audit (
+    id integer not null primary key check (id = 1),
+    at integer not null,
+    took_ms integer not null,
+    records integer not null,
+    compared integer not null,
+    differences integer not null,
+    first_difference text
+) strict;
+
+-- Endpoints of webhooks; content is JSON.
+create table webhook (
+    id blob not null primary key,
+    name text not null unique,
+    version integer not null,
+    content text not null
+) strict;
+
+-- How far each is served: one row an endpoint, content is JSON. Written by the notifier of this epoch alone.
+create table webhook_progress (
+    webhook_id blob not null primary key,
+    epoch integer not null,
+    content text not null
+) strict;
+
+-- Events that were given up.
+create table webhook_failed (
+    webhook_id blob not null,
+    event_id text not null,
+    event_type text not null,
+    partition integer not null,
+    log_offset integer not null,
+    attempts integer not null,
+    reason text not null,
+    at integer not null,
+    primary key (webhook_id, event_id)
+) strict;
+
+-- One row: the notifier that leads. The owner is empty once it has left.
+create table notifier (
+    id integer not null primary key check (id = 1),
+    epoch integer not null,
+    owner text not null,
+    beat integer not null
+) strict;
 
 -- One row: the log this store belongs to.
 create table log_identity (

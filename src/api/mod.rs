@@ -3,13 +3,15 @@
 //! [`serve`] accepts a connection, [`connections`] and [`middleware`] bound it, [`router`] picks the handler in [`routes`]. Below the
 //! handlers lie the modules they share, each of which knows only those before it: [`http`] parses a request and knows no
 //! command, [`openapi`] describes the interface, [`cache`] answers reads and [`submission`] publishes a command and brings
-//! its outcome back, [`queue`] shows the waiting queue from replicas, [`tickets`] signs. [`state`] makes the services of all of them.
+//! its outcome back, [`queue`] shows the waiting queue from replicas, [`tickets`] signs. [`ops`] is for
+//! operators. [`state`] makes the services of all of them.
 
 pub(crate) mod cache;
 pub(crate) mod connections;
 pub(crate) mod http;
 pub(crate) mod middleware;
 pub mod openapi;
+pub mod ops;
 pub mod queue;
 pub(crate) mod router;
 pub(crate) mod routes;

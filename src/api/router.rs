@@ -15,9 +15,11 @@ use super::http::problem::ProblemObject;
 use super::http::rate_limit::limit_address;
 use super::http::{public_url, representation};
 use super::openapi::handlers::{self, Documentation};
+use super::ops::requests as lives;
+use super::ops::{acts, dead_letters, overview, partitions, processes, queues, sales, throughput};
 use super::routes::{
     amending, concerts, health, holds, me, opening, pages, payments, plans, queue, queue_position, queue_stats,
-    queue_streams, requests, reservations, schedules, seats, tickets, wallet,
+    queue_streams, requests, reservations, schedules, seats, tickets, wallet, webhooks,
 };
 use super::submission::request_object::Accepted;
 use super::{AppState, middleware};
@@ -64,7 +66,7 @@ struct Head;
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::of(
         OpenApiRouter::with_openapi(Head::openapi())
-            .merge(operators())
+            .merge(operators(true))
             .merge(open())
             .merge(of_callers())
             .into_openapi(),
@@ -79,15 +81,15 @@ pub fn documentation() -> &'static Documentation {
 /// All routes over one state.
 pub fn router(state: AppState) -> Router {
     match state.settings.front_door {
-        true => served(operators().merge(front_door(&state)), pages::pages(), state),
-        false => served(operators(), Router::new(), state),
+        true => served(operators(true).merge(front_door(&state)), pages::pages(), state),
+        false => served(operators(false), pages::operators_page(), state),
     }
 }
 
 /// The routes of operators alone, and all others.
 pub fn routers_apart(state: &AppState) -> (Router, Router) {
     let others = served(front_door(state), pages::pages(), state.clone());
-    (served(operators(), Router::new(), state.clone()), others)
+    (served(operators(state.settings.front_door), pages::operators_page(), state.clone()), others)
 }
 
 /// `pages`: for people, in no description.
@@ -130,9 +132,40 @@ fn cross_origin(origins: &[String]) -> Option<CorsLayer> {
     Some(cors)
 }
 
-/// What every process answers, for operators and what they run.
-fn operators() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(health::livez)).routes(routes!(health::readyz)).routes(routes!(health::metrics))
+/// What every process answers, for operators and what they run; `front_door`: also what calls addresses of others, which
+/// other processes do not check the configuration for.
+fn operators(front_door: bool) -> OpenApiRouter<AppState> {
+    let of_all = OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(overview::get_overview))
+        .routes(routes!(throughput::get_throughput))
+        .routes(routes!(partitions::list_partitions))
+        .routes(routes!(acts::list_interventions))
+        .routes(routes!(acts::skip_records))
+        .routes(routes!(acts::set_time))
+        .routes(routes!(processes::list_processes))
+        .routes(routes!(queues::list_queues))
+        .routes(routes!(queues::change_queue))
+        .routes(routes!(sales::list_sales))
+        .routes(routes!(lives::get_life))
+        .routes(routes!(dead_letters::list_dead_letters))
+        .routes(routes!(dead_letters::get_dead_letter))
+        .routes(routes!(dead_letters::replay_dead_letter))
+        .routes(routes!(dead_letters::dismiss_dead_letter));
+    match front_door {
+        true => of_all.merge(of_webhooks()),
+        false => of_all,
+    }
+}
+
+fn of_webhooks() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(webhooks::list_webhooks, webhooks::add_webhook))
+        .routes(routes!(webhooks::get_webhook, webhooks::change_webhook, webhooks::remove_webhook))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::test_webhook))
 }
 
 fn front_door(state: &AppState) -> OpenApiRouter<AppState> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub use super::http::auth::{AuthSettings, JwtKeySource, JwtSettings, SelfCharge};
 pub use super::http::networks::{Network, TrustedProxies};
 pub use super::http::rate_limit::Rate;
+use crate::notifier::Client;
 
 /// Bounds and times of the API.
 #[derive(Debug, Clone)]
@@ -71,6 +72,8 @@ pub struct Settings {
     pub ticket_seeds: Option<TicketSeeds>,
     /// Most event streams and WebSockets of queue positions open at once; further ones get 503.
     pub queue_streams_max: usize,
+    /// Calls endpoints of webhooks for a test.
+    pub webhook_client: Arc<Client>,
     /// How long connections may take to end once shutdown has begun.
     pub drain_timeout: Duration,
 }
@@ -109,6 +112,7 @@ impl Default for Settings {
             queue_token_secret: None,
             ticket_seeds: None,
             queue_streams_max: 10_000,
+            webhook_client: Arc::default(),
             drain_timeout: Duration::from_secs(5),
         }
     }

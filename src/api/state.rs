@@ -17,6 +17,8 @@ use super::http::extract::BodyLimits;
 use super::http::pages::{ClaimNames, PageFacts, Pages};
 use super::http::prefer::WaitLimit;
 use super::http::rate_limit::{Budget, RateLimiter};
+use super::ops::system::System;
+use super::ops::throughput::Throughput;
 use super::queue::places::{self, Places};
 use super::queue::replicas::Replicas;
 use super::queue::token::Signer;
@@ -25,14 +27,15 @@ use super::settings::{SelfCharge, Settings};
 use super::submission::feed::{self, Feed};
 use super::submission::keys::RecentKeys;
 use super::submission::lag_limit::LagLimit;
+use super::submission::lives::Lives;
 use super::submission::log_ends::LogEnds;
 use super::submission::submit::{self, Submission};
 use super::submission::waiters::Waiters;
 use super::tickets::keys::TicketKeys;
-use crate::log::Log;
+use crate::log::{Log, Record};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
-use crate::store::FrontStore;
+use crate::store::{FrontStore, OpsStore};
 use crate::web::Web;
 
 /// The services; a clone shares them. Handlers and extractors take the ones they need by `FromRef`.
@@ -68,6 +71,10 @@ pub struct Services {
     pub queue_streams: Arc<Semaphore>,
     pub probes: Arc<Probes>,
     pub pages: Arc<Pages>,
+    /// For operators.
+    pub system: Arc<System>,
+    pub throughput: Arc<Throughput>,
+    pub lives: Arc<Lives>,
     /// Permits for requests being answered.
     pub requests: Arc<Semaphore>,
 }
@@ -84,7 +91,7 @@ impl AppState {
     /// Reads the key files the settings name; fails if they cannot be used.
     pub fn new(
         log: Arc<dyn Log>,
-        store: Arc<dyn FrontStore>,
+        store: Arc<dyn OpsStore>,
         clock: Clock,
         health: Health,
         settings: Settings,
@@ -104,7 +111,7 @@ impl AppState {
 /// What most services are made of.
 struct Ports {
     log: Arc<dyn Log>,
-    store: Arc<dyn FrontStore>,
+    store: Arc<dyn OpsStore>,
     clock: Clock,
     shutdown: CancellationToken,
 }
@@ -116,6 +123,7 @@ impl Ports {
         waiters: Waiters,
         snapshots: Arc<Snapshots>,
         watches: SeatWatches,
+        (throughput, lives): (Arc<Throughput>, Arc<Lives>),
         running: watch::Sender<bool>,
     ) -> Feed {
         let seats_changed = Box::new(move |schedule| {
@@ -123,13 +131,18 @@ impl Ports {
             watches.seats_changed(schedule);
         });
         let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
-        Feed::new(feed::Sources { log, waiters, seats_changed, running, shutdown })
+        let seen = Box::new(move |record: &Record| {
+            throughput.note(record);
+            lives.published(record);
+        });
+        Feed::new(feed::Sources { log, waiters, seats_changed, seen, running, shutdown })
     }
 
     fn submission(
         &self,
         waiters: Waiters,
         limiter: Arc<RateLimiter>,
+        lives: Arc<Lives>,
         feed_running: watch::Receiver<bool>,
         settings: &Settings,
     ) -> Submission {
@@ -141,10 +154,15 @@ impl Ports {
             lag: LagLimit::new(self.store.clone(), settings.backlog_max, settings.progress_age_max),
             ends: LogEnds::new(self.log.clone()),
             keys: RecentKeys::new(settings.recent_keys_max),
+            lives,
             feed_running,
             append_timeout: settings.append_timeout,
             shutdown: self.shutdown.clone(),
         })
+    }
+
+    fn system(&self) -> System {
+        System::new(self.log.clone(), self.store.clone(), self.clock.clone())
     }
 
     fn replicas(&self) -> Replicas {
@@ -189,16 +207,28 @@ impl Services {
             feed_running: settings.front_door.then(|| feed_running.clone()),
             shutdown: ports.shutdown.clone(),
         });
-        let feed = ports.feed(waiters.clone(), snapshots.clone(), seat_watches.clone(), running);
+        let (throughput, lives) =
+            (Arc::new(Throughput::new(settings.front_door)), Arc::new(Lives::new(ports.clock.clone())));
+        let seen = (throughput.clone(), lives.clone());
+        let feed = ports.feed(waiters.clone(), snapshots.clone(), seat_watches.clone(), seen, running);
         Services {
             feed: Arc::new(feed),
-            submission: Arc::new(ports.submission(waiters.clone(), limiter.clone(), feed_running, &settings)),
+            submission: Arc::new(ports.submission(
+                waiters.clone(),
+                limiter.clone(),
+                lives.clone(),
+                feed_running,
+                &settings,
+            )),
             places: Arc::new(ports.places(facts.clone(), signer.clone(), limiter.clone())),
             queue_streams: Arc::new(Semaphore::new(settings.queue_streams_max)),
             requests: Arc::new(Semaphore::new(settings.requests_in_flight_max)),
             probes: Arc::new(probes),
             budget: Arc::new(budget(&settings)),
             pages: Arc::new(pages(&settings)),
+            system: Arc::new(ports.system()),
+            throughput,
+            lives,
             settings,
             store: ports.store,
             clock: ports.clock,
@@ -301,6 +331,9 @@ parts! {
     Arc<Budget>: budget;
     Arc<Probes>: probes;
     Arc<Pages>: pages;
+    Arc<System>: system;
+    Arc<Throughput>: throughput;
+    Arc<Lives>: lives;
     SeatWatches: seat_watches;
     Clock: clock;
     CancellationToken: shutdown;

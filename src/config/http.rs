@@ -51,7 +51,7 @@ impl Http {
             user_rate_per_second: layers.count("http.user_rate_per_second", 1..=1_000_000)?,
             user_requests: rate(layers, "user_requests")?,
             address_requests: rate(layers, "address_requests")?,
-            trusted_proxies: trusted_proxies(layers)?,
+            trusted_proxies: networks(layers, "http.trusted_proxies")?,
             user_burst: layers.count("http.user_burst", 1..=1_000_000)?,
         })
     }
@@ -96,8 +96,8 @@ fn rate(layers: &Layers, name: &str) -> Result<(u32, u32), ConfigError> {
     Ok((count("per_second")?, count("burst")?))
 }
 
-fn trusted_proxies(layers: &Layers) -> Result<Vec<(IpAddr, u8)>, ConfigError> {
-    let key = "http.trusted_proxies";
+/// Addresses and networks of a list, each as its first address and the length of its prefix.
+pub(super) fn networks(layers: &Layers, key: &str) -> Result<Vec<(IpAddr, u8)>, ConfigError> {
     let network = |entry: &str| {
         let (address, bits) = entry.split_once('/').map_or((entry, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().ok()?;

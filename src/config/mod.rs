@@ -6,6 +6,7 @@ mod auth;
 mod http;
 mod layers;
 mod log;
+mod notifier;
 mod read;
 mod show;
 mod tickets;
@@ -19,6 +20,7 @@ pub use auth::{Auth, AuthMode, KeySource, Tokens, Wallet};
 pub use http::Http;
 pub use layers::{ConfigError, Layers, Source};
 pub use log::{Database, LogConfig};
+pub use notifier::Notifier;
 pub use read::Secret;
 pub use tickets::{Seeds, Tickets, seed};
 pub use web::Web;
@@ -42,6 +44,7 @@ pub struct Config {
     pub database: Database,
     pub worker: WorkerConfig,
     pub retention: Retention,
+    pub notifier: Notifier,
     pub shutdown_deadline: Duration,
     pub logging: Logging,
     pub demo_on_first_start: bool,
@@ -92,6 +95,7 @@ impl Config {
             database: Database::read(layers)?,
             worker: WorkerConfig::read(layers)?,
             retention: Retention::read(layers)?,
+            notifier: Notifier::read(layers)?,
             shutdown_deadline: layers.seconds("shutdown.deadline_seconds", 1..=600)?,
             logging: Logging { format: layers.choice("telemetry.log_format", &formats)?, filter: filter.to_owned() },
             demo_on_first_start: layers.flag("demo.on_first_start")?,
@@ -105,7 +109,8 @@ impl Config {
 
     /// Checks what the subcommand requires.
     pub fn check(&self, layers: &Layers, needs: Needs) -> Result<(), ConfigError> {
-        if needs.http && self.auth.mode == AuthMode::Dev {
+        // Also of a worker: it has operations, which admins use.
+        if self.auth.mode == AuthMode::Dev {
             let addresses = [("http.listen", Some(self.http.listen)), ("http.ops_listen", self.http.ops_listen)];
             for (key, address) in addresses.into_iter().filter_map(|(key, address)| Some((key, address?))) {
                 if !address.ip().is_loopback() {

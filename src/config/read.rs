@@ -124,6 +124,7 @@ impl Layers {
     }
 }
 
+/// `90s`, `5m`, `12h`, `7d`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let unit = text.chars().next_back()?;
     let seconds = match unit {

@@ -62,6 +62,12 @@ impl DerivedId {
         let millis = u64::try_from(cause.time.0).unwrap_or(0);
         DerivedId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
+
+    /// Of the follow-up command with this index in the cause's decision. Lower numbers are of other records.
+    pub fn of_follow_up(cause: &Arrival, index: u32) -> Self {
+        const FOLLOW_UPS: u32 = 16;
+        DerivedId::of(cause, FOLLOW_UPS + index)
+    }
 }
 
 /// One block of a date.

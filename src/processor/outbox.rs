@@ -12,10 +12,9 @@ use crate::wire;
 use crate::wire::headers::{dead_letter_headers, outcome_headers, traceparent, with_hops, with_traceparent};
 use crate::wire::outcome::OutcomeRecord;
 
-/// Which of a command's derived records: outcomes and the like first, then its follow-ups by index.
+/// Which of a command's derived records; its follow-ups come behind, see [`DerivedId::of_follow_up`].
 const STRAY: u32 = 3;
 const DEAD_LETTER: u32 = 4;
-const FOLLOW_UPS: u32 = 16;
 
 /// Whose outcome a command gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +62,7 @@ impl Outbox {
     /// A command for another aggregate. Its request id is derived too: however often it is published, it counts once.
     pub fn follow_up(&mut self, body: Body, index: usize, cause: Cause<'_>) {
         let index = u32::try_from(index).expect("a decision has a bounded number of follow-ups");
-        let id = derived(&cause.at, FOLLOW_UPS + index);
+        let id = DerivedId::of_follow_up(&cause.at, index).0;
         let key = body.routing_key();
         let command = Command { request_id: RequestId(id), by: None, body };
         let headers = traceparent(cause.headers).map(with_traceparent).unwrap_or_default();

@@ -186,12 +186,15 @@ impl Relay {
     }
 
     fn append(&self, row: &OutboxRow) -> AppendFuture {
-        let log = &self.context.deps.log;
+        let (log, clock) = (&self.context.deps.log, &self.context.deps.clock);
         let partition = wire::routing::partition_for(&row.key, log.partitions().of(row.topic));
         let record = NewRecord {
             key: row.key.clone().into_bytes().into(),
             value: row.payload.clone().into(),
-            headers: row.headers.clone(),
+            headers: match row.topic {
+                Topic::Outcomes => wire::headers::with_committed(row.headers.clone(), clock.now()),
+                Topic::Lane(_) | Topic::DeadLetters => row.headers.clone(),
+            },
         };
         log.append(row.topic, partition, record)
     }

@@ -15,6 +15,9 @@ use crate::telemetry::metrics::{PARTITION_STALLED, PARTITION_STATE};
 /// Work without progress for so long is shown; readiness and metric have it a second later at most.
 pub(super) const STALLED_AFTER: Duration = Duration::from_secs(20);
 
+/// An error of work under way is shown after so long without progress; in a second more at most.
+const STRUGGLES_AFTER: Duration = Duration::from_secs(1);
+
 /// A step of an owner. A batch is loaded and decided while the one before commits and older rows are published, so
 /// several may be under way at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,8 @@ struct Inner {
     /// By step: the work under way.
     under_way: [Option<Work>; Step::COUNT],
     shown: Shown,
+    /// It is owned, and shown with what it struggles with.
+    struggles: bool,
     committed_at: Option<Instant>,
 }
 
@@ -246,9 +251,13 @@ impl Standing {
                 Shown::Nobody
             }
             (true, None) => {
-                if before != Shown::Owned {
-                    self.health.ok(&check);
+                let trouble = inner.trouble();
+                match &trouble {
+                    Some(trouble) => self.health.failing(&check, Severity::Notice, trouble),
+                    None if before != Shown::Owned || inner.struggles => self.health.ok(&check),
+                    None => {}
                 }
+                inner.struggles = trouble.is_some();
                 if matches!(before, Shown::Parked | Shown::Waiting) {
                     info!(partition = %self.partition, "goes on");
                 }
@@ -271,6 +280,19 @@ impl Standing {
 }
 
 impl Inner {
+    fn work(&self) -> impl Iterator<Item = (Step, &Work)> {
+        let steps = [Step::Acquire, Step::Read, Step::Load, Step::Decide, Step::Commit, Step::Publish];
+        steps.into_iter().filter_map(|step| Some((step, self.under_way[step as usize].as_ref()?)))
+    }
+
+    /// The error of the step that has been struggling longest.
+    fn trouble(&self) -> Option<String> {
+        let struggling = self.work().filter(|(_, work)| work.since.elapsed() >= STRUGGLES_AFTER);
+        let failed = struggling.filter_map(|(step, work)| Some((step, work.since, work.error.as_ref()?)));
+        let (step, _, error) = failed.min_by_key(|(_, since, _)| *since)?;
+        Some(format!("{}: {error}", step.doing()))
+    }
+
     /// How it stands still, if it does, why, and for how long.
     fn stands(&self) -> Option<(Shown, String, Duration)> {
         if let Some(Halt { shown, since, reason, .. }) = &self.halt {
@@ -278,9 +300,7 @@ impl Inner {
             let elapsed = since.elapsed();
             return Some((*shown, format!("{how}: {reason}; for {} s", elapsed.as_secs()), elapsed));
         }
-        let of_step = |step: Step| Some((step, self.under_way[step as usize].as_ref()?));
-        let steps = [Step::Acquire, Step::Read, Step::Load, Step::Decide, Step::Commit, Step::Publish];
-        let (step, work) = steps.into_iter().filter_map(of_step).min_by_key(|(_, work)| work.since)?;
+        let (step, work) = self.work().min_by_key(|(_, work)| work.since)?;
         let elapsed = work.since.elapsed();
         if elapsed < STALLED_AFTER {
             return None;
@@ -319,12 +339,24 @@ mod tests {
         tokio::time::advance(Duration::from_secs(15)).await;
         standing.failed(Step::Commit, "the first error");
         standing.failed(Step::Commit, "the store is away");
-        assert_eq!(shown(&standing, &health), (1, String::new()));
+        assert_eq!(shown(&standing, &health), (1, "committing: the store is away".to_owned()));
         tokio::time::advance(Duration::from_secs(6)).await;
         let reason = "waiting: no progress for 21 s while committing: the store is away";
         assert_eq!(shown(&standing, &health), (3, reason.to_owned()));
         assert!(standing.is_stalled(Step::Commit) && !standing.is_stalled(Step::Read));
         standing.done(Step::Commit);
+        assert_eq!(shown(&standing, &health), (1, String::new()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_struggles_with_is_shown_while_it_does() {
+        let (standing, health) = owned();
+        standing.failed(Step::Publish, "the log's queue is full");
+        assert_eq!(shown(&standing, &health), (1, String::new()));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(shown(&standing, &health), (1, "publishing: the log's queue is full".to_owned()));
+        assert!(health.snapshot().iter().all(|(_, failure)| failure.as_ref().unwrap().severity == Severity::Notice));
+        standing.moved(Step::Publish);
         assert_eq!(shown(&standing, &health), (1, String::new()));
     }
 

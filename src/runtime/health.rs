@@ -11,9 +11,11 @@ pub enum Severity {
     Critical,
     /// Part of it is stopped (a parked partition): listed; the rest continues.
     Degraded,
+    /// It goes on, with trouble: the check passes and says why it is not at its best.
+    Notice,
 }
 
-/// A failing check.
+/// What a check says if all is not well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub severity: Severity,

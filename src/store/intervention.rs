@@ -46,6 +46,15 @@ pub enum Act {
     },
 }
 
+/// Why records cannot have a log time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimeRefused {
+    #[error("log time never runs back, and the record before has a later one")]
+    RunsBack,
+    #[error("the time lies ahead of this machine's clock")]
+    Ahead,
+}
+
 /// From where on requests are remembered otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Began {
@@ -62,7 +71,24 @@ pub struct Offsets {
     pub last: u64,
 }
 
+/// One act covers at most so many records.
+pub const OFFSETS_MAX: u64 = 10_000;
+/// A time further ahead of the clock would have to wait as well.
+const AHEAD_MAX_MS: i64 = 60_000;
+
 impl Offsets {
+    /// From a record to another, or that one alone.
+    ///
+    /// # Errors
+    /// They are in the wrong order, or too many.
+    pub fn new(first: u64, through: Option<u64>) -> Result<Self, String> {
+        let last = through.unwrap_or(first);
+        match last.checked_sub(first) {
+            Some(more) if more < OFFSETS_MAX => Ok(Offsets { first, last }),
+            _ => Err(format!("the last record is the first or a later one, and they are at most {OFFSETS_MAX}")),
+        }
+    }
+
     pub fn contains(&self, offset: u64) -> bool {
         (self.first..=self.last).contains(&offset)
     }
@@ -82,6 +108,22 @@ impl Act {
             Act::Time { .. } => InterventionKind::Time,
             Act::Remember { .. } => InterventionKind::Remember,
         }
+    }
+
+    /// Another log time for these records, now unless `time` says otherwise. `before`: that of the record before them.
+    ///
+    /// # Errors
+    /// The time would run back, or lies ahead.
+    pub fn time(offsets: Offsets, time: Option<LogTime>, before: LogTime, now: LogTime) -> Result<Self, TimeRefused> {
+        // The log time of the record before, if that is later, would count.
+        let time = time.unwrap_or(now.max(before));
+        if time < before {
+            return Err(TimeRefused::RunsBack);
+        }
+        if time > now.plus_ms(AHEAD_MAX_MS).max(before) {
+            return Err(TimeRefused::Ahead);
+        }
+        Ok(Act::Time { offsets, time })
     }
 
     /// Extends it to this offset: from where it was given on there was no other record.

@@ -3,24 +3,35 @@
 //! `ports` is what it can do, by capability; `rows` what it holds besides the aggregates. Implementations: `sqlite`,
 //! `postgres`, and one in memory for tests. All of them pass `tests/conformance`.
 
+pub mod dead_letter;
 pub mod intervention;
 pub mod ports;
 pub mod postgres;
+pub mod process;
 pub mod remember;
 pub mod rows;
 mod sql;
 pub mod sqlite;
+pub mod webhook;
 
+pub use dead_letter::{DeadLetter, DeadLetterView, DoneBy, UNSENT_OFFSET};
 pub use intervention::{Act, Began, Intervention, InterventionKind, Offsets};
 pub use ports::{
-    AggregateLoads, AuditReads, Catalog, DeadLetters, FrontStore, Interventions, LogBinding, Outbox, OwnerStore,
-    Ownership, Reads, Retention, RetentionStore, Store, StoreError, Timers,
+    AggregateLoads, AuditReads, Catalog, DeadLetters, FrontStore, Interventions, LogBinding, Operations, OpsStore,
+    Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Store, StoreError, Timers, Webhooks,
+};
+pub use process::{
+    AuditRun, OwnedState, PartitionStanding, Process, ProcessCheck, ProcessFigures, ProcessStatus, ProcessView,
 };
 pub use remember::Remember;
 pub use rows::{
-    Anchor, BlockSeats, BlockView, Captured, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView,
-    Decided, OutboxRow, Page, PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion,
-    RequestKey, RequestRow, RequestState, RequestStatus, Schedule, ScheduleView, Slot, StateTable, UNSENT_OFFSET,
+    Anchor, BlockSeats, BlockView, Captured, CommitBatch, CommitGroup, Committed, Concert, Decided, OutboxRow, Page,
+    PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion, RequestKey, RequestRow,
+    RequestState, RequestStatus, Schedule, ScheduleView, Slot, StateTable,
+};
+pub use webhook::{
+    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, Webhook, WebhookContent,
+    WebhookFormat, WebhookProgress, WebhookSecret, WebhookStart,
 };
 
 use crate::domain::{Lane, LanePartition};

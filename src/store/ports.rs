@@ -1,13 +1,17 @@
 //! The store by capability: who takes one of these traits says in its type what it touches.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
+use super::dead_letter::{DeadLetter, DeadLetterView, DoneBy};
 use super::intervention::Intervention;
+use super::process::{AuditRun, Process, ProcessView};
 use super::rows::{
-    BlockSeats, Captured, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, OutboxRow, Page,
-    PlanRow, PlanSummary, Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView,
-    StateTable,
+    BlockSeats, Captured, CommitBatch, CommitGroup, Committed, Concert, OutboxRow, Page, PlanRow, PlanSummary,
+    Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
 };
+use super::webhook::{FailedEvent, Lease, Webhook, WebhookProgress};
 use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
@@ -211,11 +215,38 @@ pub trait DeadLetters: Send + Sync {
 
     async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetterView>>;
 
+    /// How many were neither replayed nor dismissed; counts no further than `limit`.
+    async fn open_dead_letters(&self, limit: u32) -> Result<u32>;
+
     /// Notes that an operator replayed it.
-    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()>;
+    async fn mark_replayed(&self, position: Position, done: &DoneBy) -> Result<()>;
 
     /// Notes that an operator needs it no longer; says whether it is there.
-    async fn dismiss(&self, position: Position, at: LogTime) -> Result<bool>;
+    async fn dismiss(&self, position: Position, done: &DoneBy) -> Result<bool>;
+}
+
+/// What runs, and how it goes: for operators, and part of no state.
+#[async_trait]
+pub trait Operations: Send + Sync {
+    /// The process is alive: its row is written, new or again.
+    async fn heartbeat(&self, process: &Process) -> Result<()>;
+
+    /// The process ends: its row goes.
+    async fn leave(&self, name: &str) -> Result<()>;
+
+    /// Deletes the rows of processes that were last heard of so long ago or longer.
+    async fn forget_processes(&self, silent_for: Duration) -> Result<()>;
+
+    /// In order of name.
+    async fn processes(&self) -> Result<Vec<ProcessView>>;
+
+    /// Requests under these ids, the program's own too, of whatever partition.
+    async fn requests_under(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>>;
+
+    /// An audit has ended; the one before is forgotten.
+    async fn note_audit(&self, run: &AuditRun) -> Result<()>;
+
+    async fn last_audit(&self) -> Result<Option<AuditRun>>;
 }
 
 /// What operators did about records that stop a partition. An owner applies a row by writing it again in a commit
@@ -250,6 +281,48 @@ pub trait LogBinding: Send + Sync {
     async fn record_log(&self, log: &RecordedLog) -> Result<()>;
 }
 
+/// Endpoints, how far each is served, and who serves them. Operators write endpoints; only the notifier that leads writes
+/// how far they are, and its epoch fences an older one.
+#[async_trait]
+pub trait Webhooks: Send + Sync {
+    /// In order of name.
+    async fn webhooks(&self) -> Result<Vec<Webhook>>;
+
+    /// Makes an endpoint; false: its name is taken.
+    async fn insert_webhook(&self, webhook: &Webhook) -> Result<bool>;
+
+    /// Replaces an endpoint's content and counts its version up, if it still has the version of `webhook`.
+    async fn change_webhook(&self, webhook: &Webhook) -> Result<bool>;
+
+    /// Deletes an endpoint with its progress and failed events; says whether it was there.
+    async fn remove_webhook(&self, id: uuid::Uuid) -> Result<bool>;
+
+    async fn webhook_progress(&self) -> Result<Vec<WebhookProgress>>;
+
+    /// The newest first, at most `limit`.
+    async fn failed_events(&self, webhook: uuid::Uuid, limit: u32) -> Result<Vec<FailedEvent>>;
+
+    async fn notifier_lease(&self) -> Result<Option<Lease>>;
+
+    /// Leads from now on, if nobody has done so since `seen` was read; gives the epoch.
+    async fn take_notifier_lease(&self, owner: &str, seen: Option<&Lease>) -> Result<Option<u64>>;
+
+    /// Says that the leader lives; false: another one leads.
+    async fn keep_notifier_lease(&self, epoch: u64) -> Result<bool>;
+
+    /// Leaves, so that another one takes over at once.
+    async fn leave_notifier_lease(&self, epoch: u64) -> Result<()>;
+
+    /// Makes all progress this epoch's, after every write that is under way, and gives it. What is newer stays.
+    async fn claim_webhook_progress(&self, epoch: u64) -> Result<Vec<WebhookProgress>>;
+
+    /// Writes an endpoint's progress; false: another epoch has it, or the endpoint is gone.
+    async fn save_webhook_progress(&self, epoch: u64, progress: &WebhookProgress) -> Result<bool>;
+
+    /// Lists an event as failed, unless it is already.
+    async fn keep_failed_event(&self, event: &FailedEvent) -> Result<()>;
+}
+
 #[async_trait]
 pub trait Retention: Send + Sync {
     /// Deletes at most `limit` requests of a partition, those decided before this log time; returns how many.
@@ -264,19 +337,17 @@ pub trait OwnerStore: Ownership + AggregateLoads + Timers + Outbox + Interventio
 impl<S: Ownership + AggregateLoads + Timers + Outbox + Interventions + ?Sized> OwnerStore for S {}
 
 /// What the front door uses.
-pub trait FrontStore: Catalog + Reads {}
-impl<S: Catalog + Reads + ?Sized> FrontStore for S {}
+pub trait FrontStore: Catalog + Reads + Webhooks {}
+impl<S: Catalog + Reads + Webhooks + ?Sized> FrontStore for S {}
+
+/// What the ops page and the front door of the same process use.
+pub trait OpsStore: FrontStore + Ownership + DeadLetters + Interventions + Operations + AuditReads {}
+impl<S: FrontStore + Ownership + DeadLetters + Interventions + Operations + AuditReads + ?Sized> OpsStore for S {}
 
 /// What deleting old rows uses.
 pub trait RetentionStore: Retention + Reads + Interventions {}
 impl<S: Retention + Reads + Interventions + ?Sized> RetentionStore for S {}
 
 /// All of it, for the place that opens a store and hands out its parts.
-pub trait Store:
-    OwnerStore + FrontStore + RetentionStore + DeadLetters + AuditReads + LogBinding + Send + Sync + 'static
-{
-}
-impl<S> Store for S where
-    S: OwnerStore + FrontStore + RetentionStore + DeadLetters + AuditReads + LogBinding + Send + Sync + 'static
-{
-}
+pub trait Store: OwnerStore + OpsStore + RetentionStore + LogBinding + Send + Sync + 'static {}
+impl<S> Store for S where S: OwnerStore + OpsStore + RetentionStore + LogBinding + Send + Sync + 'static {}

@@ -64,17 +64,18 @@ impl Remember {
     }
 }
 
-/// What was applied, in order of offset; of several at one offset the one given last.
+/// What was applied, in order; of several that one owner applied at its takeover, which have one floor, the one given last.
+/// A later takeover at the same offset found the age of the one before, by which rows may have been deleted.
 pub fn changes(acts: &[Intervention]) -> Vec<(Began, i64)> {
     let mut all: Vec<_> = acts
         .iter()
         .filter_map(|row| match row.act {
-            Act::Remember { ms, began: Some(began) } => Some(((began.offset, row.id), (began, ms))),
+            Act::Remember { ms, began: Some(began) } => Some(((began.offset, began.floor, row.id), (began, ms))),
             _ => None,
         })
         .collect();
     all.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
-    all.dedup_by_key(|((offset, _), _)| *offset);
+    all.dedup_by_key(|((offset, floor, _), _)| (*offset, *floor));
     all.into_iter().rev().map(|(_, change)| change).collect()
 }
 
@@ -108,6 +109,18 @@ mod tests {
         let (again, both) = shorter.begin(&[applied[0].clone(), given(2, 1_000)], 8, LogTime(500), LogTime(9));
         assert_eq!(again.since(LogTime(501)), LogTime(490));
         assert_eq!(both.len(), 1, "what is applied is not applied again");
+    }
+
+    #[test]
+    fn two_takeovers_at_one_offset_count_one_after_the_other() {
+        let (_, first) = Remember::of_ms(1_000).begin(&[given(1, 10)], 7, LogTime(500), LogTime(9));
+        let shorter = Remember::of_ms(1_000).after(&first);
+        let acts = [first[0].clone(), given(2, 5_000)];
+        let (longer, second) = shorter.begin(&acts, 7, LogTime(500), LogTime(10));
+        let all = [first, second].concat();
+        let ages: Vec<_> = changes(&all).into_iter().map(|(began, ms)| (began.floor.0, ms)).collect();
+        assert_eq!(ages, [(-500, 10), (490, 5_000)]);
+        assert_eq!(Remember::of_ms(1_000).after(&all), longer);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
+use super::dead_letter::{DeadLetter, UNSENT_OFFSET};
 use super::intervention::Intervention;
 use crate::domain::block::{BlockRow, Seat, SectionRow};
 use crate::domain::texts::texts;
@@ -231,22 +232,6 @@ pub struct OutboxRow {
     pub headers: Headers,
 }
 
-/// A record that cannot be applied, or an outbox row that the log refuses for good, with the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Of an outbox row: its owner's partition and [`UNSENT_OFFSET`] + seq, and where it was to go.
-    pub position: Position,
-    pub unsent_to: Option<Topic>,
-    pub reason: String,
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub headers: Headers,
-    pub at: LogTime,
-}
-
-/// Outbox rows that became dead letters have positions from here on: no partition has so many records.
-pub const UNSENT_OFFSET: u64 = 1_000_000_000_000_000_000;
-
 impl DeadLetter {
     /// An outbox row of this owner that the log refuses for good.
     pub fn unsent(of: LanePartition, row: &OutboxRow, reason: &str, at: LogTime) -> Self {
@@ -372,16 +357,6 @@ pub struct ProgressView {
     pub outbox_pending: u64,
     /// It has passed the log's end of when it was last acquired, and published what its outbox held then.
     pub caught_up: bool,
-}
-
-/// A dead letter as listed, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetterView {
-    pub letter: DeadLetter,
-    /// Last replay by an operator, if any.
-    pub replayed_at: Option<LogTime>,
-    /// When an operator said that it is not needed, if ever.
-    pub dismissed_at: Option<LogTime>,
 }
 
 /// Which part of a list: at most `limit` rows after the one named by `after`, which is the last row's id of the page

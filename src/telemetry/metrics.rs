@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    HistogramVec, IntCounterVec, IntGaugeVec, register_histogram_vec, register_int_counter_vec, register_int_gauge_vec,
+    GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, register_gauge_vec, register_histogram_vec,
+    register_int_counter_vec, register_int_gauge_vec,
 };
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
@@ -39,6 +40,10 @@ pub static DEAD_LETTERS: LazyLock<IntCounterVec> =
 /// Commits refused because the partition has a newer owner.
 pub static COMMITS_FENCED: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_commits_fenced_total", "Commits refused by the fence", &["lane"]));
+/// From the append of a command to its outcome on the log, by the log's own times, as every process with a front door sees
+/// it: its sum over processes counts an outcome once for each.
+pub static DECISION_SECONDS: LazyLock<HistogramVec> =
+    LazyLock::new(|| histogram("turnstile_decision_seconds", "From append to outcome", &["lane"], seconds_buckets()));
 /// Duration of a commit that holds a batch of this lane.
 pub static COMMIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("turnstile_commit_seconds", "Duration of one batch's commit", &["lane"], seconds_buckets())
@@ -118,11 +123,26 @@ pub static LOG_PASSED_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
 pub static LOG_END_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_log_end_offset", "Offset of the next record of a partition", &["topic", "partition"])
 });
-/// librdkafka's statistics, by client (`producer`, `reader`, `member`) and name: `queue_messages`, `queue_bytes`
-/// (not yet acknowledged), `fetched_messages`, `fetched_bytes` (not yet taken), `rtt_p99_us`, `brokers_up`,
-/// `rebalances`.
-pub static KAFKA_CLIENT: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_kafka_client", "Statistics of the Kafka clients", &["client", "name"]));
+/// Records in the queues of the Kafka clients, by client (`producer`, `reader`, `member`) and queue: `unacknowledged`,
+/// `fetched` (not yet taken).
+pub static KAFKA_MESSAGES: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_kafka_queue_messages", "Records in the queues of the Kafka clients", &["client", "queue"])
+});
+/// The same in bytes.
+pub static KAFKA_BYTES: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_kafka_queue_bytes", "Bytes in the queues of the Kafka clients", &["client", "queue"])
+});
+/// The p99 of the slowest broker's round trips, by client.
+pub static KAFKA_RTT: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!("turnstile_kafka_rtt_p99_seconds", "p99 of the slowest broker's round trips", &["client"])
+        .expect("metric names are unique")
+});
+/// Brokers that a client is connected to.
+pub static KAFKA_BROKERS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_kafka_brokers_up", "Brokers that a Kafka client is connected to", &["client"]));
+/// Rebalances of the group that a client took part in, by client.
+pub static KAFKA_REBALANCES: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_kafka_rebalances", "Rebalances of the group since the start", &["client"]));
 /// Errors reported by the Kafka clients, by client and code.
 pub static KAFKA_ERRORS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_kafka_errors_total", "Errors of the Kafka clients", &["client", "code"]));
@@ -133,6 +153,13 @@ pub static KAFKA_WAKEUPS_LOST: LazyLock<IntCounterVec> =
 /// `active`).
 pub static QUEUE_TOKENS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_queue_tokens", "Live tokens of a queue", &["schedule", "status"]));
+/// Tokens admitted since the queue was opened, of the queues with a replica in this process, by schedule: every process
+/// tells the same.
+pub static QUEUE_ADMITTED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_queue_admitted_total", "Tokens of a queue that were admitted", &["schedule"]));
+/// 1 while an operator has paused a queue with a replica in this process.
+pub static QUEUE_PAUSED: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_queue_paused", "Whether a queue is paused", &["schedule"]));
 /// Polls of a queue position, by the status in the answer.
 pub static QUEUE_POLLS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_queue_polls_total", "Polls of a position in a queue", &["status"]));
@@ -142,9 +169,24 @@ pub static QUEUE_REFRESHES: LazyLock<IntCounterVec> =
 /// Open streams of queue positions: SSE and WebSocket.
 pub static QUEUE_STREAMS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_queue_streams", "Open streams of queue positions", &[]));
+/// Open streams of seats.
+pub static SEAT_STREAMS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_seat_streams", "Open streams of seats", &[]));
 /// Replicas of queues that made way for another queue's.
 pub static QUEUE_EVICTIONS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_queue_evictions_total", "Replicas that made way for another", &[]));
 /// Tokens reported as seen.
 pub static QUEUE_SEEN: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_queue_seen_total", "Tokens reported as seen", &[]));
+/// How long the oldest outcome has waited for an endpoint; only where the notifier leads and the endpoint is enabled.
+pub static WEBHOOK_LAG: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_webhook_lag_seconds", "Age of the oldest outcome not yet delivered", &["endpoint"])
+});
+/// Events by result: `delivered`, `given_up`; attempts that failed: `failed`.
+pub static WEBHOOK_DELIVERIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "turnstile_webhook_deliveries_total",
+        "Events delivered, given up; attempts failed",
+        &["endpoint", "result"],
+    )
+});

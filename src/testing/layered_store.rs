@@ -1,5 +1,7 @@
 //! A store around another one, for tests that make it fail or lie.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -12,10 +14,10 @@ use crate::domain::{
     ScheduleId, UserId,
 };
 use crate::store::{
-    AggregateLoads, AuditReads, BlockSeats, Captured, Catalog, CommitGroup, Committed, Concert, DeadLetter,
-    DeadLetterView, DeadLetters, Intervention, Interventions, LogBinding, Outbox, OutboxRow, Ownership, Page, PlanRow,
-    PlanSummary, Progress, ProgressView, Reads, RecordedLog, RequestKey, RequestRow, Retention, Schedule, ScheduleView,
-    StateTable, Store, StoreError, Timers,
+    AggregateLoads, AuditReads, AuditRun, BlockSeats, Captured, Catalog, CommitGroup, Committed, Concert, DeadLetter,
+    DeadLetterView, DeadLetters, DoneBy, Intervention, Interventions, LogBinding, Operations, Outbox, OutboxRow,
+    Ownership, Page, PlanRow, PlanSummary, Process, ProcessView, Progress, ProgressView, Reads, RecordedLog,
+    RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable, Store, StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -290,12 +292,47 @@ impl<L: Layer> DeadLetters for Layered<L> {
         self.0.pass(Call::Read, self.0.below().dead_letter(position)).await
     }
 
-    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()> {
-        self.0.pass(Call::Write, self.0.below().mark_replayed(position, at)).await
+    async fn open_dead_letters(&self, limit: u32) -> Result<u32> {
+        self.0.pass(Call::Read, self.0.below().open_dead_letters(limit)).await
     }
 
-    async fn dismiss(&self, position: Position, at: LogTime) -> Result<bool> {
-        self.0.pass(Call::Write, self.0.below().dismiss(position, at)).await
+    async fn mark_replayed(&self, position: Position, done: &DoneBy) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().mark_replayed(position, done)).await
+    }
+
+    async fn dismiss(&self, position: Position, done: &DoneBy) -> Result<bool> {
+        self.0.pass(Call::Write, self.0.below().dismiss(position, done)).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Operations for Layered<L> {
+    async fn heartbeat(&self, process: &Process) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().heartbeat(process)).await
+    }
+
+    async fn leave(&self, name: &str) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().leave(name)).await
+    }
+
+    async fn forget_processes(&self, silent_for: Duration) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().forget_processes(silent_for)).await
+    }
+
+    async fn processes(&self) -> Result<Vec<ProcessView>> {
+        self.0.pass(Call::Read, self.0.below().processes()).await
+    }
+
+    async fn requests_under(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>> {
+        self.0.pass(Call::Read, self.0.below().requests_under(ids)).await
+    }
+
+    async fn note_audit(&self, run: &AuditRun) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().note_audit(run)).await
+    }
+
+    async fn last_audit(&self) -> Result<Option<AuditRun>> {
+        self.0.pass(Call::Read, self.0.below().last_audit()).await
     }
 }
 

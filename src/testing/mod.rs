@@ -3,6 +3,7 @@
 
 mod faulty_store;
 mod layered_store;
+mod layered_webhooks;
 mod memory_log;
 mod memory_store;
 #[cfg(test)]

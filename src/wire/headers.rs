@@ -5,9 +5,9 @@
 use uuid::Uuid;
 
 use super::outcome::OutcomeRecord;
-use super::time::rfc3339;
+use super::time::{parse_rfc3339, rfc3339};
 use super::values::{fingerprint, fingerprint_text, uuid};
-use crate::domain::{Fingerprint, Position, RequestId, ScheduleId};
+use crate::domain::{Fingerprint, Lane, LogTime, Position, RequestId, ScheduleId};
 
 /// Name and value.
 pub type Header = (String, Vec<u8>);
@@ -20,12 +20,19 @@ pub const TRACEPARENT: &str = "traceparent";
 /// How often a record was forwarded to another partition, as decimal text.
 pub const HOPS: &str = "turnstile-hops";
 
+/// Of a record that was a dead letter: the user who appended it again.
+pub const REPLAYED_BY: &str = "turnstile-replayed-by";
+
 /// Of an outcome: the request it decides.
 pub const REQUEST_ID: &str = "turnstile-request-id";
 /// Of an outcome: hash of the content of the command that asked, 16 hex digits.
 pub const FINGERPRINT: &str = "turnstile-fingerprint";
 /// Of an outcome: the date it is about; missing on those of wallets.
 pub const SCHEDULE: &str = "turnstile-schedule";
+
+/// Of an outcome: when its decision was committed, ms since 1970 UTC by the owner's clock. Another attempt to publish it says
+/// another time.
+pub const COMMITTED_AT: &str = "turnstile-committed-at";
 
 /// Of a dead letter: where the record lay, `{lane}.{partition}.{offset}`.
 pub const POSITION: &str = "turnstile-position";
@@ -82,6 +89,23 @@ pub fn schedule_of(headers: &[Header]) -> Option<ScheduleId> {
     uuid(find_text(headers, SCHEDULE)?).map(ScheduleId)
 }
 
+/// The lane and the log time of the command that decided an outcome record, if the headers are there and readable.
+pub fn decided_of(headers: &[Header]) -> Option<(Lane, LogTime)> {
+    let (lane, _) = find_text(headers, "ce_source")?.strip_prefix("/turnstile/")?.split_once('/')?;
+    Some((lane.parse().ok()?, parse_rfc3339(find_text(headers, "ce_time")?)?))
+}
+
+/// When an outcome was committed, as its record says.
+pub fn committed_of(headers: &[Header]) -> Option<LogTime> {
+    find_text(headers, COMMITTED_AT)?.parse().ok().map(LogTime)
+}
+
+/// The headers of an outcome that was committed at this time.
+pub fn with_committed(mut headers: Vec<Header>, at: LogTime) -> Vec<Header> {
+    headers.push((COMMITTED_AT.to_owned(), at.0.to_string().into_bytes()));
+    headers
+}
+
 /// Whether an outcome record says that its command was refused, and so changed nothing.
 pub fn is_refusal(headers: &[Header]) -> bool {
     find_text(headers, "ce_type").is_some_and(|kind| kind.ends_with(".rejected"))
@@ -126,7 +150,6 @@ pub fn dead_letter_headers(headers: &[Header], position: &Position, reason: &str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Lane;
     use crate::testing::wire::samples;
 
     #[test]
@@ -156,6 +179,9 @@ mod tests {
         assert_eq!(request_id_of(&headers), Some(record.request_id));
         assert_eq!(fingerprint_of(&headers), Some(record.fingerprint));
         assert_eq!(schedule_of(&headers), record.schedule_id);
+        assert_eq!(decided_of(&headers), Some((Lane::Seats, record.decided.time)));
+        assert_eq!(committed_of(&headers), None);
+        assert_eq!(committed_of(&with_committed(headers.clone(), LogTime(-5))), Some(LogTime(-5)));
         assert_eq!(traceparent(&headers), Some(&trace[..]));
         assert_eq!(bytes(&headers[..1]), "ce_specversion1.0".len());
     }

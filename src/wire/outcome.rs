@@ -9,7 +9,9 @@ use super::command::{write_result, write_status};
 use super::fields::{DecodeError, Fields, missing, quoted};
 use super::json::Object;
 use super::problem::{read_decided, read_problem, write_decided, write_problem};
-use crate::domain::{Arrival, CommandKind, Effects, Fingerprint, Outcome, Refusal, RequestId, ScheduleId, UserId};
+use crate::domain::{
+    Arrival, Code, CommandKind, Effects, Fingerprint, Outcome, Refusal, RequestId, ScheduleId, UserId,
+};
 
 /// A decided command, to be written.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +125,14 @@ pub fn decode(value: &[u8]) -> Result<DecidedRequest, DecodeError> {
         effects: fields.raw("effects")?.map(ToOwned::to_owned),
         decided: fields.object("decided", read_decided)?,
     })
+}
+
+/// The code of a refusal as [`encode`] writes it, found without parsing the rest; `None` if it does not stand there.
+pub fn refusal_code(value: &[u8]) -> Option<Code> {
+    const BEFORE: &[u8] = b"\"problem\":{\"code\":\"";
+    let at = value.windows(BEFORE.len()).position(|window| window == BEFORE)? + BEFORE.len();
+    let text = value[at..].split(|byte| *byte == b'"').next()?;
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]

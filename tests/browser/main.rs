@@ -6,6 +6,7 @@ mod desk;
 mod door;
 mod driver;
 mod faults;
+mod operating;
 mod organizing;
 mod rounds;
 #[path = "../it/harness/server.rs"]

@@ -21,7 +21,7 @@ static TURN: AsyncMutex<()> = AsyncMutex::const_new(());
 pub struct World {
     server: Mutex<Server>,
     env: Vec<(String, String)>,
-    _data: TempDir,
+    data: TempDir,
     pub http: reqwest::Client,
     pub base: String,
     /// Signs logins; dev mode has none.
@@ -69,7 +69,11 @@ impl World {
         let http = reqwest::Client::new();
         let server = Server::start(&[], &env);
         server.until_ready(&http).await;
-        World { base: server.base.clone(), server: Mutex::new(server), env, _data: data, http, secret }
+        World { base: server.base.clone(), server: Mutex::new(server), env, data, http, secret }
+    }
+
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {

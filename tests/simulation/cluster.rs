@@ -13,7 +13,7 @@ use turnstile::config;
 use turnstile::domain::{Body, Command, ConcertId, LogTime, Position, RequestId, ScheduleId};
 use turnstile::log::{Log, NewRecord, PartitionCounts, Topic};
 use turnstile::processor::{self, Deps, RelayMode};
-use turnstile::runtime::health::Health;
+use turnstile::runtime::health::{Health, Severity};
 use turnstile::store::{
     Catalog, Concert, OwnerStore, ProgressView, Reads, Remember, Schedule, StoreError, lane_partitions,
 };
@@ -261,7 +261,8 @@ impl Cluster {
     pub fn check_health(&self) {
         for worker in lock(&self.workers).iter() {
             for (name, failure) in worker.health.snapshot() {
-                let Some(failure) = failure else { continue };
+                // Trouble that it goes on with is what faults are for.
+                let Some(failure) = failure.filter(|failure| failure.severity != Severity::Notice) else { continue };
                 if !HARMLESS.iter().any(|reason| failure.reason.contains(reason)) {
                     self.sim.broke(|| format!("{} of {}: {}", name, worker.name, failure.reason));
                 }
@@ -293,7 +294,9 @@ impl Cluster {
         let workers = lock(&self.workers);
         let failing = |worker: &Worker| {
             let checks = worker.health.snapshot().into_iter();
-            checks.filter_map(|(name, failure)| Some(format!("{name}: {}", failure?.reason))).collect::<Vec<_>>()
+            let failing = checks.filter_map(|(name, failure)| Some((name, failure?)));
+            let parked = failing.filter(|(_, failure)| failure.severity != Severity::Notice);
+            parked.map(|(name, failure)| format!("{name}: {}", failure.reason)).collect::<Vec<_>>()
         };
         workers.iter().flat_map(failing).collect()
     }

@@ -5,7 +5,7 @@ use super::sources::{Source, group_heads, identifier, shipped};
 
 /// What each module of `src/api` may use besides itself. The files beside them, which hold all of it together, may use
 /// everything.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("http", &[]),
     ("connections", &[]),
     ("tickets", &[]),
@@ -14,6 +14,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("submission", &["http", "openapi"]),
     ("queue", &["http", "openapi", "cache", "submission"]),
     // The services that a handler takes are parts of the state.
+    ("ops", &["http", "openapi", "cache", "submission", "queue", "AppState"]),
     ("routes", &["http", "openapi", "cache", "submission", "queue", "tickets", "AppState"]),
 ];
 

@@ -16,6 +16,7 @@ use super::seat_offsets::Offsets;
 use super::snapshot_cache::AGE_MAX;
 use super::snapshots::Snapshots;
 use crate::domain::ScheduleId;
+use crate::telemetry::metrics;
 
 /// How often a watch checks that the feed still runs.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,6 +40,24 @@ pub struct SeatWatches {
     sources: Sources,
     watches: Arc<Mutex<Watches>>,
     streams: Arc<Semaphore>,
+}
+
+/// A stream's place.
+pub struct Permit {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Permit {
+    pub(in crate::api) fn new(permit: OwnedSemaphorePermit) -> Self {
+        metrics::SEAT_STREAMS.with_label_values::<&str>(&[]).inc();
+        Permit { _permit: permit }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        metrics::SEAT_STREAMS.with_label_values::<&str>(&[]).dec();
+    }
 }
 
 type Watches = HashMap<ScheduleId, Arc<Watch>>;
@@ -83,8 +102,8 @@ impl SeatWatches {
     }
 
     /// A place for one more stream, if there is one.
-    pub fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        self.streams.clone().try_acquire_owned().ok()
+    pub fn permit(&self) -> Option<Permit> {
+        self.streams.clone().try_acquire_owned().ok().map(Permit::new)
     }
 
     /// The frames of a date from now on; `map` begins them if nobody watches the date yet.

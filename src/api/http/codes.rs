@@ -46,10 +46,13 @@ kinds! {
     NotFound = NOT_FOUND "not_found": "no resource has this path";
     RequestNotFound = NOT_FOUND "request_not_found": "no request of the caller has this id";
     ConcertNotFound = NOT_FOUND "concert_not_found": "no concert has this id";
+    DeadLetterNotFound = NOT_FOUND "dead_letter_not_found": "no dead letter lies at this position";
     PlanNotFound = NOT_FOUND "plan_not_found": "no plan has this id, or the schedule was made without one";
     ScheduleNotFound = NOT_FOUND "schedule_not_found": "no schedule has this id";
+    WebhookNotFound = NOT_FOUND "webhook_not_found": "no webhook has this name";
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed": "the path does not take this method";
     RequestTimeout = REQUEST_TIMEOUT "request_timeout": "the body did not arrive in time";
+    NotPossible = CONFLICT "not_possible": "the partition or record is not as the operator's act needs it";
     BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large": "the body is larger than 64 KiB (a schedule: 1 MiB, a plan: 16 MiB)";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type": "the body is not declared application/json (a plan: or text/csv)";
     InvalidFields = UNPROCESSABLE_ENTITY "invalid_fields": "fields of the body are missing or wrong; errors says which";

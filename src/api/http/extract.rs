@@ -1,6 +1,8 @@
 //! Parts of a request, parsed once; whatever does not parse is a problem+json and never a 5xx.
 
 use std::collections::HashMap;
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
@@ -41,6 +43,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
         let id = Uuid::try_parse(&text)
             .map_err(|_| Problem::new(Kind::InvalidRequest, "the id in the path is not a UUID"))?;
         Ok(PathId(id))
+    }
+}
+
+/// The one segment of a path that is not an id.
+pub struct PathText<T>(pub T);
+
+impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for PathText<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let text = text.map_err(|_| Problem::new(Kind::InvalidRequest, "the path is not valid UTF-8"))?;
+        text.parse().map(PathText).map_err(|error| Problem::new(Kind::InvalidRequest, format!("the path: {error}")))
     }
 }
 

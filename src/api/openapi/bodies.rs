@@ -261,3 +261,34 @@ pub struct QueuePatch {
     #[schema(minimum = 1, maximum = 1_000_000)]
     admit: Option<u32>,
 }
+
+/// Records that a partition is to step over.
+#[derive(ToSchema)]
+pub struct SkipBody {
+    /// The record on which it stands still: its `next_offset`.
+    #[schema(minimum = 0)]
+    offset: i64,
+    /// The last of several records, 10,000 at most; left out: that one alone.
+    #[schema(minimum = 0)]
+    through: Option<i64>,
+    /// Why; the audit lists it.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+/// Records that get another log time.
+#[derive(ToSchema)]
+pub struct SetTimeBody {
+    /// The record on which the partition stands still: its `next_offset`.
+    #[schema(minimum = 0)]
+    offset: i64,
+    /// The last of several records, 10,000 at most; left out: that one alone.
+    #[schema(minimum = 0)]
+    through: Option<i64>,
+    /// Never before that of the record before, and at most 60 s ahead; left out: now.
+    #[schema(format = "date-time")]
+    time: Option<String>,
+    /// Why; the audit lists it.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}

@@ -192,6 +192,9 @@ impl Core {
         gauge("waiting", replica.waiting());
         gauge("absent", replica.absent());
         gauge("active", replica.active());
+        let admitted = metrics::QUEUE_ADMITTED.with_label_values(&[schedule.as_str()]);
+        admitted.inc_by(replica.row.admitted.saturating_sub(admitted.get()));
+        metrics::QUEUE_PAUSED.with_label_values(&[schedule.as_str()]).set(replica.row.paused.into());
     }
 }
 
@@ -202,6 +205,8 @@ impl Drop for Core {
             // There may have been nothing to show.
             let _ = metrics::QUEUE_TOKENS.remove_label_values(&[schedule.as_str(), status]);
         }
+        let _ = metrics::QUEUE_ADMITTED.remove_label_values(&[schedule.as_str()]);
+        let _ = metrics::QUEUE_PAUSED.remove_label_values(&[schedule.as_str()]);
     }
 }
 

@@ -14,10 +14,11 @@ use crate::api::cache::probes::{Check, Probes};
 use crate::api::http::extract::Params;
 use crate::api::http::problem::{Kind, Problem};
 use crate::runtime::health::Severity;
+use crate::telemetry::process;
 
 fn word(check: &Check) -> &'static str {
     match check.failure {
-        None => "ok",
+        None | Some((Severity::Notice, _)) => "ok",
         Some((Severity::Degraded, _)) => "degraded",
         Some((Severity::Critical, _)) => "failing",
     }
@@ -71,6 +72,7 @@ fn to_json(check: &Check) -> Value {
 /// This process's metrics, as Prometheus reads them.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security(()), responses((status = 200, description = "Text format", body = String)))]
 pub async fn metrics() -> Result<Response, Problem> {
+    process::measure();
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
     match encoder.encode(&prometheus::gather(), &mut text) {

@@ -26,6 +26,13 @@ pub fn pages() -> Router<AppState> {
         .route("/t/{reservation}", customer())
         .route("/organizer", get(organizer))
         .route("/door", get(door))
+        .merge(operators_page())
+}
+
+/// The operators' page, with the files that all pages are made of.
+pub fn operators_page() -> Router<AppState> {
+    Router::new()
+        .route("/ops", get(operator))
         .route("/favicon.ico", get(icon))
         .route("/web/facts.json", get(facts))
         .route("/web/{*path}", get(asset))
@@ -41,6 +48,10 @@ async fn organizer(State(pages): OfPages, headers: HeaderMap) -> Result<Response
 
 async fn door(State(pages): OfPages, headers: HeaderMap) -> Result<Response, Problem> {
     pages.document("door.html", &headers).await
+}
+
+async fn operator(State(pages): OfPages, headers: HeaderMap) -> Result<Response, Problem> {
+    pages.document("ops.html", &headers).await
 }
 
 async fn icon(State(pages): OfPages, headers: HeaderMap) -> Result<Response, Problem> {

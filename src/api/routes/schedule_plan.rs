@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::section_plan::{SectionPlan, read_section};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
-use crate::api::routes::queue::{ABANDON_SECONDS_MIN, on_timeout};
+use crate::api::queue::configuring::{ABANDON_SECONDS_MIN, on_timeout};
 use crate::domain::block::{
     HOLD_TTL_MS_MAX, NewSection, OpenBlock, SEATS_MAX, SEATS_PER_HOLD_MAX, SECTIONS_MAX, Terms,
 };

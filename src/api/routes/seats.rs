@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::cache::seat_map::{Filter, Form, SeatMap};
 use crate::api::cache::seat_offsets::Offsets;
-use crate::api::cache::seat_watch::{Frame, SeatWatches};
+use crate::api::cache::seat_watch::{Frame, Permit, SeatWatches};
 use crate::api::cache::snapshot_cache::AGE_MAX;
 use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::extract::{Params, PathId, has, header};
@@ -185,7 +185,7 @@ struct Streaming {
     frames: watch::Receiver<Arc<Frame>>,
     sent_at: Instant,
     shutdown: CancellationToken,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl Streaming {
@@ -245,7 +245,7 @@ mod tests {
             frames,
             sent_at: Instant::now(),
             shutdown: CancellationToken::new(),
-            _permit: permits.try_acquire_owned().unwrap(),
+            _permit: Permit::new(permits.try_acquire_owned().unwrap()),
         };
         (sender, streaming)
     }

@@ -30,6 +30,8 @@ pub struct Sources {
     /// Called with the date whose seats an outcome may have changed, before anybody learns of the outcome: a client that
     /// then reads the seats finds what the outcome says.
     pub seats_changed: Box<dyn Fn(ScheduleId) + Send + Sync>,
+    /// Called with every record, whatever it says.
+    pub seen: Box<dyn Fn(&Record) + Send + Sync>,
     /// True while all partitions are followed.
     pub running: watch::Sender<bool>,
     pub shutdown: CancellationToken,
@@ -126,6 +128,7 @@ impl Feed {
     }
 
     fn deliver(&self, record: &Record) {
+        (self.sources.seen)(record);
         if let Some(schedule) = seats_of(record) {
             (self.sources.seats_changed)(schedule);
         }
@@ -188,6 +191,7 @@ mod tests {
             log: Arc::new(MemoryLog::new(counts, Clock::System)),
             waiters: waiters.clone(),
             seats_changed: Box::new(move |schedule| noted.lock().unwrap().push(schedule)),
+            seen: Box::new(|_| {}),
             running: watch::channel(false).0,
             shutdown: CancellationToken::new(),
         };

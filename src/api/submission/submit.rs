@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::keys::{Claim, RecentKeys};
 use super::lag_limit::LagLimit;
+use super::lives::Lives;
 use super::log_ends::LogEnds;
 use super::options::SubmitOptions;
 use super::stored::Request;
@@ -32,6 +33,7 @@ pub struct Sources {
     pub lag: LagLimit,
     pub ends: LogEnds,
     pub keys: RecentKeys,
+    pub lives: Arc<Lives>,
     /// True while the feed brings outcomes.
     pub feed_running: watch::Receiver<bool>,
     /// The log must acknowledge a command within this time.
@@ -61,6 +63,7 @@ impl Submission {
     /// The waiter is registered before the store is asked, and the store is asked before the append: whichever way the
     /// outcome becomes known, it is not missed.
     pub async fn publish(&self, sender: &UserId, options: &SubmitOptions, body: Body) -> Result<Answer, Problem> {
+        let received = self.sources.lives.now();
         let command = command_of(sender, options, body);
         let (request_id, fingerprint) = (command.request_id, command::fingerprint(&command));
         // Too many waits already: then 202 at once, which is always a right answer.
@@ -76,11 +79,16 @@ impl Submission {
                 Request::Decided(decided) => return Ok(Answer::Decided(decided)),
                 Request::Pending(_) => stored.position,
             },
-            None => self.append_once(options, &command, fingerprint).await?,
+            None => {
+                let position = self.append_once(options, &command, fingerprint).await?;
+                self.sources.lives.appended(request_id, received, position);
+                position
+            }
         };
         if let Some((waiter, wait)) = waiter
             && let Some(decision) = self.decision(request_id, waiter, wait.duration()).await
         {
+            self.sources.lives.answered(request_id);
             // The outcome belongs to the request id; another command may have taken it.
             let own = decision.fingerprint == fingerprint;
             return if own { Ok(Answer::Decided(decision.request)) } else { Err(key_reused(request_id)) };

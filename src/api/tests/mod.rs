@@ -14,6 +14,7 @@ mod login_keys;
 mod me;
 mod openapi;
 mod opening;
+mod ops;
 mod plans;
 mod queue;
 mod records;

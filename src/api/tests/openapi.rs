@@ -43,7 +43,7 @@ async fn f33_every_documented_operation_is_served() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 42);
+    assert_eq!(operations, 64);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use turnstile::audit::{self, AuditError, Report, Step};
 use turnstile::config::Config;
 use turnstile::log::Log;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{Act, Intervention, Store};
+use turnstile::store::{Act, AuditRun, Intervention, Store};
 use turnstile::wire::time::rfc3339;
 
 use crate::exit::Failure;
@@ -22,6 +22,9 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let clock = Clock::System;
     let opened = Backends::open(config, &clock).await?;
     let audited = watched(&*opened.log, &*opened.store).await;
+    if let Ok((report, took)) = &audited {
+        note(&*opened.store, report, *took, &clock).await;
+    }
     opened.close(config.log.delivery_timeout).await;
     let (report, took) = audited.map_err(anyhow::Error::new)?;
     say(&summary(&report, took))?;
@@ -42,6 +45,21 @@ async fn watched(log: &dyn Log, store: &dyn Store) -> Result<(Report, Duration),
         eprint!("\r\x1b[K");
     }
     Ok((report?, began.elapsed()))
+}
+
+/// For the ops page. The verdict stands without it.
+async fn note(store: &dyn Store, report: &Report, took: Duration, clock: &Clock) {
+    let run = AuditRun {
+        at: clock.now(),
+        took_ms: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
+        records: report.records,
+        rows: report.rows,
+        differences: report.differences,
+        first: report.first.as_ref().map(ToString::to_string),
+    };
+    if let Err(error) = store.note_audit(&run).await {
+        tracing::warn!(%error, "the result of the audit is not kept for the ops page");
+    }
 }
 
 /// The result as text.

@@ -17,7 +17,9 @@ use crate::output::say;
 use crate::partitions::{self, Partitions};
 use crate::plan::{self, PlanCommand};
 use crate::server::{self, Roles};
+use crate::trace::{self, Trace};
 use crate::web::{self, WebCommand};
+use crate::webhooks::{self, Webhooks};
 use crate::{audit, backup, migrate, openapi, topics};
 
 /// Time for tasks that remain after the drain: pools and background threads.
@@ -42,6 +44,8 @@ pub enum Command {
     Api,
     /// Run a worker only (needs Kafka and PostgreSQL); http.listen serves its health and metrics
     Worker,
+    /// Run a notifier only: deliver webhooks (needs Kafka and PostgreSQL); several are one that leads, and its substitutes
+    Notifier,
     /// Create or update the tables
     Migrate,
     /// Create missing topics and check existing ones: partition counts, LogAppendTime
@@ -58,6 +62,8 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<Partitions>,
     },
+    /// Show a request's life: when it came, was decided, published, and what it led to
+    Trace(Trace),
     /// Send requests at a fixed rate to a server on this machine and report latencies
     Load(LoadArgs),
     /// Replay the whole log and compare it with the store; if they differ, exit code 1 and the first difference
@@ -68,6 +74,9 @@ pub enum Command {
     /// The pages for people
     #[command(subcommand)]
     Web(WebCommand),
+    /// Webhooks: endpoints of other services that hear what was decided
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Copy the embedded log and store, also while a server uses them
     Backup {
         /// Directory to make; it must not exist or be empty
@@ -114,15 +123,18 @@ async fn dispatch(command: Option<Command>, layers: &Layers, config: Config) -> 
     match command {
         Command::Api => server::run(Roles::API, layers, config).await,
         Command::Worker => server::run(Roles::WORKER, layers, config).await,
+        Command::Notifier => server::run(Roles::NOTIFIER, layers, config).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Topics => topics::run(&config).await,
         Command::DemoData(target) => demo::run(&target).await,
         Command::DemoCrowd(args) => crowd::run(&args).await,
         Command::DeadLetters(command) => dead_letters::run(command, &config).await,
         Command::Partitions { command } => partitions::run(command, &config).await,
+        Command::Trace(args) => trace::run(args, &config).await,
         Command::Load(args) => say(&load::run(args).await?),
         Command::Plan(command) => plan::run(command),
         Command::Web(command) => web::run(command),
+        Command::Webhooks(command) => webhooks::run(command, &config).await,
         Command::Openapi => openapi::run(),
         Command::Audit => audit::run(&config).await,
         Command::Backup { directory } => backup::run(&config, &directory).await,

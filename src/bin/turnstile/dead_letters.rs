@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use clap::Subcommand;
+use turnstile::api::ops::replay::{Replayed, replay};
 use turnstile::assembly::backends::{self, Backends};
 use turnstile::config::Config;
-use turnstile::domain::Position;
-use turnstile::log::{Appended, Log, NewRecord, Topic};
+use turnstile::domain::{Position, UserId};
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{DeadLetterView, DeadLetters as Letters, Page};
-use turnstile::wire::headers::HOPS;
-use turnstile::wire::routing::partition_for;
+use turnstile::store::{DeadLetterView, DeadLetters as Letters, DoneBy, Page};
 use turnstile::wire::time::rfc3339;
 
 use crate::exit::Failure;
@@ -37,12 +35,23 @@ pub enum DeadLetters {
     Dismiss {
         /// lane.partition.offset, e.g. seats.3.1234
         position: Position,
+        #[command(flatten)]
+        by: By,
     },
     /// Append one to its lane again, e.g. after an upgrade that understands it
     Replay {
         /// lane.partition.offset, e.g. seats.3.1234
         position: Position,
+        #[command(flatten)]
+        by: By,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct By {
+    /// Who; it is kept with the dead letter
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
+    by: UserId,
 }
 
 pub async fn run(command: DeadLetters, config: &Config) -> Result<(), Failure> {
@@ -50,18 +59,20 @@ pub async fn run(command: DeadLetters, config: &Config) -> Result<(), Failure> {
     let text = match command {
         DeadLetters::List { limit, after } => list(&*backends::open_store(config).await?, limit, after).await?,
         DeadLetters::Show { position } => show(&*backends::open_store(config).await?, position).await?,
-        DeadLetters::Dismiss { position } => {
+        DeadLetters::Dismiss { position, by: By { by } } => {
             let store = backends::open_store(config).await?;
-            if !store.dismiss(position, clock.now()).await.map_err(anyhow::Error::new)? {
+            let done = DoneBy { by, at: clock.now() };
+            if !store.dismiss(position, &done).await.map_err(anyhow::Error::new)? {
                 return Err(none(position).into());
             }
             format!("{position} is dismissed\n")
         }
-        DeadLetters::Replay { position } => {
+        DeadLetters::Replay { position, by: By { by } } => {
             let opened = Backends::open(config, &clock).await?;
-            let replayed = replay(&*opened.log, &*opened.store, &clock, position).await;
+            let replayed = replay(&*opened.log, &*opened.store, &clock, position, &by).await;
             opened.close(config.log.delivery_timeout).await;
-            replayed?
+            let Replayed { topic, partition, offset } = replayed.map_err(anyhow::Error::new)?;
+            format!("{position} is on the log again as {topic}.{partition}.{offset}\n")
         }
     };
     say(&text)
@@ -73,7 +84,7 @@ async fn list(store: &dyn Letters, limit: u32, after: Option<Position>) -> anyho
     let mut text = String::new();
     for view in &views {
         let letter = &view.letter;
-        let dealt = match (view.replayed_at, view.dismissed_at) {
+        let dealt = match (&view.replayed, &view.dismissed) {
             (Some(_), _) => " (replayed)",
             (None, Some(_)) => " (dismissed)",
             (None, None) => "",
@@ -94,11 +105,10 @@ async fn show(store: &dyn Letters, position: Position) -> anyhow::Result<String>
     let view = find(store, position).await?;
     let letter = &view.letter;
     let mut text = format!("position  {position}\nat        {}\nreason    {}\n", rfc3339(letter.at), letter.reason);
-    if let Some(at) = view.replayed_at {
-        let _ = writeln!(text, "replayed  {}", rfc3339(at));
-    }
-    if let Some(at) = view.dismissed_at {
-        let _ = writeln!(text, "dismissed {}", rfc3339(at));
+    for (what, done) in [("replayed ", &view.replayed), ("dismissed", &view.dismissed)] {
+        if let Some(DoneBy { by, at }) = done {
+            let _ = writeln!(text, "{what} {} by {by}", rfc3339(*at));
+        }
     }
     if let Some(topic) = letter.unsent_to {
         let _ = writeln!(text, "unsent to {topic}");
@@ -109,25 +119,6 @@ async fn show(store: &dyn Letters, position: Position) -> anyhow::Result<String>
     }
     let _ = writeln!(text, "value     {}", readable(letter.value.as_deref()));
     Ok(text)
-}
-
-/// Appends it to the partition it came from, where the owner forwards a stray; an outbox row to where it was to go.
-async fn replay(log: &dyn Log, store: &dyn Letters, clock: &Clock, position: Position) -> anyhow::Result<String> {
-    let letter = find(store, position).await?.letter;
-    let Some(value) = letter.value else {
-        bail!("{position} has no value to replay");
-    };
-    // Resets the hop count: a record with too many hops would become a dead letter again.
-    let headers = letter.headers.into_iter().filter(|(name, _)| name != HOPS).collect();
-    let key = letter.key.unwrap_or_default();
-    let (topic, partition) = match letter.unsent_to {
-        None => (Topic::Lane(position.lane()), position.partition.partition),
-        Some(topic) => (topic, partition_for(&String::from_utf8_lossy(&key), log.partitions().of(topic))),
-    };
-    let record = NewRecord { key: key.into(), value: value.into(), headers };
-    let Appended { offset } = log.append(topic, partition, record).await?;
-    store.mark_replayed(position, clock.now()).await?;
-    Ok(format!("{position} is on the log again as {topic}.{partition}.{offset}\n"))
 }
 
 async fn find(store: &dyn Letters, position: Position) -> anyhow::Result<DeadLetterView> {

@@ -17,7 +17,9 @@ mod partitions;
 mod plan;
 mod server;
 mod topics;
+mod trace;
 mod web;
+mod webhooks;
 
 use std::process::ExitCode;
 

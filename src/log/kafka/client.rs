@@ -242,23 +242,25 @@ impl ClientContext for Telling {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let gauge = |name: &str, value: i64| metrics::KAFKA_CLIENT.with_label_values(&[self.client, name]).set(value);
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        gauge("queue_messages", count(statistics.msg_cnt));
-        gauge("queue_bytes", count(statistics.msg_size));
+        let queue = |queue: &str, messages: i64, bytes: u64| {
+            metrics::KAFKA_MESSAGES.with_label_values(&[self.client, queue]).set(messages);
+            metrics::KAFKA_BYTES.with_label_values(&[self.client, queue]).set(count(bytes));
+        };
+        queue("unacknowledged", count(statistics.msg_cnt), statistics.msg_size);
         let partitions = || statistics.topics.values().flat_map(|topic| topic.partitions.values());
-        gauge("fetched_messages", partitions().map(|partition| partition.fetchq_cnt).sum());
-        gauge("fetched_bytes", count(partitions().map(|partition| partition.fetchq_size).sum()));
+        let fetched = partitions().map(|partition| partition.fetchq_cnt).sum();
+        queue("fetched", fetched, partitions().map(|partition| partition.fetchq_size).sum());
         let rtt_us = statistics.brokers.values().filter_map(|broker| broker.rtt.as_ref()).map(|rtt| rtt.p99).max();
-        gauge("rtt_p99_us", rtt_us.unwrap_or(0));
+        metrics::KAFKA_RTT.with_label_values(&[self.client]).set(rtt_us.unwrap_or(0) as f64 / 1e6);
         let up = statistics.brokers.values().filter(|broker| broker.nodeid >= 0 && broker.state == "UP").count();
-        gauge("brokers_up", count(up as u64));
+        metrics::KAFKA_BROKERS.with_label_values(&[self.client]).set(count(up as u64));
         if let Some(ends) = &self.ends {
             ends.heard(&statistics);
             self.tell_ends(&statistics);
         }
         if let Some(group) = &statistics.cgrp {
-            gauge("rebalances", group.rebalance_cnt);
+            metrics::KAFKA_REBALANCES.with_label_values(&[self.client]).set(group.rebalance_cnt);
         }
     }
 }

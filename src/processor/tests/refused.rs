@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::faults::fail_commits;
 use super::{House, all, charge, succeeded};
 use crate::log::{AppendError, Log, NewRecord, Record, Topic};
+use crate::runtime::health::Severity;
 use crate::store::{DeadLetter, DeadLetters, Outbox, UNSENT_OFFSET, lane_partitions};
 use crate::testing::{Fault, Judge};
 use crate::wire::headers::{POSITION, REASON, request_id_of};
@@ -99,7 +100,8 @@ async fn what_the_log_does_not_allow_waits_and_operators_see_it() {
     let reason = |house: &House| {
         let checks = house.health.snapshot().into_iter();
         let mut partitions = checks.filter(|(name, _)| name.starts_with("partition wallets."));
-        partitions.find_map(|(_, failure)| failure).map(|failure| failure.reason)
+        let degraded = partitions.find_map(|(_, failure)| failure.filter(|of| of.severity == Severity::Degraded));
+        degraded.map(|failure| failure.reason)
     };
     until("the check fails", async || reason(&house).is_some()).await;
     let shown = reason(&house).unwrap_or_default();

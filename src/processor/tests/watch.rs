@@ -8,13 +8,19 @@ use tokio::time::{advance, sleep};
 use super::{House, charge, succeeded};
 use crate::domain::LanePartition;
 use crate::log::{Log, Topic};
+use crate::runtime::health::{Failure, Severity};
 use crate::testing::{Call, Fault};
+
+fn shown(house: &House, partition: LanePartition) -> Option<Failure> {
+    let check = format!("partition {partition}");
+    let found = house.health.snapshot().into_iter().find(|(name, _)| *name == check);
+    found.expect("it is owned").1
+}
 
 /// Why this partition is degraded, if it is.
 fn reason(house: &House, partition: LanePartition) -> Option<String> {
-    let check = format!("partition {partition}");
-    let found = house.health.snapshot().into_iter().find(|(name, _)| *name == check);
-    found.expect("it is owned").1.map(|failure| failure.reason)
+    let failure = shown(house, partition).filter(|failure| failure.severity == Severity::Degraded);
+    failure.map(|failure| failure.reason)
 }
 
 async fn seconds(count: u64) {
@@ -33,7 +39,11 @@ async fn a_commit_that_is_repeated_for_long_is_shown_until_it_succeeds() {
         async move { fault }.boxed()
     })));
     let asked = house.send(charge("alice", 10)).await;
-    seconds(15).await;
+    seconds(3).await;
+    let trouble = shown(&house, here).expect("it is noted at once");
+    assert_eq!(trouble.severity, Severity::Notice);
+    assert!(trouble.reason.starts_with("committing: the store is"), "{}", trouble.reason);
+    seconds(12).await;
     assert_eq!(reason(&house, here), None);
     seconds(10).await;
     let shown = reason(&house, here).expect("no progress for 25 s");

@@ -191,6 +191,7 @@ impl Dialect for PostgresStore {
          from (select 1) as always left join pg_replication_slots \
          on slot_name = $1 and slot_type = 'logical' and database = current_database()",
     );
+    const NOW_MS: &'static str = "(extract(epoch from clock_timestamp()) * 1000)::bigint";
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
         let (sql, arguments) = arguments(query)?;

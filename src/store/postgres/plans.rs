@@ -70,6 +70,7 @@ impl Dialect for Explained {
     const ROW: (&'static str, &'static str, &'static str) = PostgresStore::ROW;
     const AFTER_COMMITS: &'static str = PostgresStore::AFTER_COMMITS;
     const CAPTURED: Option<&'static str> = PostgresStore::CAPTURED;
+    const NOW_MS: &'static str = PostgresStore::NOW_MS;
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
         self.explain(side, &query).await?;

@@ -46,6 +46,8 @@ pub(in crate::store) trait Dialect: Send + Sync + 'static {
     const ROW: (&'static str, &'static str, &'static str);
     /// What makes a read of the progress wait for a commit that is under way, whoever sent it.
     const AFTER_COMMITS: &'static str;
+    /// The database's clock, in ms since 1970 UTC.
+    const NOW_MS: &'static str;
 
     /// End of the database's own log, and how far the replication slot `$1` has confirmed it.
     const CAPTURED: Option<&'static str>;

@@ -1,4 +1,5 @@
-//! Columns that hold JSON: headers, the ids of a log's topics, the seats of a reservation, notes of a sale.
+//! Columns that hold JSON: headers, the ids of a log's topics, the seats of a reservation, notes of a sale, what a process
+//! says of itself.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use super::names::Names;
 use crate::domain::block::SaleNote;
 use crate::domain::{BlockName, LogTime, SeatId};
 use crate::log::{Headers, Topic};
-use crate::store::StoreError;
+use crate::store::{ProcessStatus, StoreError};
 
 /// Of plain data, so it cannot fail.
 pub(super) fn to_text(value: &impl Serialize) -> String {
@@ -48,6 +49,14 @@ pub(super) fn parse_headers(text: &str) -> Result<Headers, StoreError> {
         HeaderValue::Bytes { base64 } => STANDARD.decode(base64).map_err(|error| corrupt("headers", error)),
     };
     pairs.into_iter().map(|(name, value)| Ok((name, bytes(value)?))).collect()
+}
+
+pub(super) fn status(status: &ProcessStatus) -> String {
+    to_text(status)
+}
+
+pub(super) fn parse_status(text: &str) -> Result<ProcessStatus, StoreError> {
+    parse("status", text)
 }
 
 pub(super) fn topics(topics: &BTreeMap<Topic, String>) -> String {

@@ -13,6 +13,8 @@ mod names;
 mod operations;
 pub(super) mod ownership;
 mod pages;
+mod processes;
 mod reads;
 pub(super) mod tables;
 pub(super) mod value;
+mod webhooks;

@@ -2,17 +2,22 @@
 
 use async_trait::async_trait;
 
+use super::cells::Cells;
 use super::dialect::{Dialect, Side, all, first, query};
 use super::mapping::{interventions, records};
 use super::value::{int, lane_partition, position, signed, text, time};
 use super::{json, tables};
 use crate::domain::{LanePartition, LogTime, Position};
 use crate::store::{
-    DeadLetterView, DeadLetters, Intervention, Interventions, LogBinding, Page, RecordedLog, Retention, StoreError,
+    DeadLetterView, DeadLetters, DoneBy, Intervention, Interventions, LogBinding, Page, RecordedLog, Retention,
+    StoreError,
 };
 
 fn dead_letters_where(rest: &str) -> String {
-    format!("select {}, replayed_at, dismissed_at from dead_letter {rest}", tables::DEAD_LETTER.list())
+    format!(
+        "select {}, replayed_at, replayed_by, dismissed_at, dismissed_by from dead_letter {rest}",
+        tables::DEAD_LETTER.list()
+    )
 }
 
 #[async_trait]
@@ -38,17 +43,25 @@ impl<D: Dialect> DeadLetters for D {
         first(&self.read(Side::Page, query(sql, position(at)?.into())).await?, records::dead_letter)
     }
 
-    async fn mark_replayed(&self, of: Position, at: LogTime) -> Result<(), StoreError> {
-        let sql = "update dead_letter set replayed_at = $4 where lane = $1 and partition = $2 and log_offset = $3";
-        let [lane, partition, offset] = position(of)?;
-        self.write(query(sql, vec![lane, partition, offset, time(at)])).await.map(drop)
+    async fn open_dead_letters(&self, limit: u32) -> Result<u32, StoreError> {
+        let sql = "select count(*) as open from (select 1 from dead_letter \
+                   where coalesce(replayed_at, dismissed_at) is null limit $1) as letters";
+        let open = first(&self.read(Side::Page, query(sql, vec![signed(limit)])).await?, |row| row.int("open"))?;
+        Ok(open.unwrap_or(0))
     }
 
-    async fn dismiss(&self, which: Position, at: LogTime) -> Result<bool, StoreError> {
-        let sql = "update dead_letter set dismissed_at = $4 \
+    async fn mark_replayed(&self, of: Position, done: &DoneBy) -> Result<(), StoreError> {
+        let sql = "update dead_letter set replayed_at = $4, replayed_by = $5 \
+                   where lane = $1 and partition = $2 and log_offset = $3";
+        let [lane, partition, offset] = position(of)?;
+        self.write(query(sql, vec![lane, partition, offset, time(done.at), text(done.by.as_str())])).await.map(drop)
+    }
+
+    async fn dismiss(&self, which: Position, done: &DoneBy) -> Result<bool, StoreError> {
+        let sql = "update dead_letter set dismissed_at = $4, dismissed_by = $5 \
                    where lane = $1 and partition = $2 and log_offset = $3 returning 1";
         let [lane, partition, offset] = position(which)?;
-        let rows = self.write(query(sql, vec![lane, partition, offset, time(at)])).await?;
+        let rows = self.write(query(sql, vec![lane, partition, offset, time(done.at), text(done.by.as_str())])).await?;
         Ok(!rows.is_empty())
     }
 }

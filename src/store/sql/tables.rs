@@ -202,6 +202,18 @@ tables! {
     }
 }
 
+// Webhooks.
+tables! {
+    WEBHOOK = "webhook" (id) Replace {
+        id: Uuid, name: Text, version: Int, content: Text,
+    }
+
+    WEBHOOK_FAILED = "webhook_failed" (webhook_id, event_id) Keep {
+        webhook_id: Uuid, event_id: Text, event_type: Text, partition: Int, log_offset: Int, attempts: Int,
+        reason: Text, at: Int,
+    }
+}
+
 /// What updates a request that was stored PENDING.
 pub(in crate::store) const COMPLETION_COLUMNS: &[(&str, Kind)] = &[
     ("request_id", Kind::Uuid),

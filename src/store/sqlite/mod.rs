@@ -139,6 +139,7 @@ impl Dialect for SqliteStore {
     // Nobody is answered before the writer's connection is done with the commit, or closed.
     const AFTER_COMMITS: &'static str = "";
     const CAPTURED: Option<&'static str> = None;
+    const NOW_MS: &'static str = "cast(unixepoch('subsec') * 1000 as integer)";
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         let statement = Statement::of(query)?;

@@ -4,6 +4,7 @@
 mod owner;
 mod reads;
 mod state;
+mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

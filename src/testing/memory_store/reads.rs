@@ -1,6 +1,9 @@
 //! The front door's and the operators' reads over the maps.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::MemoryStore;
 use super::state::State;
@@ -12,8 +15,8 @@ use crate::domain::{
     UserId,
 };
 use crate::store::{
-    BlockSeats, BlockView, Catalog, Concert, DeadLetterView, DeadLetters, Page, PlanRow, PlanSummary, ProgressView,
-    Reads, RequestRow, Schedule, ScheduleView, StoreError,
+    AuditRun, BlockSeats, BlockView, Catalog, Concert, DeadLetterView, DeadLetters, DoneBy, Operations, Page, PlanRow,
+    PlanSummary, Process, ProcessView, ProgressView, Reads, RequestRow, Schedule, ScheduleView, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -238,21 +241,68 @@ impl DeadLetters for MemoryStore {
         self.read(|state| state.dead_letters.get(&position).cloned())
     }
 
-    async fn mark_replayed(&self, position: Position, at: LogTime) -> Result<()> {
+    async fn open_dead_letters(&self, limit: u32) -> Result<u32> {
+        self.read(|state| {
+            let letters = state.dead_letters.values();
+            let open = letters.filter(|view| view.replayed.is_none() && view.dismissed.is_none());
+            open.take(limit as usize).count() as u32
+        })
+    }
+
+    async fn mark_replayed(&self, position: Position, done: &DoneBy) -> Result<()> {
         self.write(|state| {
             if let Some(view) = state.dead_letters.get_mut(&position) {
-                view.replayed_at = Some(at);
+                view.replayed = Some(done.clone());
             }
         })
     }
 
-    async fn dismiss(&self, position: Position, at: LogTime) -> Result<bool> {
+    async fn dismiss(&self, position: Position, done: &DoneBy) -> Result<bool> {
         self.write(|state| match state.dead_letters.get_mut(&position) {
             Some(view) => {
-                view.dismissed_at = Some(at);
+                view.dismissed = Some(done.clone());
                 true
             }
             None => false,
         })
+    }
+}
+
+#[async_trait]
+impl Operations for MemoryStore {
+    async fn heartbeat(&self, process: &Process) -> Result<()> {
+        self.write(|state| {
+            state.processes.insert(process.name.clone(), (process.clone(), Instant::now()));
+        })
+    }
+
+    async fn leave(&self, name: &str) -> Result<()> {
+        self.write(|state| drop(state.processes.remove(name)))
+    }
+
+    async fn forget_processes(&self, silent_for: Duration) -> Result<()> {
+        self.write(|state| state.processes.retain(|_, (_, seen)| seen.elapsed() < silent_for))
+    }
+
+    async fn processes(&self) -> Result<Vec<ProcessView>> {
+        self.read(|state| {
+            let view = |(process, seen): &(Process, Instant)| ProcessView {
+                process: process.clone(),
+                silent_for: seen.elapsed(),
+            };
+            state.processes.values().map(view).collect()
+        })
+    }
+
+    async fn requests_under(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>> {
+        self.read(|state| state.requests.values().filter(|row| ids.contains(&row.key.id)).cloned().collect())
+    }
+
+    async fn note_audit(&self, run: &AuditRun) -> Result<()> {
+        self.write(|state| state.audit = Some(run.clone()))
+    }
+
+    async fn last_audit(&self) -> Result<Option<AuditRun>> {
+        self.read(|state| state.audit.clone())
     }
 }

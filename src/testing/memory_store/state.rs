@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::block::{self, BlockRow, Payment, Reservation, Seat, SectionRow};
@@ -13,8 +14,9 @@ use crate::domain::{
     SectionName, UserId,
 };
 use crate::store::{
-    CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, Intervention, OutboxRow, PlanRow,
-    Progress, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState, Schedule, StateTable, StoreError,
+    AuditRun, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, FailedEvent, Intervention,
+    Lease, OutboxRow, PlanRow, Process, Progress, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState,
+    Schedule, StateTable, StoreError, Webhook, WebhookProgress,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -45,6 +47,14 @@ pub(super) struct State {
     pub dead_letters: BTreeMap<Position, DeadLetterView>,
     pub interventions: BTreeMap<Uuid, Intervention>,
     pub log: Option<RecordedLog>,
+    /// By name, with when it was last heard of.
+    pub processes: BTreeMap<String, (Process, Instant)>,
+    pub audit: Option<AuditRun>,
+    pub webhooks: BTreeMap<Uuid, Webhook>,
+    /// With the epoch that wrote it.
+    pub webhook_progress: BTreeMap<Uuid, (u64, WebhookProgress)>,
+    pub failed_events: BTreeMap<(Uuid, String), FailedEvent>,
+    pub notifier: Option<Lease>,
 }
 
 #[derive(Clone)]
@@ -157,7 +167,7 @@ impl State {
     }
 
     pub fn keep(&mut self, letter: &DeadLetter) {
-        let view = DeadLetterView { letter: letter.clone(), replayed_at: None, dismissed_at: None };
+        let view = DeadLetterView { letter: letter.clone(), replayed: None, dismissed: None };
         self.dead_letters.entry(letter.position).or_insert(view);
     }
 
@@ -294,7 +304,10 @@ impl State {
     }
 
     pub fn forget_dead_letters(&mut self, of: LanePartition, before: LogTime, limit: u32) -> u64 {
-        let old = |view: &DeadLetterView| view.replayed_at.or(view.dismissed_at).is_some_and(|at| at < before);
+        let old = |view: &DeadLetterView| {
+            let done = view.replayed.as_ref().or(view.dismissed.as_ref());
+            done.is_some_and(|done| done.at < before)
+        };
         let of_partition = self.dead_letters.iter().filter(|(at, view)| at.partition == of && old(view));
         let positions: Vec<_> = of_partition.map(|(at, _)| *at).take(limit as usize).collect();
         positions.iter().for_each(|at| drop(self.dead_letters.remove(at)));

@@ -7,12 +7,14 @@ mod groups;
 mod interventions;
 mod loads;
 mod memory;
+mod operators;
 mod postgres;
 mod reads;
 mod retention;
 mod rows;
 mod sqlite;
 mod states;
+mod webhooks;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -94,12 +96,21 @@ macro_rules! conforms {
             reads::tokens_are_listed_by_their_last_change,
             reads::tokens_of_a_user_are_newest_first_and_few,
             reads::dead_letters_are_paged_newest_first,
-            reads::a_replayed_dead_letter_says_when,
-            reads::a_dismissed_dead_letter_says_when,
+            operators::a_replayed_dead_letter_says_who_and_when,
+            operators::a_dismissed_dead_letter_says_who_and_when,
+            operators::open_dead_letters_are_those_nobody_has_dealt_with,
+            operators::a_process_says_itself_until_it_leaves,
+            operators::processes_that_are_silent_for_long_are_forgotten,
+            operators::requests_come_by_id_of_every_partition_and_side,
+            operators::the_last_audit_is_kept,
             interventions::a_row_comes_back_as_it_was_given,
             interventions::rows_come_for_the_records_they_concern,
             interventions::a_commit_applies_a_row_and_a_fenced_one_does_not,
             reads::a_row_that_cannot_be_sent_is_kept_once,
+            webhooks::endpoints_come_back_as_they_were_made,
+            webhooks::progress_is_written_by_the_newest_epoch_alone,
+            webhooks::one_notifier_leads,
+            webhooks::failed_events_are_listed_once_newest_first,
         }
     };
 }

@@ -273,29 +273,10 @@ pub async fn dead_letters_are_paged_newest_first(store: Arc<dyn Store>) {
     let letters =
         vec![dead_letter(WALLETS, 9), dead_letter(SEATS, 3), same_time, dead_letter(SEATS, 2), dead_letter(SEATS, 1)];
     let all: Vec<_> =
-        letters.into_iter().map(|letter| DeadLetterView { letter, replayed_at: None, dismissed_at: None }).collect();
+        letters.into_iter().map(|letter| DeadLetterView { letter, replayed: None, dismissed: None }).collect();
     paged!(all, |page| store.dead_letters(page), |view| view.letter.position);
     let nowhere = Page { after: Some(SEATS.at(1000)), limit: 5 };
     assert_eq!(store.dead_letters(nowhere).await, Ok(vec![]));
-}
-
-pub async fn a_replayed_dead_letter_says_when(store: Arc<dyn Store>) {
-    commit(&*store, SEATS, |batch| batch.dead_letters = vec![dead_letter(SEATS, 0)]).await;
-    let read = store.dead_letter(SEATS.at(0)).await.unwrap().unwrap();
-    assert_eq!((read.letter, read.replayed_at), (dead_letter(SEATS, 0), None));
-    store.mark_replayed(SEATS.at(0), LogTime(5)).await.unwrap();
-    store.mark_replayed(SEATS.at(1), LogTime(5)).await.unwrap();
-    assert_eq!(store.dead_letter(SEATS.at(0)).await.unwrap().unwrap().replayed_at, Some(LogTime(5)));
-    assert_eq!(store.dead_letter(SEATS.at(1)).await, Ok(None));
-    assert_eq!(store.dead_letter(WALLETS.at(0)).await, Ok(None));
-}
-
-pub async fn a_dismissed_dead_letter_says_when(store: Arc<dyn Store>) {
-    commit(&*store, SEATS, |batch| batch.dead_letters = vec![dead_letter(SEATS, 0)]).await;
-    assert_eq!(store.dismiss(SEATS.at(0), LogTime(5)).await, Ok(true));
-    assert_eq!(store.dismiss(SEATS.at(1), LogTime(5)).await, Ok(false));
-    let view = store.dead_letter(SEATS.at(0)).await.unwrap().unwrap();
-    assert_eq!((view.replayed_at, view.dismissed_at), (None, Some(LogTime(5))));
 }
 
 pub async fn a_row_that_cannot_be_sent_is_kept_once(store: Arc<dyn Store>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use turnstile::domain::{Lane, LanePartition, LogTime, RequestId};
-use turnstile::store::{Committed, Page, Progress, RequestCompletion, RequestState, Store};
+use turnstile::store::{Committed, DoneBy, Page, Progress, RequestCompletion, RequestState, Store};
 
 use super::rows::*;
 
@@ -52,7 +52,8 @@ pub async fn dead_letters_go_once_they_were_replayed(store: Arc<dyn Store>) {
     commit(&*store, SEATS, |batch| batch.dead_letters = (0..10).map(|offset| dead_letter(SEATS, offset)).collect())
         .await;
     for offset in 0..8 {
-        store.mark_replayed(SEATS.at(offset), LogTime(100 + offset as i64)).await.unwrap();
+        let done = DoneBy { by: user("ann"), at: LogTime(100 + offset as i64) };
+        store.mark_replayed(SEATS.at(offset), &done).await.unwrap();
     }
     let rounds = in_batches(async || store.forget_dead_letters(SEATS, LogTime(107), 4).await.unwrap()).await;
     assert_eq!(rounds, [4, 3]);

@@ -32,7 +32,7 @@ async fn e6_python() {
 }
 
 /// What a variable of `scripts/producers env` says, or `None`: then the test is skipped, where services are not required.
-fn tool(variable: &str) -> Option<String> {
+pub fn tool(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok().filter(|value| !value.is_empty());
     if found.is_none() {
         assert!(

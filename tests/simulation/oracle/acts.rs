@@ -12,8 +12,8 @@ use crate::interventions::Bad;
 pub struct Acts<'a> {
     cluster: &'a Cluster,
     applied: Vec<Intervention>,
-    /// How long requests count as seen from which offset on, the last one first.
-    ages: Vec<(u64, i64)>,
+    /// How long requests count as seen from which offset on, with the floor of its takeover; the last one first.
+    ages: Vec<((u64, LogTime), i64)>,
     age_ms: i64,
     /// What was decided before never counts again.
     floor: LogTime,
@@ -26,12 +26,12 @@ impl<'a> Acts<'a> {
         for row in &rows {
             let Act::Remember { ms, began } = row.act else { continue };
             must!(began.is_some(), "{here} was taken over since it was told to remember requests for {ms} ms");
-            ages.extend(began.map(|began| (began.offset, ms)));
+            ages.extend(began.map(|began| ((began.offset, began.floor), ms)));
         }
         // Of several that one owner has found the one given last: they come in the order of their ids.
-        ages.sort_by_key(|(offset, _)| *offset);
+        ages.sort_by_key(|(takeover, _)| *takeover);
         ages.reverse();
-        ages.dedup_by_key(|(offset, _)| *offset);
+        ages.dedup_by_key(|(takeover, _)| *takeover);
         let applied = rows.into_iter().filter(|row| row.applied_at.is_some()).collect();
         Ok(Acts { cluster, applied, ages, age_ms: REMEMBER.ms, floor: LogTime(i64::MIN) })
     }
@@ -39,7 +39,7 @@ impl<'a> Acts<'a> {
     /// For a command at this offset and log time: requests count that were decided then or later. `last`: the log time of
     /// the record before it.
     pub fn counts_since(&mut self, offset: u64, last: LogTime, now: LogTime) -> LogTime {
-        while let Some((_, ms)) = self.ages.pop_if(|(from, _)| *from <= offset) {
+        while let Some((_, ms)) = self.ages.pop_if(|((from, _), _)| *from <= offset) {
             self.floor = self.floor.max(LogTime(last.0 - self.age_ms));
             self.age_ms = ms;
         }

@@ -8,7 +8,7 @@ use turnstile::config::Config;
 use turnstile::domain::{LanePartition, LogTime, UserId};
 use turnstile::log::Topic;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{Act, Intervention, Offsets, Progress, Store};
+use turnstile::store::{Act, Intervention, Offsets, OwnedState, PartitionStanding, Progress, Store};
 use turnstile::wire::time::{parse_rfc3339, rfc3339};
 use uuid::Uuid;
 
@@ -16,10 +16,6 @@ use super::states::states;
 use crate::exit::Failure;
 use crate::output::say;
 
-/// One act covers at most so many records.
-const OFFSETS_MAX: u64 = 10_000;
-/// A time further ahead would have to wait as well.
-const AHEAD_MAX_MS: i64 = 60_000;
 /// The owner asks once a second.
 const APPLIED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(200);
@@ -71,15 +67,10 @@ pub async fn skip(Skip { record }: Skip, config: &Config) -> Result<(), Failure>
 pub async fn set_time(SetTime { record, time }: SetTime, config: &Config) -> Result<(), Failure> {
     let now = Clock::System.now();
     act(record, config, |offsets, progress| {
-        // The log time of the record before, if that is later, would count.
-        let time = time.unwrap_or(now.max(progress.last_time));
-        if time < progress.last_time {
-            return Err(format!("log time never runs back: the record before has {}", rfc3339(progress.last_time)));
-        }
-        if time > now.plus_ms(AHEAD_MAX_MS).max(progress.last_time) {
-            return Err(format!("{} lies ahead of this machine's clock, {}", rfc3339(time), rfc3339(now)));
-        }
-        Ok(Act::Time { offsets, time })
+        Act::time(offsets, time, progress.last_time, now).map_err(|refused| {
+            let (before, now) = (rfc3339(progress.last_time), rfc3339(now));
+            format!("{refused}: the record before has {before}, and it is {now}")
+        })
     })
     .await
 }
@@ -90,10 +81,7 @@ async fn act(
     act: impl FnOnce(Offsets, &Progress) -> Result<Act, String>,
 ) -> Result<(), Failure> {
     let Record { partition, offset, through, reason, by, at } = record;
-    let offsets = Offsets { first: offset, last: through.unwrap_or(offset) };
-    if offsets.last < offset || offsets.last - offset >= OFFSETS_MAX {
-        return Err(Failure::Usage(format!("--through is at least --offset and covers at most {OFFSETS_MAX} records")));
-    }
+    let offsets = Offsets::new(offset, through).map_err(Failure::Usage)?;
     let store = backends::open_store(config).await?;
     let progress = store.progress(partition).await.map_err(anyhow::Error::new)?;
     let progress = progress.ok_or_else(|| Failure::Usage(format!("nobody has ever owned {partition}")))?;
@@ -116,8 +104,8 @@ async fn act(
 
 /// Only what stands still may be helped along: anything else is decided in a moment.
 async fn stands_still(partition: LanePartition, at: &[String], config: &Config) -> Result<(), Failure> {
-    match states(at, config).await.get(&partition.to_string()) {
-        Some(("parked" | "waiting", _)) => Ok(()),
+    match states(at, config).await.get(&partition) {
+        Some(PartitionStanding { state: OwnedState::Parked | OwnedState::Waiting, .. }) => Ok(()),
         Some(_) => Err(Failure::Usage(format!("{partition} does not stand still"))),
         None => Err(Failure::Usage(format!(
             "no worker that answers owns {partition}: give the address of the one that does with --at"

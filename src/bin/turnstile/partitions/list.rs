@@ -80,14 +80,13 @@ fn table(config: &Config, progress: &[ProgressView], ends: &Ends, states: &State
         let end = ends.ends.get(&partition).copied();
         let passed = ends.passed.get(&partition).copied().unwrap_or(0).max(next);
         let shown = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-        let name = partition.to_string();
-        let (state, reason) = match (states.get(&name), view) {
-            (Some((state, reason)), _) => (*state, reason.clone()),
+        let (state, reason) = match (states.get(&partition), view) {
+            (Some(standing), _) => (standing.state.as_str(), standing.reason.clone().unwrap_or_default()),
             (None, Some(_)) => ("unknown", String::new()),
             (None, None) => ("never owned", String::new()),
         };
         lines.push([
-            name,
+            partition.to_string(),
             view.map_or_else(|| "-".to_owned(), |view| view.owner.clone()),
             shown(view.map(|view| view.epoch)),
             next.to_string(),

@@ -1,25 +1,26 @@
 //! Runs the roles of a process: opens log and store, starts the roles, shuts them down in order.
 
 mod listening;
-mod settings;
+pub mod settings;
 pub mod ticket_keys;
 pub mod token_secret;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use turnstile::assembly::backends::{self, Backends};
-use turnstile::assembly::{identity, retention};
+use turnstile::assembly::{heartbeat, identity, retention};
 use turnstile::config::{AuthMode, Config, Layers, Needs};
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
 use turnstile::runtime::shutdown::{self, Hangups};
 use turnstile::runtime::supervise::Supervisor;
-use turnstile::store::Remember;
+use turnstile::store::{Process, ProcessStatus, Remember};
 use turnstile::telemetry::metrics::BUILD_INFO;
-use turnstile::{api, processor};
+use turnstile::{api, notifier, processor};
 
 use crate::demo::{self, Target};
 use crate::exit::Failure;
@@ -32,17 +33,20 @@ const FLUSH_MAX: Duration = Duration::from_secs(2);
 pub struct Roles {
     pub api: bool,
     pub worker: bool,
+    pub notifier: bool,
 }
 
 impl Roles {
-    pub const ALL: Roles = Roles { api: true, worker: true };
-    pub const API: Roles = Roles { api: true, worker: false };
-    pub const WORKER: Roles = Roles { api: false, worker: true };
+    pub const ALL: Roles = Roles { api: true, worker: true, notifier: true };
+    pub const API: Roles = Roles { api: true, worker: false, notifier: false };
+    pub const WORKER: Roles = Roles { api: false, worker: true, notifier: false };
+    pub const NOTIFIER: Roles = Roles { api: false, worker: false, notifier: true };
 
     fn name(self) -> &'static str {
         match (self.api, self.worker) {
             (true, false) => "api",
-            (false, _) => "worker",
+            (false, true) => "worker",
+            (false, false) => "notifier",
             (true, true) => "api and worker",
         }
     }
@@ -69,6 +73,7 @@ pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Fa
     config.check(layers, Needs { http: roles.api, shared: roles != Roles::ALL })?;
     let signals = Signals::receive().context("signals cannot be received")?;
     let door = front_door(roles, &config)?;
+    let webhooks = roles.notifier.then(|| settings::notifier(&config)).transpose().map_err(Failure::Usage)?;
     let listeners = listening::bind(roles.api, &config)?;
     listening::say(&listeners, roles.name(), &config)?;
     let connections_max = listening::fitting_descriptors(&config);
@@ -86,7 +91,7 @@ pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Fa
         &config,
         &clock,
         &opened,
-        Front { listeners, settings: api::Settings { connections_max, ..door } },
+        Front { listeners, settings: api::Settings { connections_max, ..door }, webhooks },
         signals,
         first_start,
     )
@@ -100,6 +105,8 @@ pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Fa
 struct Front {
     listeners: api::Listeners,
     settings: api::Settings,
+    /// `None`: another process has that role.
+    webhooks: Option<notifier::Settings>,
 }
 
 /// The settings of the API; reads the files they name, so that one that cannot be used is found before a port is bound.
@@ -107,6 +114,7 @@ fn front_door(roles: Roles, config: &Config) -> Result<api::Settings, Failure> {
     let refused = |error: &dyn std::fmt::Display| Failure::Usage(format!("configuration: {error}"));
     let mut settings = settings::api(config, roles.api);
     api::check_keys(&settings.auth).map_err(|error| refused(&error))?;
+    settings.webhook_client = Arc::new(settings::webhook_client(config).map_err(Failure::Usage)?);
     if roles.api {
         let secret = token_secret::of(config).map_err(|error| refused(&format_args!("{error:#}")))?;
         settings.queue_token_secret = secret.map(api::QueueTokenSecret);
@@ -130,14 +138,23 @@ async fn serve(
 ) -> Result<(), Failure> {
     let remember = checked(roles, config, opened).await?;
     let health = Health::default();
-    let Front { listeners, settings: door } = front;
+    let Front { listeners, settings: door, webhooks } = front;
     let address = listening::address(&listeners.main)?;
+    let name = settings::process_name(roles.worker, config);
+    let said = said(roles, &name, &address.to_string(), clock);
     let state = api::AppState::new(opened.log.clone(), opened.store.clone(), clock.clone(), health.clone(), door)
         .map_err(|error| Failure::Usage(format!("configuration: {error}")))?;
 
     let shutdown = signals.shutdown;
     let mut tasks = Supervisor::new(shutdown.clone());
     tasks.spawn("reload", reload(state.clone(), signals.hangups, shutdown.clone()));
+    let heart = heartbeat::Heart {
+        store: opened.store.clone(),
+        health: health.clone(),
+        process: said,
+        alone: opened.embedded.is_some(),
+    };
+    tasks.spawn("heartbeat", heartbeat::run(heart, shutdown.clone()));
     // The API server ends first, so that the worker still decides the commands clients wait for.
     let worker_stop = if roles.api { CancellationToken::new() } else { shutdown.clone() };
     let door_closed = worker_stop.clone().drop_guard();
@@ -146,10 +163,15 @@ async fn serve(
         let _door_closed = door_closed;
         api::serve(listeners, state, door_shutdown).await
     });
+    if let Some(settings) = webhooks {
+        let (log, store) = (opened.log.clone(), opened.store.clone());
+        let deps = notifier::Deps { log, store, clock: clock.clone(), health: health.clone() };
+        tasks.spawn("notifier", notifier::run(deps, settings, shutdown.clone()));
+    }
     if roles.worker {
         let deps =
             processor::Deps { log: opened.log.clone(), store: opened.store.clone(), clock: clock.clone(), health };
-        tasks.spawn("worker", processor::run(deps, settings::worker(config, remember), worker_stop));
+        tasks.spawn("worker", processor::run(deps, settings::worker(config, name, remember), worker_stop));
         let what = retention::Forgetting {
             store: opened.store.clone(),
             log: opened.log.clone(),
@@ -164,6 +186,20 @@ async fn serve(
         tokio::spawn(offer_demo(format!("http://{address}"), clock.clone()));
     }
     Ok(tasks.run(config.shutdown_deadline.saturating_sub(flush_within(config))).await?)
+}
+
+/// What the process says of itself, but for how it goes.
+fn said(roles: Roles, name: &str, address: &str, clock: &Clock) -> Process {
+    Process {
+        name: name.to_owned(),
+        role: roles.name().to_owned(),
+        host: settings::host().unwrap_or_default(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        address: address.to_owned(),
+        started_at: clock.now(),
+        status: ProcessStatus::default(),
+    }
 }
 
 /// Checks that log and store belong together; says how long the store has requests count as seen.

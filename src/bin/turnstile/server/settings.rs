@@ -1,11 +1,12 @@
 //! Converts the configuration to the settings of each role.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use turnstile::config::{Auth, AuthMode, Config, KeySource, Web};
 use turnstile::store::Remember;
-use turnstile::{api, processor};
+use turnstile::{api, notifier, processor};
 
 /// `front_door: false`: health and metrics only.
 pub fn api(config: &Config, front_door: bool) -> api::Settings {
@@ -72,10 +73,11 @@ fn auth(auth: &Auth) -> api::AuthSettings {
     })
 }
 
-pub fn worker(config: &Config, remember: Remember) -> processor::Settings {
+/// `owner`: the name of the process.
+pub fn worker(config: &Config, owner: String, remember: Remember) -> processor::Settings {
     let worker = &config.worker;
     processor::Settings {
-        owner: worker.name.clone().unwrap_or_else(own_name),
+        owner,
         batch_records_max: worker.batch_max_records,
         batch_bytes_max: worker.batch_max_bytes,
         cache_rows_max: worker.cache_rows_max,
@@ -90,12 +92,41 @@ pub fn worker(config: &Config, remember: Remember) -> processor::Settings {
     }
 }
 
-/// Host name and process id, so that an operator can find a partition's owner.
-fn own_name() -> String {
+/// What the process is called where all are listed. Of a worker it is configured, or as of an API server alone: host name
+/// and process id, so that an operator can find it.
+pub fn process_name(worker: bool, config: &Config) -> String {
+    let configured = config.worker.name.as_ref().filter(|_| worker);
+    let own = || format!("{}-{}", host().unwrap_or_else(|| "worker".to_owned()), std::process::id());
+    configured.cloned().unwrap_or_else(own)
+}
+
+/// The machine's name, if it has one.
+pub fn host() -> Option<String> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "worker",
-        name => name,
-    };
-    format!("{host}-{}", std::process::id())
+    Some(host.trim().to_owned()).filter(|host| !host.is_empty())
+}
+
+/// # Errors
+/// A file of roots cannot be used.
+pub fn notifier(config: &Config) -> Result<notifier::Settings, String> {
+    let notifier = &config.notifier;
+    Ok(notifier::Settings {
+        owner: process_name(true, config),
+        client: Arc::new(webhook_client(config)?),
+        retry: notifier.retry.clone().into(),
+        disable_after: notifier.disable_after,
+        takeover_after: notifier.takeover_after,
+        drain: Duration::from_secs(3).min(config.shutdown_deadline / 3),
+    })
+}
+
+/// What calls endpoints.
+///
+/// # Errors
+/// A file of roots cannot be used.
+pub fn webhook_client(config: &Config) -> Result<notifier::Client, String> {
+    let notifier = &config.notifier;
+    let filter = notifier::AddressFilter { allowed: notifier.allow_private.clone() };
+    let made = notifier::Client::new(filter, notifier.allow_http, notifier.timeout, notifier.ca_file.as_deref());
+    made.map_err(|error| format!("configuration: notifier.ca_file: {error}"))
 }

@@ -8,7 +8,7 @@ use crate::store::sql::value::{
     Value, bits, int, lane_partition, optional_text, optional_time, owned, position, text, time, uuid,
 };
 use crate::store::{
-    Anchor, Captured, DeadLetter, DeadLetterView, Decided, OutboxRow, Progress, ProgressView, RecordedLog,
+    Anchor, Captured, DeadLetter, DeadLetterView, Decided, DoneBy, OutboxRow, Progress, ProgressView, RecordedLog,
     RequestCompletion, RequestKey, RequestRow, RequestState, RequestStatus, Slot, StoreError,
 };
 
@@ -122,8 +122,13 @@ pub fn dead_letter(row: &impl Cells) -> Result<DeadLetterView> {
         headers: json::parse_headers(row.text("headers")?)?,
         at: row.time("at")?,
     };
-    let (replayed_at, dismissed_at) = (row.optional_time("replayed_at")?, row.optional_time("dismissed_at")?);
-    Ok(DeadLetterView { letter, replayed_at, dismissed_at })
+    let replayed = done_by(row, ["replayed_at", "replayed_by"])?;
+    Ok(DeadLetterView { letter, replayed, dismissed: done_by(row, ["dismissed_at", "dismissed_by"])? })
+}
+
+fn done_by(row: &impl Cells, [at, by]: [&str; 2]) -> Result<Option<DoneBy>> {
+    let Some(at) = row.optional_time(at)? else { return Ok(None) };
+    Ok(Some(DoneBy { by: row.parsed(by)?, at }))
 }
 
 pub fn anchor_values(anchor: Option<Anchor>) -> Result<[Value<'static>; 3]> {

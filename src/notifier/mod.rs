@@ -1,0 +1,35 @@
+//! Webhooks: tells endpoints of other services what was decided, in order, from the outcomes topic.
+//!
+//! The log is the queue: an endpoint has a cursor for each partition of the outcomes, and nothing is copied. Of all
+//! notifiers one leads ([`lease`]); it runs a [`group`] for each endpoint: a pump a partition with one request in flight
+//! ([`pump`]), or one writer for a chat ([`slack`]). [`feed`] reads each partition once for all of them.
+
+mod address;
+mod client;
+mod cursors;
+mod delivery;
+mod endpoint;
+mod event;
+mod feed;
+mod group;
+mod lease;
+mod message;
+mod pump;
+mod run;
+mod settings;
+mod signature;
+mod slack;
+mod standing;
+mod start;
+#[cfg(test)]
+mod tests;
+
+pub use address::AddressFilter;
+pub use client::{Answer, CallError, Client};
+pub use delivery::{Ended, send_test};
+pub use endpoint::{Refused, rotated, shown_url};
+pub use event::TYPES;
+pub use run::{Deps, run};
+pub use settings::Settings;
+pub use standing::{NewWebhook, Standing, WEBHOOKS_MAX, delivered, described};
+pub use start::start_of;

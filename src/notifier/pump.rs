@@ -1,0 +1,97 @@
+//! One partition for one endpoint: event by event, one request in flight, so what an endpoint gets of an aggregate is in
+//! order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::Line;
+use super::delivery::{Courier, Ended};
+use super::event::{self, Event};
+use super::feed::{Feed, Piece};
+use crate::log::Record;
+
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Runs until it is stopped; the reason if the endpoint must be disabled.
+pub async fn run(courier: Arc<Courier>, feed: Arc<Feed>) -> Option<String> {
+    let mut line = Line::new(Arc::clone(&courier.settings.client));
+    let partition = feed.partition;
+    loop {
+        let from = courier.cursors.next_offset(partition);
+        if !feed.has(from) {
+            courier.cursors.waiting(partition, None);
+        }
+        let next = tokio::select! {
+            biased;
+            () = courier.stop.cancelled() => return None,
+            next = feed.next(from) => next,
+        };
+        let ended = match next {
+            Ok(Piece::Records(records)) => deliver_all(&courier, &mut line, partition, records).await,
+            Ok(Piece::Gap { to }) => deliver_gap(&courier, &mut line, partition, (from, to)).await,
+            Err(error) => {
+                tracing::warn!(endpoint = courier.target.webhook.name, partition, %error, "outcomes cannot be read");
+                tokio::select! {
+                    biased;
+                    () = courier.stop.cancelled() => Ended::Stopped,
+                    () = tokio::time::sleep(RETRY) => Ended::Done,
+                }
+            }
+        };
+        match ended {
+            Ended::Done => {}
+            Ended::Stopped => return None,
+            Ended::Disable(reason) => return Some(reason),
+        }
+    }
+}
+
+/// Delivers the records of a piece that the endpoint wants. After a failed attempt nothing behind it is kept in memory:
+/// it is read again.
+async fn deliver_all(courier: &Courier, line: &mut Line, partition: u32, records: Vec<Arc<Record>>) -> Ended {
+    let mut records = records.into_iter();
+    while let Some(record) = records.next() {
+        courier.cursors.waiting(partition, Some(record.timestamp.millis()));
+        for event in wanted(courier, &record) {
+            if courier.stop.is_cancelled() {
+                return Ended::Stopped;
+            }
+            let parcel = courier.parcel(&event, record.offset);
+            match courier.deliver(line, partition, &parcel, &mut || records = Vec::new().into_iter()).await {
+                Ended::Done => {}
+                other => return other,
+            }
+        }
+        courier.cursors.advance(partition, record.offset + 1);
+    }
+    Ended::Done
+}
+
+async fn deliver_gap(courier: &Courier, line: &mut Line, partition: u32, (from, to): (u64, u64)) -> Ended {
+    tracing::warn!(
+        endpoint = courier.target.webhook.name,
+        partition,
+        from,
+        to,
+        "outcomes are gone before they were delivered"
+    );
+    let event = event::gap(partition, from, to, courier.clock.now());
+    let ended = courier.deliver(line, partition, &courier.parcel(&event, from), &mut || {}).await;
+    if ended == Ended::Done {
+        courier.cursors.advance(partition, to);
+    }
+    ended
+}
+
+/// The events of a record that the endpoint wants.
+pub(super) fn wanted(courier: &Courier, record: &Record) -> Vec<Event> {
+    let content = &courier.target.webhook.content;
+    if let Some(schedule) = content.schedule
+        && crate::wire::headers::schedule_of(&record.headers).map(|id| id.0) != Some(schedule)
+    {
+        return Vec::new();
+    }
+    let mut events = event::events(record);
+    events.retain(|event| event.is_for(content));
+    events
+}

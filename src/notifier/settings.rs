@@ -1,0 +1,22 @@
+//! What the configuration says of webhooks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::Client;
+
+/// See `notifier.*` in `config/default.toml`.
+#[derive(Clone)]
+pub struct Settings {
+    /// Names this process in the store.
+    pub owner: String,
+    pub client: Arc<Client>,
+    /// Pauses after the first failed attempt, the second and so on. After the last one the event is given up.
+    pub retry: Arc<[Duration]>,
+    /// An endpoint to which nothing was delivered for so long is disabled.
+    pub disable_after: Duration,
+    /// A leader whose sign of life has not changed for so long is replaced.
+    pub takeover_after: Duration,
+    /// Requests in flight have this long at the shutdown.
+    pub drain: Duration,
+}

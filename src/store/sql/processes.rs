@@ -1,0 +1,106 @@
+//! What runs, what an operator looks up, and what the last audit said.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::cells::Cells;
+use super::dialect::{Dialect, Side, all, first, query};
+use super::mapping::records;
+use super::value::{Value, int, optional_text, owned, signed, text, time};
+use super::{json, tables};
+use crate::domain::RequestId;
+use crate::store::{AuditRun, Operations, Process, ProcessView, RequestRow, StoreError};
+
+fn process(row: &impl Cells) -> Result<ProcessView, StoreError> {
+    let process = Process {
+        name: row.string("name")?,
+        role: row.string("role")?,
+        host: row.string("host")?,
+        pid: row.int("pid")?,
+        version: row.string("version")?,
+        address: row.string("address")?,
+        started_at: row.time("started_at")?,
+        status: json::parse_status(row.text("status")?)?,
+    };
+    // A database's clock may be set back.
+    let silent_ms = u64::try_from(row.signed("silent_ms")?).unwrap_or(0);
+    Ok(ProcessView { process, silent_for: Duration::from_millis(silent_ms) })
+}
+
+fn audit(row: &impl Cells) -> Result<AuditRun, StoreError> {
+    Ok(AuditRun {
+        at: row.time("at")?,
+        took_ms: row.signed("took_ms")?,
+        records: row.int("records")?,
+        rows: row.int("compared")?,
+        differences: row.int("differences")?,
+        first: row.optional_text("first_difference")?.map(str::to_owned),
+    })
+}
+
+#[async_trait]
+impl<D: Dialect> Operations for D {
+    async fn heartbeat(&self, process: &Process) -> Result<(), StoreError> {
+        let Process { name, role, host, pid, version, address, started_at, status } = process;
+        let sql = format!(
+            "insert into process (name, role, host, pid, version, address, started_at, status, seen_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, {now}) on conflict (name) do update set role = excluded.role, \
+             host = excluded.host, pid = excluded.pid, version = excluded.version, address = excluded.address, \
+             started_at = excluded.started_at, status = excluded.status, seen_at = excluded.seen_at",
+            now = D::NOW_MS
+        );
+        let parameters = vec![
+            text(name),
+            text(role),
+            text(host),
+            signed(*pid),
+            text(version),
+            text(address),
+            time(*started_at),
+            owned(json::status(status)),
+        ];
+        self.write(query(sql, parameters)).await.map(drop)
+    }
+
+    async fn leave(&self, name: &str) -> Result<(), StoreError> {
+        self.write(query("delete from process where name = $1", vec![text(name)])).await.map(drop)
+    }
+
+    async fn forget_processes(&self, silent_for: Duration) -> Result<(), StoreError> {
+        let ms = i64::try_from(silent_for.as_millis()).unwrap_or(i64::MAX);
+        let sql = format!("delete from process where seen_at <= {} - $1", D::NOW_MS);
+        self.write(query(sql, vec![signed(ms)])).await.map(drop)
+    }
+
+    async fn processes(&self) -> Result<Vec<ProcessView>, StoreError> {
+        let sql = format!(
+            "select name, role, host, pid, version, address, started_at, status, {} - seen_at as silent_ms \
+             from process order by name",
+            D::NOW_MS
+        );
+        all(&self.read(Side::Page, query(sql, Vec::new())).await?, process)
+    }
+
+    async fn requests_under(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
+        let ids = Value::Uuids(ids.iter().map(|id| id.0).collect());
+        let sql = tables::REQUEST.select(&format!("where request_id {}", D::IN_UUIDS));
+        all(&self.read(Side::Page, query(sql, vec![ids])).await?, records::request)
+    }
+
+    async fn note_audit(&self, run: &AuditRun) -> Result<(), StoreError> {
+        let sql = "insert into last_audit (id, at, took_ms, records, compared, differences, first_difference) \
+                   values (1, $1, $2, $3, $4, $5, $6) on conflict (id) do update set at = excluded.at, \
+                   took_ms = excluded.took_ms, records = excluded.records, compared = excluded.compared, \
+                   differences = excluded.differences, first_difference = excluded.first_difference";
+        let AuditRun { at, took_ms, records, rows, differences, first } = run;
+        let (records, rows, differences) = (int(*records)?, int(*rows)?, int(*differences)?);
+        let first = optional_text(first.as_deref());
+        self.write(query(sql, vec![time(*at), signed(*took_ms), records, rows, differences, first])).await.map(drop)
+    }
+
+    async fn last_audit(&self) -> Result<Option<AuditRun>, StoreError> {
+        let sql = "select at, took_ms, records, compared, differences, first_difference from last_audit";
+        first(&self.read(Side::Page, query(sql, Vec::new())).await?, audit)
+    }
+}

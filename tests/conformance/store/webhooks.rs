@@ -1,0 +1,115 @@
+//! Endpoints of webhooks, their progress, and who leads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use turnstile::domain::LogTime;
+use turnstile::store::{
+    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, Store, Webhook, WebhookContent,
+    WebhookFormat, WebhookProgress, WebhookSecret, WebhookStart,
+};
+
+use super::rows::*;
+
+fn webhook(number: u128, name: &str) -> Webhook {
+    let secret = |text: &str, until_ms| WebhookSecret { text: text.to_owned(), until_ms };
+    let content = WebhookContent {
+        url: "https://shop.example/hook?a=\"1\"&b=ä".to_owned(),
+        format: WebhookFormat::Slack,
+        secrets: vec![secret("whsec_b", None), secret("whsec_a", Some(-1))],
+        types: vec!["queue.*".to_owned(), "payment.failed".to_owned()],
+        schedule: Some(id(9)),
+        include_user: true,
+        on_failure: OnFailure::Stop,
+        created_at_ms: 1_700_000_000_000,
+        disabled: Some(Disabled { at_ms: 5, reason: "it answered 410 Gone".to_owned() }),
+        start: WebhookStart { id: id(3), from: StartFrom::Position { partition: 3, offset: i64::MAX as u64 } },
+    };
+    Webhook { id: id(number), name: name.to_owned(), version: 1, content }
+}
+
+fn progress(of: &Webhook, next_offset: u64) -> WebhookProgress {
+    let failure = Failure { attempts: 3, since_ms: 1, retry_at_ms: 2, last: "it answered 500".to_owned() };
+    let cursors = BTreeMap::from([
+        (0, Cursor { next_offset, delivered: 7, failure: Some(failure) }),
+        (15, Cursor { next_offset: i64::MAX as u64, delivered: 0, failure: None }),
+    ]);
+    let state = ProgressState { started: id(3), cursors, failing_since_ms: Some(4) };
+    WebhookProgress { webhook_id: of.id, state }
+}
+
+pub async fn endpoints_come_back_as_they_were_made(store: Arc<dyn Store>) {
+    let (b, a) = (webhook(1, "b"), webhook(2, "a"));
+    assert_eq!((store.insert_webhook(&b).await, store.insert_webhook(&a).await), (Ok(true), Ok(true)));
+    assert_eq!(store.insert_webhook(&webhook(3, "a")).await, Ok(false), "the name is taken");
+    assert_eq!(store.webhooks().await, Ok(vec![a.clone(), b.clone()]));
+    let mut changed = a.clone();
+    changed.content.disabled = None;
+    assert_eq!(store.change_webhook(&changed).await, Ok(true));
+    assert_eq!(store.change_webhook(&changed).await, Ok(false), "it has another version now");
+    changed.version = 2;
+    assert_eq!(store.webhooks().await, Ok(vec![changed, b.clone()]));
+    assert_eq!((store.remove_webhook(b.id).await, store.remove_webhook(b.id).await), (Ok(true), Ok(false)));
+    assert_eq!(store.webhooks().await.unwrap().len(), 1);
+}
+
+pub async fn progress_is_written_by_the_newest_epoch_alone(store: Arc<dyn Store>) {
+    let hook = webhook(1, "a");
+    assert_eq!(store.save_webhook_progress(1, &progress(&hook, 5)).await, Ok(false), "there is no such endpoint");
+    store.insert_webhook(&hook).await.unwrap();
+    assert_eq!(store.save_webhook_progress(1, &progress(&hook, 5)).await, Ok(true));
+    assert_eq!(store.save_webhook_progress(1, &progress(&hook, 6)).await, Ok(true));
+    assert_eq!(store.webhook_progress().await, Ok(vec![progress(&hook, 6)]));
+    assert_eq!(store.claim_webhook_progress(2).await, Ok(vec![progress(&hook, 6)]));
+    assert_eq!(store.save_webhook_progress(1, &progress(&hook, 7)).await, Ok(false), "the older one is fenced");
+    assert_eq!(store.claim_webhook_progress(1).await, Ok(vec![]));
+    assert_eq!(store.save_webhook_progress(2, &progress(&hook, 8)).await, Ok(true));
+    assert_eq!(store.webhook_progress().await, Ok(vec![progress(&hook, 8)]));
+    store.remove_webhook(hook.id).await.unwrap();
+    assert_eq!(store.webhook_progress().await, Ok(vec![]));
+    assert_eq!(store.save_webhook_progress(2, &progress(&hook, 9)).await, Ok(false), "it is not made again");
+}
+
+pub async fn one_notifier_leads(store: Arc<dyn Store>) {
+    assert_eq!(store.notifier_lease().await, Ok(None));
+    assert_eq!(store.take_notifier_lease("a", None).await, Ok(Some(1)));
+    assert_eq!(store.take_notifier_lease("b", None).await, Ok(None), "somebody leads already");
+    let seen = store.notifier_lease().await.unwrap().unwrap();
+    assert_eq!(seen, Lease { epoch: 1, owner: "a".to_owned(), beat: 0 });
+    assert_eq!(store.keep_notifier_lease(1).await, Ok(true));
+    assert_eq!(store.take_notifier_lease("b", Some(&seen)).await, Ok(None), "a has given a sign of life");
+    let seen = store.notifier_lease().await.unwrap().unwrap();
+    assert_eq!(store.take_notifier_lease("b", Some(&seen)).await, Ok(Some(2)));
+    assert_eq!(store.take_notifier_lease("c", Some(&seen)).await, Ok(None), "b was first");
+    assert_eq!(store.keep_notifier_lease(1).await, Ok(false));
+    store.leave_notifier_lease(1).await.unwrap();
+    assert_eq!(store.keep_notifier_lease(2).await, Ok(true), "an older one cannot leave for it");
+    store.leave_notifier_lease(2).await.unwrap();
+    let left = store.notifier_lease().await.unwrap().unwrap();
+    assert_eq!(left, Lease { epoch: 2, owner: String::new(), beat: 1 });
+    assert_eq!(store.keep_notifier_lease(2).await, Ok(false), "it has left");
+    assert_eq!(store.take_notifier_lease("a", Some(&left)).await, Ok(Some(3)));
+}
+
+pub async fn failed_events_are_listed_once_newest_first(store: Arc<dyn Store>) {
+    let hook = webhook(1, "a");
+    store.insert_webhook(&hook).await.unwrap();
+    let failed = |event: &str, at: i64| FailedEvent {
+        webhook_id: hook.id,
+        event_id: event.to_owned(),
+        event_type: "payment.failed".to_owned(),
+        partition: 3,
+        offset: 1234,
+        attempts: 13,
+        reason: "it answered 500: \"ä\"".to_owned(),
+        at: LogTime(at),
+    };
+    for event in [failed("x", 1), failed("y", 2), FailedEvent { attempts: 14, ..failed("x", 3) }] {
+        store.keep_failed_event(&event).await.unwrap();
+    }
+    assert_eq!(store.failed_events(hook.id, 10).await, Ok(vec![failed("y", 2), failed("x", 1)]));
+    assert_eq!(store.failed_events(hook.id, 1).await, Ok(vec![failed("y", 2)]));
+    assert_eq!(store.failed_events(id(2), 10).await, Ok(vec![]));
+    store.remove_webhook(hook.id).await.unwrap();
+    assert_eq!(store.failed_events(hook.id, 10).await, Ok(vec![]));
+}
