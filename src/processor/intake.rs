@@ -137,6 +137,8 @@ impl Intake {
         self.standing.failed(Step::Read, error);
         let now = self.context.deps.clock.now();
         if decider.put_unreadable(now) {
+            // The next record has not failed yet: what is given for it waits until it has stood still as long.
+            self.standing.done(Step::Read);
             self.reader = None;
             return;
         }

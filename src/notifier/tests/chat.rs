@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::World;
-use super::receiver::Receiver;
+use super::receiver::{Received, Receiver};
 use crate::notifier::event;
 use crate::notifier::message::message;
 use crate::runtime::clock::Clock;
@@ -14,19 +14,15 @@ async fn b7_a_chat_gets_at_most_one_message_a_second() {
     let (world, receiver) = (World::new(), Receiver::always(200).await);
     world.add(&receiver, |wanted| wanted.format = WebhookFormat::Slack).await;
     let notifier = world.start("a");
-    let mut told = 0;
     for round in 0..10 {
         world.charge(round % 2, "alice", 0..50).await;
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    while told < 500 {
-        let messages = receiver.until_taken(receiver.taken().len().max(1)).await;
-        told = messages.iter().map(|r| count(r.json()["text"].as_str().unwrap())).sum();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let told = |taken: &[Received]| -> u64 { taken.iter().map(|r| count(r.json()["text"].as_str().unwrap())).sum() };
+    receiver.until(|taken| told(taken) >= 500).await;
     notifier.stop().await;
     let messages = receiver.taken();
-    assert_eq!(told, 500, "each event is told once");
+    assert_eq!(told(&messages), 500, "each event is told once");
     for pair in messages.windows(2) {
         assert!(pair[1].at - pair[0].at >= Duration::from_millis(990), "{:?}", pair[1].at - pair[0].at);
     }

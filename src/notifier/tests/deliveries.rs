@@ -59,12 +59,7 @@ async fn a_bad_receiver_gets_everything_in_order_however_often_the_notifier_is_k
         notifier.kill().await;
     }
     let notifier = world.start("b");
-    let waiting = async {
-        while receiver.taken().iter().map(|r| r.id().to_owned()).collect::<BTreeSet<_>>().len() < 200 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(super::WITHIN, waiting).await.expect("all of them come");
+    receiver.until_different(200).await;
     notifier.stop().await;
     for user in ["alice", "bob"] {
         let mut seen = BTreeSet::new();

@@ -115,24 +115,21 @@ impl Receiver {
         self.all().into_iter().filter(|received| received.answered == 200).collect()
     }
 
-    /// Waits until it has had so many requests that it answered 200.
-    pub async fn until_taken(&self, count: usize) -> Vec<Received> {
+    /// Waits until what it has taken is enough; all of that.
+    pub async fn until(&self, enough: impl Fn(&[Received]) -> bool) -> Vec<Received> {
         let mut requests = self.count.clone();
-        let enough = requests.wait_for(|_| self.taken().len() >= count);
-        let waited = tokio::time::timeout(WITHIN, enough).await;
-        assert!(waited.is_ok(), "{} of {count} came", self.taken().len());
+        let waited = tokio::time::timeout(WITHIN, requests.wait_for(|_| enough(&self.taken()))).await.is_ok();
+        assert!(waited, "{} came", self.taken().len());
         self.taken()
     }
 
-    /// Waits until it has taken so many different events, whatever came twice; their numbers.
-    pub async fn until_different(&self, count: usize) -> BTreeSet<u64> {
-        let numbers = || self.taken().iter().map(Received::number).collect::<BTreeSet<_>>();
-        let mut requests = self.count.clone();
-        let enough = requests.wait_for(|_| numbers().len() >= count);
-        let waited = tokio::time::timeout(WITHIN, enough).await;
-        assert!(waited.is_ok(), "{} of {count} came", numbers().len());
-        drop(waited);
-        numbers()
+    pub async fn until_taken(&self, count: usize) -> Vec<Received> {
+        self.until(|taken| taken.len() >= count).await
+    }
+
+    /// So many different events, whatever comes twice.
+    pub async fn until_different(&self, count: usize) -> Vec<Received> {
+        self.until(|taken| taken.iter().map(Received::id).collect::<BTreeSet<_>>().len() >= count).await
     }
 
     pub async fn until_asked(&self, count: usize) -> Vec<Received> {

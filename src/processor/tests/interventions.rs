@@ -11,6 +11,7 @@ use super::{House, charge, code, name, new, reservation_id, succeeded};
 use crate::domain::{Body, Code, Command, Lane, LanePartition, LogTime, Position};
 use crate::log::{Timestamp, Topic};
 use crate::runtime::clock::Clock;
+use crate::runtime::health::Severity;
 use crate::store::{Act, AuditReads, CommitBatch, DeadLetters, Intervention, Interventions, Offsets, Ownership, Page};
 use crate::testing::Fault;
 use crate::wire;
@@ -33,7 +34,10 @@ async fn stands_still(house: &House, partition: LanePartition) -> String {
     let check = format!("partition {partition}");
     loop {
         let found = house.health.snapshot().into_iter().find(|(name, _)| *name == check);
-        if let Some((_, Some(failure))) = found {
+        // Trouble that it goes on with is not standing still.
+        if let Some((_, Some(failure))) = found
+            && failure.severity != Severity::Notice
+        {
             return failure.reason;
         }
         sleep(Duration::from_millis(100)).await;
@@ -107,6 +111,27 @@ async fn records_that_cannot_be_read_are_skipped_up_to_the_last_one_given() {
     assert!(house.all_outcomes().await.iter().all(|outcome| !lost.contains(&outcome.request_id)));
     // Another machine may read what this one could not.
     house.log.damage(place, 0..0);
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_skip_given_for_a_record_that_has_not_stood_still_is_not_applied() {
+    let mut house = House::new().await;
+    let here = house.ask(charge("alice", 1)).await.decided.position.partition;
+    let place = (Topic::Lane(here.lane), here.partition);
+    house.log.damage(place, 1..3);
+    house.send(charge("alice", 10)).await;
+    let readable = house.send(charge("alice", 100)).await;
+    stands_still(&house, here).await;
+    // By mistake also for the next one, which cannot be read for a moment only.
+    give(&house, here, Act::Skip(at(2))).await;
+    give(&house, here, Act::Skip(at(1))).await;
+    // Reading behind the skipped record fails, and operators are asked once a second.
+    sleep(Duration::from_secs(5)).await;
+    house.log.damage(place, 0..0);
+    assert!(succeeded(&house.outcome_of(readable).await), "it could be decided");
+    assert_eq!(house.balance("alice").await, 101);
+    assert_eq!(dead_letters(&house).await.len(), 1);
     house.stop().await;
 }
 
