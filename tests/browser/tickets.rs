@@ -13,7 +13,10 @@ use crate::world::{self, World, no_complaints};
 fn read_codes(picture: &[u8]) -> BTreeSet<String> {
     let file = tempfile::Builder::new().suffix(".png").tempfile().expect("a temporary file");
     std::fs::write(file.path(), picture).expect("a picture");
-    let reader = Command::new("zbarimg").args(["--raw", "-q", "--nodbus"]).arg(file.path()).output();
+    let reader = Command::new("zbarimg")
+        .args(["--raw", "-q", "--nodbus", "-Sdisable", "-Sqrcode.enable"])
+        .arg(file.path())
+        .output();
     let output = reader.expect("zbarimg is missing (package zbar-tools)");
     String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
 }
