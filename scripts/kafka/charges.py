@@ -1,9 +1,10 @@
 """Charges wallets over HTTP at a fixed rate, and says how long each took until it was decided.
 
-charges.py HOST:PORT[,HOST:PORT...] SECONDS RATE
+charges.py HOST:PORT[,HOST:PORT...] SECONDS RATE [FILE]
 
 A client that is answered 503, or not at all, sends the charge again with its key, to the next address. Prints one line
-of figures: requests, median, 99th percentile and maximum in ms, and how many were never decided.
+of figures: requests, median, 99th percentile and maximum in ms, and how many were never decided. Writes those slower
+than a second to FILE: when the charge was begun, how long it took, its user, and each attempt with its end and answer.
 """
 
 import http.client
@@ -20,7 +21,7 @@ addresses = sys.argv[1].split(",")
 seconds, rate = float(sys.argv[2]), float(sys.argv[3])
 begun = time.monotonic()
 lock = threading.Lock()
-took, undecided = [], 0
+took, slow, undecided = [], [], 0
 
 
 class Client(threading.Thread):
@@ -38,14 +39,18 @@ class Client(threading.Thread):
         try:
             self.connection.request("POST", "/v1/wallet/charges", json.dumps({"amount": 1}), headers)
             answer = self.connection.getresponse()
-            answer.read()
+            body = answer.read()
+            self.answers.append(str(answer.status) if answer.status < 300 else f"{answer.status} {json.loads(body)['code']}")
             return answer.status == 200
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
+            self.answers.append(type(error).__name__)
             return False
+        finally:
+            self.answers[-1] = f"{time.monotonic() - begun:.2f}: {self.answers[-1]}"
 
     def charge(self, user):
         global undecided
-        since, key = time.monotonic(), str(uuid.uuid4())
+        since, key, self.answers = time.monotonic(), str(uuid.uuid4()), []
         decided = self.try_once(user, key)
         while not decided and time.monotonic() - since < GIVE_UP_SECONDS:
             self.connection.close()
@@ -53,8 +58,11 @@ class Client(threading.Thread):
             self.connect()
             time.sleep(0.05)
             decided = self.try_once(user, key)
+        seconds = time.monotonic() - since
         with lock:
-            took.append((time.monotonic() - since) * 1000)
+            took.append(seconds * 1000)
+            if seconds > 1:
+                slow.append((since - begun, seconds, user, "; ".join(self.answers)))
             undecided += not decided
 
     def run(self):
@@ -72,6 +80,10 @@ for client in clients:
     client.start()
 for client in clients:
     client.join()
+if len(sys.argv) > 4:
+    with open(sys.argv[4], "w") as file:
+        for since, lasted, user, answers in sorted(slow):
+            print(f"{since:.2f} {lasted:.2f} {user} {answers}", file=file)
 took.sort()
 at = lambda share: round(took[min(int(len(took) * share), len(took) - 1)])
 print(len(took), at(0.5), at(0.99), at(1.0), undecided)

@@ -26,6 +26,7 @@ use super::AppState;
 use super::connections::gate::{Gate, Place};
 use super::connections::held::{Held, Taken};
 use super::connections::line::{Limits, Line};
+use super::connections::vanished;
 use super::http::networks::Peer;
 use super::middleware::KeptBack;
 use super::router::{router, routers_apart};
@@ -58,6 +59,11 @@ pub async fn serve(listeners: Listeners, state: AppState, shutdown: Cancellation
     for partition in 0..followed {
         let reader = state.feed.clone();
         feed.spawn(async move { reader.follow(partition).await });
+    }
+    for listener in std::iter::once(&listeners.main).chain(&listeners.operations) {
+        if let Err(error) = vanished::notice(listener) {
+            tracing::warn!(%error, "clients that vanish are noticed late");
+        }
     }
     let doors = Doors::new(&state, listeners.operations.is_some());
     let (mut connections, mut of_operators) = (JoinSet::new(), JoinSet::new());

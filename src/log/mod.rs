@@ -295,6 +295,9 @@ pub trait Membership: Send + Sync {
     /// Confirms a revocation: work on this partition has stopped. Drop its reader first.
     fn release(&self, partition: LanePartition);
 
+    /// Another owner has this partition. If the group cannot say so, because it does not answer, the partition is lost.
+    fn fenced(&self, _partition: LanePartition) {}
+
     /// For lag dashboards only: everything before `next_offset` is committed, or is no record. Never blocks; a report may
     /// be dropped.
     fn report(&self, partition: LanePartition, next_offset: u64);

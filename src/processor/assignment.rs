@@ -131,7 +131,10 @@ async fn keep_owning(
                 let then = portion.not_taken(&batch);
                 (batch.reason, then)
             }
-            Ok(Ended::Fenced { epoch }) => (format!("fenced by another owner: epoch {epoch} is over"), Then::Park),
+            Ok(Ended::Fenced { epoch }) => {
+                membership.fenced(partition);
+                (format!("fenced by another owner: epoch {epoch} is over"), Then::Park)
+            }
             Ok(Ended::Failed(reason)) => (reason, Then::Park),
             Err(_) => match portion.panicked() {
                 Some(batch) => {

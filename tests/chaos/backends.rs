@@ -15,8 +15,18 @@ pub struct Backends {
     pub database_url: String,
     kafka: Restarts,
     postgres: Restarts,
-    own: Option<PathBuf>,
+    own: Option<Own>,
 }
+
+/// Services that a test started.
+struct Own {
+    directory: PathBuf,
+    brokers: u16,
+}
+
+/// Brokers of a cluster. One that is killed counts as dead after this time.
+pub const CLUSTER: u16 = 3;
+const CLUSTER_SESSION_MS: u32 = 3_000;
 
 #[derive(Default)]
 struct Restarts {
@@ -72,12 +82,35 @@ impl Backends {
             database_url: String::new(),
             kafka: Restarts::own("kafka"),
             postgres: Restarts::own("postgres"),
-            own: Some(directory.clone()),
+            own: Some(Own { directory: directory.clone(), brokers: 1 }),
         };
         let at = port(&directory, "postgres");
         backends.database_url = format!("postgres://turnstile:turnstile@127.0.0.1:{at}/turnstile");
         backends.sh("scripts/services up").await;
         Some(backends)
+    }
+
+    /// Three brokers and a controller of the test's own, with the environment's database.
+    pub async fn cluster(test: &str) -> Option<Backends> {
+        let environment = Backends::of_environment(test)?;
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos-cluster");
+        std::fs::create_dir_all(&directory).expect("a directory for the services");
+        share_jars(&directory);
+        let first = port(&directory, "kafka");
+        let brokers: Vec<String> = (0..CLUSTER).map(|number| format!("127.0.0.1:{}", first + 2 * number)).collect();
+        let own = Some(Own { directory, brokers: CLUSTER });
+        let backends = Backends { brokers: brokers.join(","), own, ..environment };
+        backends.sh("scripts/services up kafka").await;
+        Some(backends)
+    }
+
+    /// `how`: kill or down. Brokers are numbered from 1.
+    pub async fn end_broker(&self, number: u16, how: &str) {
+        self.sh(&format!("scripts/services {how} kafka-{number}")).await;
+    }
+
+    pub async fn start_broker(&self, number: u16) {
+        self.sh(&format!("scripts/services up kafka-{number}")).await;
     }
 
     pub async fn restart_kafka(&self, turn: u64) {
@@ -86,6 +119,16 @@ impl Backends {
 
     pub async fn restart_postgres(&self, turn: u64) {
         self.restart(&self.postgres, turn).await;
+    }
+
+    /// Kills log and store that this test started.
+    pub async fn kill_all(&self) {
+        assert!(self.own.is_some(), "without commands that restart the environment's services the test has its own");
+        self.sh("scripts/services kill kafka postgres").await;
+    }
+
+    pub async fn start_all(&self) {
+        self.sh("scripts/services up").await;
     }
 
     async fn restart(&self, restarts: &Restarts, turn: u64) {
@@ -104,12 +147,17 @@ impl Backends {
     async fn sh(&self, line: &str) {
         let mut command = Command::new("sh");
         command.args(["-c", line]).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-        if let Some(directory) = &self.own {
+        if let Some(Own { directory, brokers }) = &self.own {
+            let cluster = *brokers > 1;
+            if cluster {
+                command.env("TURNSTILE_KAFKA_SESSION_MS", CLUSTER_SESSION_MS.to_string());
+            }
             command
                 .env("TURNSTILE_SERVICES_DIR", directory)
                 .env("TURNSTILE_KAFKA_PORT", port(directory, "kafka").to_string())
                 .env("TURNSTILE_POSTGRES_PORT", port(directory, "postgres").to_string())
-                .env("TURNSTILE_KAFKA_HEAP", "320m");
+                .env("TURNSTILE_KAFKA_BROKERS", brokers.to_string())
+                .env("TURNSTILE_KAFKA_HEAP", if cluster { "256m" } else { "320m" });
         }
         // Not piped: the services it starts would keep the pipe open.
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().await.expect("sh starts");
@@ -132,7 +180,7 @@ fn share_jars(directory: &Path) {
 const KAFKA_PORTS: Range<u16> = 20_000..25_000;
 const POSTGRES_PORTS: Range<u16> = 25_000..30_000;
 
-/// A port that was free when this directory was made, and the one after it. Stored, so that services left behind by a
+/// A port that was free when this directory was made, and those after it that brokers and controller use. Stored, so that services left behind by a
 /// killed test are found again.
 fn port(directory: &Path, service: &str) -> u16 {
     let path = directory.join(format!("{service}-port"));
@@ -143,8 +191,8 @@ fn port(directory: &Path, service: &str) -> u16 {
     }
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let from = ports.start + u16::try_from(std::process::id() % 4_000).unwrap_or(0);
-    let found = (from..ports.end).step_by(2).find(|port| free(*port) && free(port + 1));
-    let found = found.expect("two free ports in a row");
+    let found = (from..ports.end).step_by(2).find(|port| (0..2 * CLUSTER).all(|next| free(port + next)));
+    let found = found.expect("free ports in a row");
     std::fs::write(path, found.to_string()).expect("the port can be stored");
     found
 }

@@ -8,8 +8,15 @@ use crate::flood::Flood;
 use crate::proxy::Cut;
 use crate::scenario::{Fault, Scenario, number, run};
 
-pub const PLAIN: Fault =
-    Fault { order: 0, name: "", workers: 2, proxied: false, restarts_services: false, unnoticed: false };
+pub const PLAIN: Fault = Fault {
+    order: 0,
+    name: "",
+    workers: 2,
+    proxied: false,
+    restarts_services: false,
+    cluster: false,
+    unnoticed: false,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_killed() {

@@ -2,25 +2,28 @@
 //! one outcome, nothing is lost or duplicated, seats and money add up.
 //!
 //! ```text
-//! faults ── one test each ──> scenario ── rounds, checks ──> report (docs/chaos.md)
-//!                                ├── workload: clients that retry until they have an outcome
-//!                                ├── fleet: the processes          backends: Kafka and PostgreSQL
-//!                                ├── flood: another service, thousands of commands a second
-//!                                └── proxy: cuts and delays commits on their way to PostgreSQL
+//! faults, brokers, ── one test each ──> scenario ── rounds, checks ──> report (docs/chaos.md)
+//! outage, strangers                        ├── workload: clients that retry until they have an outcome
+//!                                          ├── fleet: the processes          backends: Kafka and PostgreSQL
+//!                                          ├── flood: another service, thousands of commands a second
+//!                                          └── proxy: cuts and delays commits on their way to PostgreSQL
 //! ```
 //!
 //! They run where `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name services, one at a time, so that they do
 //! not slow each other down. `scripts/chaos` lists the other variables.
 
 mod backends;
+mod brokers;
 mod databases;
 mod faults;
 mod fleet;
 mod flood;
+mod outage;
 mod prng;
 mod proxy;
 mod report;
 mod scenario;
+mod strangers;
 mod workload;
 
 // Shared with the tests of databases; parts of it are unused here.

@@ -100,7 +100,8 @@ const ABOUT: &str = "\
 # Faults on real processes
 
 Written by `scripts/chaos`; do not edit by hand. Two API servers and two or three workers run as separate processes on
-Apache Kafka and PostgreSQL. Twelve clients charge, spend, hold, pay and cancel, each command under its own key, while
+Apache Kafka (one broker, unless three are named: then with three copies, of which two must have a record, and a session
+timeout of 3 s) and PostgreSQL. Twelve clients charge, spend, hold, pay and cancel, each command under its own key, while
 faults are injected. A client that gets no answer or a 503 retries with the same key. After the rounds every command is
 checked: it has exactly one outcome, a late retry returns the same outcome, balances and seats equal the sum of the
 outcomes, each partition's hash equals the hash of its rows, the outbox is empty, and the outcomes topic has each outcome

@@ -52,6 +52,8 @@ pub struct Fault {
     pub proxied: bool,
     /// It restarts services.
     pub restarts_services: bool,
+    /// It has three brokers.
+    pub cluster: bool,
     /// No client request may fail while it lasts.
     pub unnoticed: bool,
 }
@@ -72,7 +74,9 @@ pub struct Scenario {
 pub async fn run(fault: Fault, act: impl AsyncFnMut(&mut Scenario, u64) -> u64) {
     let Some(rounds) = rounds(&fault) else { return };
     let _alone = RUNNING.lock().await;
-    let chosen = if fault.restarts_services {
+    let chosen = if fault.cluster {
+        Backends::cluster(fault.name).await
+    } else if fault.restarts_services {
         Backends::restartable(fault.name).await
     } else {
         Backends::of_environment(fault.name)

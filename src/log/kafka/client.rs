@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 
 use super::ends::AllEnds;
@@ -66,7 +66,7 @@ impl KafkaSettings {
             session_timeout: Duration::from_secs(8),
             drain: Duration::from_secs(3),
             instance_id: None,
-            delivery_timeout: Duration::from_secs(8),
+            delivery_timeout: Duration::from_secs(13),
             settings_timeout: REQUEST_MAX,
             queue_records_max: 50_000,
             queue_bytes_max: 32 << 20,
@@ -84,7 +84,11 @@ impl KafkaSettings {
         config
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", "turnstile")
+            // What the client says of its connections counts (`Telling::log`), whatever level is shown.
+            .set_log_level(RDKafkaLogLevel::Info)
             .set("socket.keepalive.enable", "true")
+            // A broker whose machine vanished closes no connection: what is not answered by then does. The default is 60 s.
+            .set("socket.timeout.ms", "4000")
             // A broker that returns is noticed while clients still wait for their answer.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
@@ -122,7 +126,12 @@ impl KafkaSettings {
             // which it shrinks to about a third, for the disk and the network a real cluster has in between.
             .set("compression.type", "lz4")
             .set("delivery.timeout.ms", self.delivery_timeout.as_millis().to_string())
-            .set("request.timeout.ms", (self.delivery_timeout.as_millis() / 2).max(1000).to_string())
+            // A leader that waits for the copy of a lost broker goes on waiting: it answers when the broker counts as dead,
+            // and what had to be sent again would come later.
+            .set("request.timeout.ms", self.delivery_timeout.as_millis().to_string())
+            // Longer than others: answers behind such a wait are late too. With 4 s the connections to the other brokers
+            // were closed a second time just before the end of a session of 9 s.
+            .set("socket.timeout.ms", "6000")
             .set("message.max.bytes", (APPEND_BYTES_MAX + 4096).to_string())
             .set("queue.buffering.max.messages", self.queue_records_max.to_string())
             .set("queue.buffering.max.kbytes", (self.queue_bytes_max / 1024).max(1).to_string())
@@ -184,17 +193,12 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    pub(super) fn new(client: &'static str, settings: &KafkaSettings) -> Self {
-        Telling { client, topic_prefix: settings.topic_prefix.clone(), ends: None, failover: Failover::default() }
+    pub(super) fn new(client: &'static str, settings: &KafkaSettings, failover: &Failover) -> Self {
+        Telling { client, topic_prefix: settings.topic_prefix.clone(), ends: None, failover: failover.clone() }
     }
 
-    /// To be asked by the client's thread.
-    pub(super) fn failover(&self) -> Failover {
-        self.failover.clone()
-    }
-
-    pub(super) fn reader(settings: &KafkaSettings, ends: AllEnds) -> Self {
-        Telling { ends: Some(ends), ..Telling::new("reader", settings) }
+    pub(super) fn reader(settings: &KafkaSettings, ends: AllEnds, failover: &Failover) -> Self {
+        Telling { ends: Some(ends), ..Telling::new("reader", settings, failover) }
     }
 
     /// Exports the end offsets of the partitions being read; minus the owner's offset this is the true lag.
@@ -213,6 +217,11 @@ impl Telling {
 
 impl ClientContext for Telling {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // A connection that broke, or was closed because nothing is answered on it. `error` hears of neither, only of the
+        // failed attempts to connect again, and of those but once in 30 s.
+        if facility == "FAIL" {
+            self.failover.connection_lost();
+        }
         let client = self.client;
         match level {
             // Offsets sent during a rebalance; the member resends them.
@@ -233,9 +242,6 @@ impl ClientContext for Telling {
 
     /// Counts the error; `log` receives the same line.
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerTransportFailure) {
-            self.failover.connection_lost();
-        }
         let code = error.rdkafka_error_code().map_or_else(|| "unknown".to_owned(), |code| format!("{code:?}"));
         metrics::KAFKA_ERRORS.with_label_values(&[self.client, &code]).inc();
         tracing::debug!(client = self.client, %error, reason, "kafka client error");

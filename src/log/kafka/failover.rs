@@ -2,7 +2,8 @@
 //!
 //! librdkafka asks once when it loses a connection, when the others still name the lost broker, and then looks once a
 //! second. The partitions of a killed broker get their new leaders when its session has run out, so this asks often
-//! enough that clients learn it at once.
+//! enough that clients learn it at once. What one client notices all clients of the process know: one that hardly talks to
+//! a broker does not notice its end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,34 +17,49 @@ const ASK_FOR: Duration = Duration::from_secs(20);
 /// Longest wait for an answer. The next is asked of another broker.
 const ANSWER_MAX: Duration = Duration::from_millis(500);
 
-#[derive(Debug, Default)]
-struct State {
-    lost_at: Option<Instant>,
-    asked_at: Option<Instant>,
-}
-
-/// Of one client; its context says when a connection is lost, its thread asks.
+/// What the clients of a process notice. Their contexts say when a connection is lost.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failover(Arc<Mutex<State>>);
+pub(super) struct Failover(Arc<Mutex<Option<Instant>>>);
 
 impl Failover {
     pub fn connection_lost(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).lost_at = Some(Instant::now());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection was lost so recently that partitions may be without a leader, or wait for a lost copy.
+    pub fn lasts(&self) -> bool {
+        self.lasts_at(Instant::now())
+    }
+
+    fn lasts_at(&self, now: Instant) -> bool {
+        let lost_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lost_at.is_some_and(|at| now < at + ASK_FOR)
+    }
+}
+
+/// Of one client; its thread asks.
+#[derive(Debug)]
+pub(super) struct Leaders {
+    failover: Failover,
+    asked_at: Option<Instant>,
+}
+
+impl Leaders {
+    pub fn new(failover: Failover) -> Self {
+        Leaders { failover, asked_at: None }
     }
 
     /// Whether to ask now.
-    fn is_due(&self, now: Instant) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = state.lost_at.is_some_and(|at| now < at + ASK_FOR);
-        let due = lost && state.asked_at.is_none_or(|at| now >= at + ASK_EVERY);
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.failover.lasts_at(now) && self.asked_at.is_none_or(|at| now >= at + ASK_EVERY);
         if due {
-            state.asked_at = Some(now);
+            self.asked_at = Some(now);
         }
         due
     }
 
     /// Asks if it is time to. Blocks for a moment.
-    pub fn ask_if_due(&self, client: &Client<impl ClientContext>) {
+    pub fn ask_if_due(&mut self, client: &Client<impl ClientContext>) {
         if self.is_due(Instant::now()) {
             // For all topics: an answer about one would not reach the client's own table of leaders.
             let _ = client.fetch_metadata(None, ANSWER_MAX);
@@ -52,8 +68,7 @@ impl Failover {
 
     /// How long its thread may wait until it calls again.
     pub fn wait(&self, otherwise: Duration) -> Duration {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.lost_at.is_some_and(|at| at.elapsed() < ASK_FOR) { otherwise.min(ASK_EVERY) } else { otherwise }
+        if self.failover.lasts() { otherwise.min(ASK_EVERY) } else { otherwise }
     }
 }
 
@@ -62,15 +77,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_asks_at_intervals_for_a_while_after_a_lost_connection() {
+    fn all_clients_ask_at_intervals_for_a_while_after_one_has_lost_a_connection() {
         let failover = Failover::default();
+        let [mut first, mut second] = [(); 2].map(|()| Leaders::new(failover.clone()));
         let now = Instant::now();
-        assert!(!failover.is_due(now));
+        assert!(!first.is_due(now));
         failover.connection_lost();
-        assert!(failover.is_due(now));
-        assert!(!failover.is_due(now));
-        assert!(failover.is_due(now + ASK_EVERY));
-        assert_eq!(failover.wait(Duration::from_secs(1)), ASK_EVERY);
-        assert!(!failover.is_due(now + ASK_FOR + Duration::from_secs(1)));
+        assert!(first.is_due(now) && second.is_due(now));
+        assert!(!first.is_due(now));
+        assert!(first.is_due(now + ASK_EVERY));
+        assert_eq!(first.wait(Duration::from_secs(1)), ASK_EVERY);
+        assert!(!first.is_due(now + ASK_FOR + Duration::from_secs(1)));
     }
 }

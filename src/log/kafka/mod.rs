@@ -33,6 +33,7 @@ use rdkafka::producer::Producer;
 pub use self::client::KafkaSettings;
 use self::client::REQUEST_MAX;
 pub use self::error::ConnectError;
+use self::failover::Failover;
 use self::member::KafkaMember;
 use self::producer::Appender;
 use self::reader::Readers;
@@ -41,11 +42,16 @@ use super::{
     Topic, record_size, refusal,
 };
 
+/// Longest wait for one answer about offsets. A question to a broker that is lost stays with it: the next one is asked of
+/// the partition's new leader.
+const OFFSETS_MAX: Duration = Duration::from_secs(1);
+
 pub struct KafkaLog {
     settings: KafkaSettings,
     names: BTreeMap<Topic, String>,
     appender: Arc<Appender>,
     readers: Arc<Readers>,
+    failover: Failover,
 }
 
 impl KafkaLog {
@@ -53,13 +59,16 @@ impl KafkaLog {
     /// command with the broker's time.
     pub async fn connect(settings: KafkaSettings) -> Result<Self, ConnectError> {
         let checked = settings.clone();
+        let failover = Failover::default();
         let connect = move || {
-            let appender = Appender::new(&settings).map_err(|error| ConnectError::Settings(error.to_string()))?;
+            let appender =
+                Appender::new(&settings, &failover).map_err(|error| ConnectError::Settings(error.to_string()))?;
             topics::check(appender.client().client(), &settings)?;
             Ok(KafkaLog {
                 names: Topic::ALL.map(|topic| (topic, settings.topic_name(topic))).into(),
                 appender: Arc::new(appender),
-                readers: Arc::new(Readers::new(&settings)),
+                readers: Arc::new(Readers::new(&settings, &failover)),
+                failover,
                 settings,
             })
         };
@@ -90,14 +99,14 @@ impl KafkaLog {
                 attempts -= 1;
                 let producer = appender.client();
                 let client = producer.client();
-                match client.fetch_watermarks(&name, number, REQUEST_MAX) {
+                match client.fetch_watermarks(&name, number, OFFSETS_MAX) {
                     // A new or moving partition has no leader for a moment. The client caches that and would not ask
                     // again for minutes, so this refreshes its metadata. (A request for one topic would not update
                     // the cache.)
                     Err(error) if attempts > 0 && leader_is_missing(&error) => {
                         #[allow(clippy::disallowed_methods, reason = "on a thread for blocking calls")]
                         std::thread::sleep(Duration::from_millis(100));
-                        let _ = client.fetch_metadata(None, REQUEST_MAX);
+                        let _ = client.fetch_metadata(None, OFFSETS_MAX);
                     }
                     answer => return answer,
                 }
@@ -122,6 +131,11 @@ fn leader_is_missing(error: &KafkaError) -> bool {
                 | Code::LeaderNotAvailable
                 | Code::UnknownTopicOrPartition
                 | Code::UnknownPartition
+                // It is led by a lost broker, as far as is known; the client forgets brokers that the cluster does not name.
+                | Code::BrokerTransportFailure
+                | Code::DestroyBroker
+                | Code::OperationTimedOut
+                | Code::TimedOutQueue
         )
     )
 }
@@ -166,7 +180,7 @@ impl Log for KafkaLog {
     }
 
     async fn join(&self, member: &str) -> Result<Box<dyn Membership>, ReadError> {
-        Ok(Box::new(KafkaMember::join(&self.settings, member, Arc::clone(&self.readers))?))
+        Ok(Box::new(KafkaMember::join(&self.settings, member, Arc::clone(&self.readers), &self.failover)?))
     }
 
     async fn reported(&self) -> Result<BTreeMap<LanePartition, u64>, ReadError> {

@@ -15,6 +15,7 @@ use rdkafka::{ClientConfig, error::KafkaResult};
 use tokio::sync::oneshot;
 
 use super::client::{KafkaSettings, Telling};
+use super::failover::{Failover, Leaders};
 use crate::log::{AppendError, AppendFuture, Appended, NewRecord};
 
 type Client = ThreadedProducer<Deliveries>;
@@ -26,8 +27,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Producing(Option<Client>);
 
 impl Producing {
-    fn connect(config: &ClientConfig, settings: &KafkaSettings) -> KafkaResult<Arc<Self>> {
-        let client = config.create_with_context(Deliveries(Telling::new("producer", settings)))?;
+    fn connect(config: &ClientConfig, settings: &KafkaSettings, failover: &Failover) -> KafkaResult<Arc<Self>> {
+        let client = config.create_with_context(Deliveries(Telling::new("producer", settings, failover)))?;
         Ok(Arc::new(Producing(Some(client))))
     }
 }
@@ -114,34 +115,35 @@ fn append_error(error: &KafkaError) -> AppendError {
 pub(super) struct Appender {
     config: ClientConfig,
     settings: KafkaSettings,
+    failover: Failover,
     client: Arc<RwLock<Arc<Producing>>>,
 }
 
 /// Asks for new leaders while a broker is lost. A thread of its own: the client's polls deliver acknowledgments.
-fn follow_leaders(client: &Arc<RwLock<Arc<Producing>>>) -> std::io::Result<()> {
+fn follow_leaders(client: &Arc<RwLock<Arc<Producing>>>, failover: Failover) -> std::io::Result<()> {
     let client = Arc::downgrade(client);
+    let mut leaders = Leaders::new(failover);
     let follow = move || {
         let mut pause = LOOK;
         loop {
             std::thread::park_timeout(pause);
             let Some(client) = client.upgrade() else { return };
             let client = Arc::clone(&client.read().unwrap_or_else(PoisonError::into_inner));
-            let failover = client.client().context().0.failover();
-            failover.ask_if_due(client.client());
-            pause = failover.wait(LOOK);
+            leaders.ask_if_due(client.client());
+            pause = leaders.wait(LOOK);
         }
     };
     std::thread::Builder::new().name("kafka-leaders".to_owned()).spawn(follow).map(drop)
 }
 
 impl Appender {
-    pub(super) fn new(settings: &KafkaSettings) -> KafkaResult<Self> {
+    pub(super) fn new(settings: &KafkaSettings, failover: &Failover) -> KafkaResult<Self> {
         let config = settings.producer();
-        let client = Arc::new(RwLock::new(Producing::connect(&config, settings)?));
-        if let Err(error) = follow_leaders(&client) {
+        let client = Arc::new(RwLock::new(Producing::connect(&config, settings, failover)?));
+        if let Err(error) = follow_leaders(&client, failover.clone()) {
             tracing::warn!(%error, "no thread to follow the partitions' leaders");
         }
-        Ok(Appender { config, settings: settings.clone(), client })
+        Ok(Appender { config, settings: settings.clone(), failover: failover.clone(), client })
     }
 
     pub(super) fn client(&self) -> Arc<Producing> {
@@ -185,7 +187,7 @@ impl Appender {
             return;
         }
         let reason = dead.client().fatal_error().map(|(_, reason)| reason).unwrap_or_default();
-        match Producing::connect(&self.config, &self.settings) {
+        match Producing::connect(&self.config, &self.settings, &self.failover) {
             Ok(client) => {
                 tracing::error!(reason, "the Kafka producer failed for good and was replaced");
                 *current = client;

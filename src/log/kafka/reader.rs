@@ -24,7 +24,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::client::{KafkaSettings, Telling};
 use super::ends::{AllEnds, Ends, Reached};
-use super::failover::Failover;
+use super::failover::{Failover, Leaders};
 use super::record::{keep_panics_quiet, record_of};
 use crate::log::{PartitionReader, Reach, ReadError, Record};
 use crate::telemetry::metrics;
@@ -77,6 +77,7 @@ struct Slot {
 /// All reading consumers.
 pub(super) struct Readers {
     settings: KafkaSettings,
+    failover: Failover,
     slots: Arc<Mutex<BTreeMap<usize, Slot>>>,
 }
 
@@ -89,9 +90,9 @@ fn unavailable(error: impl std::fmt::Display) -> ReadError {
 }
 
 impl Readers {
-    pub(super) fn new(settings: &KafkaSettings) -> Self {
+    pub(super) fn new(settings: &KafkaSettings, failover: &Failover) -> Self {
         keep_panics_quiet();
-        Readers { settings: settings.clone(), slots: Arc::default() }
+        Readers { settings: settings.clone(), failover: failover.clone(), slots: Arc::default() }
     }
 
     /// Also how far the reader comes, which others may watch.
@@ -128,16 +129,16 @@ impl Readers {
         if number >= CONSUMERS_MAX {
             return Err(unavailable(format!("{topic} {partition} has too many readers in this process")));
         }
-        let line = start(&self.settings).map_err(unavailable)?;
+        let line = start(&self.settings, &self.failover).map_err(unavailable)?;
         slots.insert(number, Slot { line: line.clone(), open: vec![open] });
         Ok((number, line))
     }
 }
 
-fn start(settings: &KafkaSettings) -> Result<Line, String> {
+fn start(settings: &KafkaSettings, failover: &Failover) -> Result<Line, String> {
     let ends = AllEnds::default();
-    let context = Telling::reader(settings, ends.clone());
-    let failover = context.failover();
+    let context = Telling::reader(settings, ends.clone(), failover);
+    let leaders = Leaders::new(failover.clone());
     let mut consumer: BaseConsumer<Telling> =
         settings.reader().create_with_context(context).map_err(|error| error.to_string())?;
     let (commands, queue) = mpsc::channel();
@@ -148,7 +149,7 @@ fn start(settings: &KafkaSettings) -> Result<Line, String> {
         .name("kafka-reader".to_owned())
         .spawn(move || {
             if let Ok(consumer) = take.recv() {
-                serve(&Arc::new(consumer), &queue, &told, &failover);
+                serve(&Arc::new(consumer), &queue, &told, leaders);
             }
         })
         .map_err(|error| error.to_string())?
@@ -165,7 +166,7 @@ fn serve(
     consumer: &Arc<BaseConsumer<Telling>>,
     commands: &mpsc::Receiver<Command>,
     ends: &AllEnds,
-    failover: &Failover,
+    mut leaders: Leaders,
 ) {
     let mut assigned: BTreeSet<(String, i32)> = BTreeSet::new();
     loop {
@@ -202,7 +203,7 @@ fn serve(
             // The client's context has logged it.
             Some(Err(_)) => {}
             None => {
-                failover.ask_if_due(consumer.client());
+                leaders.ask_if_due(consumer.client());
                 std::thread::park_timeout(LOOK);
             }
         }

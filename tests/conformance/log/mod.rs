@@ -2,6 +2,7 @@
 
 mod embedded;
 mod kafka;
+mod lost_broker;
 mod memory;
 mod suite;
 

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use self::thread::{Callbacks, Shared, Work};
 use super::client::{KafkaSettings, REQUEST_MAX, Telling};
+use super::failover::Failover;
 use super::lanes::Lanes;
 use super::reader::Readers;
 use crate::domain::Lane;
@@ -36,12 +37,17 @@ pub(super) struct KafkaMember {
 }
 
 impl KafkaMember {
-    pub(super) fn join(settings: &KafkaSettings, name: &str, readers: Arc<Readers>) -> Result<Self, ReadError> {
+    pub(super) fn join(
+        settings: &KafkaSettings,
+        name: &str,
+        readers: Arc<Readers>,
+        failover: &Failover,
+    ) -> Result<Self, ReadError> {
         let lanes = Lanes::of(settings);
         let shared = Arc::new(Shared::default());
         let unavailable = |error: String| ReadError::Unavailable(error);
         let callbacks = Callbacks {
-            telling: Telling::new("member", settings),
+            telling: Telling::new("member", settings, failover),
             lanes: lanes.clone(),
             drain: settings.drain,
             shared: Arc::clone(&shared),
@@ -66,7 +72,7 @@ impl KafkaMember {
         let wake = thread.clone();
         consumer.set_nonempty_callback(move || wake.unpark());
         let subscribed = consumer.subscribe(&lanes.topics());
-        let work = Work::new(consumer, lanes, Arc::clone(&shared));
+        let work = Work::new(consumer, lanes, Arc::clone(&shared), failover.clone());
         give.send(work).map_err(|_| unavailable("the membership's thread has ended".to_owned()))?;
         let member = KafkaMember { shared, leave: Some(leave), thread, readers, settings: settings.clone() };
         // On failure, dropping the member ends the thread.
@@ -79,8 +85,10 @@ impl KafkaMember {
 pub(super) fn reported(settings: &KafkaSettings) -> Result<BTreeMap<LanePartition, u64>, ReadError> {
     let unavailable = |error: KafkaError| ReadError::Unavailable(error.to_string());
     let lanes = Lanes::of(settings);
-    let consumer: BaseConsumer<Telling> =
-        settings.reader().create_with_context(Telling::new("group", settings)).map_err(unavailable)?;
+    let consumer: BaseConsumer<Telling> = settings
+        .reader()
+        .create_with_context(Telling::new("group", settings, &Failover::default()))
+        .map_err(unavailable)?;
     let counts = &settings.partitions;
     let all = Lane::ALL.into_iter().flat_map(|lane| {
         let of = 0..counts.of(Topic::Lane(lane));
@@ -135,6 +143,14 @@ impl Membership for KafkaMember {
             revoking.unreleased.remove(&partition);
         }
         self.thread.unpark();
+    }
+
+    fn fenced(&self, partition: LanePartition) {
+        self.shared.change(|state| {
+            if state.news.fenced(partition) {
+                state.owned.remove(&partition);
+            }
+        });
     }
 
     fn report(&self, partition: LanePartition, next_offset: u64) {

@@ -2,8 +2,12 @@
 //!
 //! It does not answer a revocation in the callback: it keeps polling, and answers when the owner has released all
 //! partitions or the deadline has passed. librdkafka waits for the answer and keeps sending heartbeats.
+//!
+//! A silent coordinator takes no partition away: it may be the one that was killed, and then nobody has been given them.
+//! They are in doubt until the group answers; whoever owns one by then has fenced us in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +15,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -21,7 +25,7 @@ use tokio::time::Instant;
 use crate::log::LanePartition;
 use crate::log::kafka::client::Telling;
 use crate::log::kafka::ends::Reached;
-use crate::log::kafka::failover::Failover;
+use crate::log::kafka::failover::{Failover, Leaders};
 use crate::log::kafka::lanes::Lanes;
 use crate::log::news::News;
 use crate::telemetry::metrics::LOG_PASSED_OFFSET;
@@ -32,12 +36,16 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// How often unchanged offsets are sent as well: the group refuses offsets during a rebalance, the client does not
 /// report it, and an idle partition would show no lag from then on.
 const REPORT_ALL_EVERY: Duration = Duration::from_secs(5);
+/// Longest time that the answer to offsets is waited for: Kafka takes 5 s to give up, and a refusal may never be reported.
+const REPORT_ANSWERED_WITHIN: Duration = Duration::from_secs(6);
 const WAKE_EVERY: Duration = Duration::from_millis(100);
 
 /// State shared by the thread, its callbacks and the owner.
 #[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// The client has not heard of its coordinator for a session and gives up the assignment next.
+    silent: AtomicBool,
     pub(super) changed: Notify,
 }
 
@@ -51,8 +59,9 @@ pub(super) struct State {
     pub(super) reports: BTreeMap<LanePartition, u64>,
     /// How far the owners' readers have come.
     pub(super) reached: BTreeMap<LanePartition, Arc<Reached>>,
-    /// What was sent last.
+    /// What was sent last, and when, until it is answered.
     sent: BTreeMap<LanePartition, u64>,
+    sent_at: Option<Instant>,
     leaving: bool,
     rebalances: u64,
 }
@@ -84,6 +93,10 @@ pub(super) struct Callbacks {
 
 impl ClientContext for Callbacks {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // The client says in no other way why it gives up.
+        if facility == "SESSTMOUT" {
+            self.shared.silent.store(true, Ordering::SeqCst);
+        }
         self.telling.log(level, facility, message);
     }
 
@@ -97,6 +110,11 @@ impl ClientContext for Callbacks {
 }
 
 impl ConsumerContext for Callbacks {
+    /// Of the reports.
+    fn commit_callback(&self, _result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        self.shared.lock().sent_at = None;
+    }
+
     /// Called within a poll, on the member's thread. Lists are increments and may be empty.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
         self.shared.lock().rebalances += 1;
@@ -121,14 +139,22 @@ impl Callbacks {
                 state.news.joined();
                 state.owned.extend(&partitions);
                 partitions.into_iter().for_each(|partition| state.news.assigned(partition));
+                for partition in state.news.settled() {
+                    state.owned.remove(&partition);
+                }
             }
         });
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList, partitions: Vec<LanePartition>) {
         let lost = consumer.assignment_lost();
+        let silent = self.shared.silent.swap(false, Ordering::SeqCst);
         let mut answer_now = true;
         self.shared.change(|state| {
+            if lost && silent && !state.leaving {
+                partitions.iter().for_each(|partition| state.news.doubted(*partition));
+                return;
+            }
             partitions.iter().for_each(|partition| _ = state.owned.remove(partition));
             if lost {
                 partitions.iter().for_each(|partition| state.news.lost(*partition));
@@ -165,14 +191,20 @@ pub(super) struct Work {
     next_report_of_all: Instant,
     next_wake: Instant,
     failover: Failover,
+    leaders: Leaders,
 }
 
 impl Work {
-    pub(super) fn new(consumer: BaseConsumer<Callbacks>, lanes: Lanes, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        consumer: BaseConsumer<Callbacks>,
+        lanes: Lanes,
+        shared: Arc<Shared>,
+        failover: Failover,
+    ) -> Self {
         let now = Instant::now();
         let next_report_of_all = now + REPORT_ALL_EVERY;
-        let failover = consumer.context().telling.failover();
-        Self { consumer, lanes, shared, next_report: now, next_report_of_all, next_wake: now, failover }
+        let leaders = Leaders::new(failover.clone());
+        Self { consumer, lanes, shared, next_report: now, next_report_of_all, next_wake: now, failover, leaders }
     }
 
     /// Runs until it is asked to leave, the owner is dropped, or the client fails for good.
@@ -191,7 +223,7 @@ impl Work {
             self.answer_revocation(now);
             self.send_reports(now);
             self.wake_client(now);
-            self.failover.ask_if_due(self.consumer.client());
+            self.leaders.ask_if_due(self.consumer.client());
             let before = self.shared.lock().rebalances;
             match self.consumer.poll(Duration::ZERO) {
                 Some(Err(_)) => {
@@ -260,14 +292,18 @@ impl Work {
         }
     }
 
-    /// Sends nothing during a revocation: librdkafka would wait for the commit first.
+    /// Sends nothing during a revocation: librdkafka would wait for the commit first. And nothing while a broker is lost, or
+    /// before the last one is answered: the coordinator answers one request after another, a commit waits for all copies of
+    /// its offsets, and heartbeats behind it would come too late. (Every commit waited 5 s, and a killed broker, whichever
+    /// it was, cost all workers their session.)
     fn send_reports(&mut self, now: Instant) {
         if now < self.next_report {
             return;
         }
         self.next_report = now + REPORT_EVERY;
         let mut state = self.shared.lock();
-        if state.revoking.is_some() {
+        let unanswered = state.sent_at.is_some_and(|at| now < at + REPORT_ANSWERED_WITHIN);
+        if state.revoking.is_some() || unanswered || self.failover.lasts() {
             return;
         }
         let State { owned, reports, reached, sent, .. } = &mut *state;
@@ -288,11 +324,13 @@ impl Work {
                 due.push((*partition, Offset::Offset(offset)));
             }
         }
+        state.sent_at = (!due.is_empty()).then_some(now);
         drop(state);
         let list = self.lanes.list(due);
         if list.count() > 0
             && let Err(error) = self.consumer.commit(&list, CommitMode::Async)
         {
+            self.shared.lock().sent_at = None;
             tracing::debug!(%error, "offsets for lag dashboards were not sent");
         }
     }

@@ -13,6 +13,7 @@ use rdkafka::metadata::Metadata;
 use self::settings::{Copies, judge, wanted};
 use super::client::{KafkaSettings, REQUEST_MAX, Telling};
 use super::error::ConnectError;
+use super::failover::Failover;
 use crate::log::Topic;
 
 /// Result of creating and checking the topics.
@@ -29,7 +30,7 @@ struct Admin(Option<AdminClient<Telling>>);
 
 impl Admin {
     fn connect(settings: &KafkaSettings) -> Result<Self, ConnectError> {
-        let admin = settings.admin().create_with_context(Telling::new("admin", settings));
+        let admin = settings.admin().create_with_context(Telling::new("admin", settings, &Failover::default()));
         admin.map(|admin| Admin(Some(admin))).map_err(|error| ConnectError::Settings(error.to_string()))
     }
 }
