@@ -1,5 +1,7 @@
 //! The audit on the embedded pair: a store that is what its log says, and one in which a byte was changed.
 
+#[path = "audit/faults.rs"]
+mod faults;
 #[path = "audit/workload.rs"]
 mod workload;
 
@@ -73,13 +75,13 @@ impl System {
 
     /// Runs a worker until everything is decided and published, at most this long.
     async fn decide(&self, within: Duration) {
+        self.decide_over(Arc::new(self.log.clone()), within).await;
+    }
+
+    /// The same where the worker sees this log.
+    async fn decide_over(&self, log: Arc<dyn Log>, within: Duration) {
         let shutdown = CancellationToken::new();
-        let deps = Deps {
-            log: Arc::new(self.log.clone()),
-            store: self.store.clone(),
-            clock: Clock::System,
-            health: Health::default(),
-        };
+        let deps = Deps { log, store: self.store.clone(), clock: Clock::System, health: Health::default() };
         let worker = tokio::spawn(processor::run(deps, processor::Settings::default(), shutdown.clone()));
         let waiting = async {
             while !self.is_decided().await {

@@ -1,5 +1,7 @@
 //! What is fuzzed, on the corpora that are kept: every input, and every input with one byte changed, cut or doubled.
 
+#[path = "corpus/mutations.rs"]
+mod mutations;
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
 

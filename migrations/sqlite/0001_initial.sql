@@ -258,6 +258,7 @@ create table queue_token (
     absent_since integer,
     last_seen integer not null,
     sighted integer not null,
+    follows integer,
     changed_partition integer not null,
     changed_offset integer not null,
     changed_at integer not null,
@@ -349,8 +350,8 @@ create index dead_letter_done on dead_letter (lane, partition, log_offset)
 create index dead_letter_open on dead_letter (at) where coalesce(replayed_at, dismissed_at) is null;
 
 -- What operators did about records that stop a partition; never deleted. log_offset and through are both ends of a range;
--- of kind remember, log_offset is the first offset it holds for and floor the log time before which requests do not count
--- any more, once it is applied.
+-- of kind remember, log_offset is the first offset it holds for, floor the log time before which requests do not count any
+-- more and epoch that of the owner, once it is applied.
 create table intervention (
     id blob not null primary key,
     lane text not null,
@@ -360,6 +361,7 @@ create table intervention (
     kind text not null,
     value integer,
     floor integer,
+    epoch integer,
     reason text not null,
     by_user text not null,
     at integer not null,

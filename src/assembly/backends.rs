@@ -60,6 +60,9 @@ pub enum BackendError {
     /// A retry would fail the same way: the configuration is wrong.
     #[error("{0}")]
     Configuration(String),
+    /// Another process has the embedded log open.
+    #[error("{0}")]
+    InUse(String),
     #[error("{0:#}")]
     Internal(#[from] anyhow::Error),
 }
@@ -182,6 +185,7 @@ async fn open_embedded(config: &Config, clock: &Clock) -> Result<EmbeddedLog, Ba
     let opened = EmbeddedLog::open(&log_path(&config.data_dir), config.log.partitions.clone(), clock.clone()).await;
     opened.map_err(|error| match error {
         OpenError::Disk { .. } => BackendError::Internal(error.into()),
+        OpenError::InUse { .. } => BackendError::InUse(error.to_string()),
         _ => BackendError::Configuration(error.to_string()),
     })
 }

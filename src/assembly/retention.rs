@@ -304,7 +304,7 @@ mod tests {
         let given =
             Intervention { id: Uuid::now_v7(), partition: of, act, reason, by, at: LogTime(0), applied_at: None };
         let known = Remember::of_ms(REMEMBER_MS);
-        let (_, interventions) = known.begin(&[given], before.next_offset, before.last_time, LogTime(0));
+        let (_, interventions) = known.begin(&[given], &before, LogTime(0));
         let batch = CommitBatch {
             partition: of,
             before,

@@ -64,7 +64,7 @@ async fn remember<A: LaneAggregate>(
     let (deps, standing) = (&context.deps, &*context.standings.of(partition));
     let before = context.settings.remember.after(interventions);
     let (offset, now) = (progress.next_offset, deps.clock.now());
-    let (remember, begun) = before.begin(interventions, offset, progress.last_time, now);
+    let (remember, begun) = before.begin(interventions, progress, now);
     if begun.is_empty() {
         return Ok(before);
     }

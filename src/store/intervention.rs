@@ -62,6 +62,8 @@ pub struct Began {
     pub offset: u64,
     /// What was decided before does not count any more.
     pub floor: LogTime,
+    /// Of the owner that applied it: several may have come to one offset.
+    pub epoch: u64,
 }
 
 /// Offsets of one partition, both ends included.

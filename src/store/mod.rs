@@ -17,8 +17,9 @@ pub mod webhook;
 pub use dead_letter::{DeadLetter, DeadLetterView, DoneBy, UNSENT_OFFSET};
 pub use intervention::{Act, Began, Intervention, InterventionKind, Offsets};
 pub use ports::{
-    AggregateLoads, AuditReads, Catalog, DeadLetters, FrontStore, Interventions, LogBinding, Operations, OpsStore,
-    Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Store, StoreError, Timers, Webhooks,
+    AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, FrontStore, Interventions, LogBinding, Operations,
+    OpsStore, Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Snapshots, Store, StoreError, Timers,
+    Webhooks,
 };
 pub use process::{
     AuditRun, OwnedState, PartitionStanding, Process, ProcessCheck, ProcessFigures, ProcessStatus, ProcessView,

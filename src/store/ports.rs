@@ -271,6 +271,14 @@ pub trait AuditReads: Send + Sync {
     async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>>;
 }
 
+/// The store as it is at one moment, for whoever compares all of it while others write.
+#[async_trait]
+pub trait Snapshots: Send + Sync {
+    /// What is read from the result is of one moment, that of the first read. It is only read: other calls fail. While
+    /// it is kept the store keeps what was deleted since.
+    async fn snapshot(&self) -> Result<Box<dyn AuditedStore>>;
+}
+
 /// The log that the store belongs to.
 #[async_trait]
 pub trait LogBinding: Send + Sync {
@@ -348,6 +356,10 @@ impl<S: FrontStore + Ownership + DeadLetters + Interventions + Operations + Audi
 pub trait RetentionStore: Retention + Reads + Interventions {}
 impl<S: Retention + Reads + Interventions + ?Sized> RetentionStore for S {}
 
+/// What the audit reads.
+pub trait AuditedStore: Ownership + Interventions + DeadLetters + AuditReads + LogBinding + Outbox {}
+impl<S: Ownership + Interventions + DeadLetters + AuditReads + LogBinding + Outbox + ?Sized> AuditedStore for S {}
+
 /// All of it, for the place that opens a store and hands out its parts.
-pub trait Store: OwnerStore + OpsStore + RetentionStore + LogBinding + Send + Sync + 'static {}
-impl<S> Store for S where S: OwnerStore + OpsStore + RetentionStore + LogBinding + Send + Sync + 'static {}
+pub trait Store: OwnerStore + OpsStore + RetentionStore + Snapshots + LogBinding + Send + Sync + 'static {}
+impl<S> Store for S where S: OwnerStore + OpsStore + RetentionStore + Snapshots + LogBinding + Send + Sync + 'static {}

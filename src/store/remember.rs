@@ -1,6 +1,7 @@
 //! How long decided requests count as seen, and how operators change it, a partition at a time.
 
 use super::intervention::{Act, Began, Intervention};
+use super::rows::Progress;
 use crate::domain::LogTime;
 
 /// How long a decided request counts as seen: a repeat of it changes nothing. One that is PENDING counts anyway.
@@ -38,19 +39,13 @@ impl Remember {
         }
     }
 
-    /// The acts that wait for the next owner, as it applies them before the record at `offset`; `last_time` is that of the
-    /// record before it. Of several the one given last counts.
-    pub fn begin(
-        &self,
-        acts: &[Intervention],
-        offset: u64,
-        last_time: LogTime,
-        now: LogTime,
-    ) -> (Remember, Vec<Intervention>) {
+    /// The acts that wait for the next owner, as it applies them where it takes over. Of several the one given last counts.
+    pub fn begin(&self, acts: &[Intervention], from: &Progress, now: LogTime) -> (Remember, Vec<Intervention>) {
+        let Progress { epoch, next_offset: offset, last_time, .. } = *from;
         let floor = self.since(last_time);
         let begins = |act: &Intervention| match act.act {
             Act::Remember { ms, began: None } => {
-                let act = Act::Remember { ms, began: Some(Began { offset, floor }) };
+                let act = Act::Remember { ms, began: Some(Began { offset, floor, epoch }) };
                 Some(act)
             }
             _ => None,
@@ -64,18 +59,18 @@ impl Remember {
     }
 }
 
-/// What was applied, in order; of several that one owner applied at its takeover, which have one floor, the one given last.
-/// A later takeover at the same offset found the age of the one before, by which rows may have been deleted.
+/// What was applied, in order; of several that one owner applied at its takeover the one given last. A later takeover at the
+/// same offset found the age of the one before, by which rows may have been deleted.
 pub fn changes(acts: &[Intervention]) -> Vec<(Began, i64)> {
     let mut all: Vec<_> = acts
         .iter()
         .filter_map(|row| match row.act {
-            Act::Remember { ms, began: Some(began) } => Some(((began.offset, began.floor, row.id), (began, ms))),
+            Act::Remember { ms, began: Some(began) } => Some(((began.offset, began.epoch, row.id), (began, ms))),
             _ => None,
         })
         .collect();
     all.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
-    all.dedup_by_key(|((offset, floor, _), _)| (*offset, *floor));
+    all.dedup_by_key(|((offset, epoch, _), _)| (*offset, *epoch));
     all.into_iter().rev().map(|(_, change)| change).collect()
 }
 
@@ -93,9 +88,14 @@ mod tests {
         Intervention { id: Uuid::from_u128(id), partition, act, reason, by, at: LogTime(5), applied_at: None }
     }
 
+    /// Where an owner takes over.
+    fn taken(next_offset: u64, epoch: u64) -> Progress {
+        Progress { epoch, next_offset, last_time: LogTime(500), ..Progress::NONE }
+    }
+
     #[test]
     fn a_longer_age_does_not_bring_back_what_may_have_been_deleted() {
-        let (longer, applied) = Remember::of_ms(100).begin(&[given(1, 1_000)], 7, LogTime(500), LogTime(9));
+        let (longer, applied) = Remember::of_ms(100).begin(&[given(1, 1_000)], &taken(7, 1), LogTime(9));
         assert_eq!(longer.since(LogTime(600)), LogTime(400));
         assert_eq!(longer.since(LogTime(2_000)), LogTime(1_000));
         assert_eq!(Remember::of_ms(100).after(&applied), longer, "as the next owner reads it");
@@ -104,19 +104,19 @@ mod tests {
 
     #[test]
     fn a_shorter_age_holds_at_once_and_for_good() {
-        let (shorter, applied) = Remember::of_ms(1_000).begin(&[given(1, 10)], 7, LogTime(500), LogTime(9));
+        let (shorter, applied) = Remember::of_ms(1_000).begin(&[given(1, 10)], &taken(7, 1), LogTime(9));
         assert_eq!(shorter.since(LogTime(500)), LogTime(490));
-        let (again, both) = shorter.begin(&[applied[0].clone(), given(2, 1_000)], 8, LogTime(500), LogTime(9));
+        let (again, both) = shorter.begin(&[applied[0].clone(), given(2, 1_000)], &taken(8, 2), LogTime(9));
         assert_eq!(again.since(LogTime(501)), LogTime(490));
         assert_eq!(both.len(), 1, "what is applied is not applied again");
     }
 
     #[test]
     fn two_takeovers_at_one_offset_count_one_after_the_other() {
-        let (_, first) = Remember::of_ms(1_000).begin(&[given(1, 10)], 7, LogTime(500), LogTime(9));
+        let (_, first) = Remember::of_ms(1_000).begin(&[given(1, 10)], &taken(7, 1), LogTime(9));
         let shorter = Remember::of_ms(1_000).after(&first);
         let acts = [first[0].clone(), given(2, 5_000)];
-        let (longer, second) = shorter.begin(&acts, 7, LogTime(500), LogTime(10));
+        let (longer, second) = shorter.begin(&acts, &taken(7, 2), LogTime(10));
         let all = [first, second].concat();
         let ages: Vec<_> = changes(&all).into_iter().map(|(began, ms)| (began.floor.0, ms)).collect();
         assert_eq!(ages, [(-500, 10), (490, 5_000)]);
@@ -124,11 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn the_last_takeover_at_one_offset_counts_whatever_was_given_first() {
+        let (_, first) = Remember::of_ms(100).begin(&[given(2, 200)], &taken(7, 1), LogTime(9));
+        let acts = [first[0].clone(), given(1, 300)];
+        let before = Remember::of_ms(100).after(&first);
+        let (last, second) = before.begin(&acts, &taken(7, 2), LogTime(9));
+        assert_eq!((last.ms, last.floor), (300, before.floor), "neither moves the floor");
+        assert_eq!(Remember::of_ms(100).after(&[first, second].concat()), last, "as the next owner reads it");
+    }
+
+    #[test]
     fn of_several_that_wait_the_one_given_last_counts() {
-        let (both, applied) = Remember::of_ms(1_000).begin(&[given(1, 10), given(2, 500)], 7, LogTime(500), LogTime(9));
+        let (both, applied) = Remember::of_ms(1_000).begin(&[given(1, 10), given(2, 500)], &taken(7, 1), LogTime(9));
         assert_eq!((both.ms, both.floor), (500, LogTime(-500)));
         assert_eq!(applied.len(), 2);
-        let began = Began { offset: 7, floor: LogTime(-500) };
+        let began = Began { offset: 7, floor: LogTime(-500), epoch: 1 };
         assert_eq!(changes(&applied), [(began, 500)]);
     }
 }

@@ -14,10 +14,10 @@ use crate::domain::{
     ScheduleId, UserId,
 };
 use crate::store::{
-    AggregateLoads, AuditReads, AuditRun, BlockSeats, Captured, Catalog, CommitGroup, Committed, Concert, DeadLetter,
-    DeadLetterView, DeadLetters, DoneBy, Intervention, Interventions, LogBinding, Operations, Outbox, OutboxRow,
-    Ownership, Page, PlanRow, PlanSummary, Process, ProcessView, Progress, ProgressView, Reads, RecordedLog,
-    RequestKey, RequestRow, Retention, Schedule, ScheduleView, StateTable, Store, StoreError, Timers,
+    AggregateLoads, AuditReads, AuditRun, AuditedStore, BlockSeats, Captured, Catalog, CommitGroup, Committed, Concert,
+    DeadLetter, DeadLetterView, DeadLetters, DoneBy, Intervention, Interventions, LogBinding, Operations, Outbox,
+    OutboxRow, Ownership, Page, PlanRow, PlanSummary, Process, ProcessView, Progress, ProgressView, Reads, RecordedLog,
+    RequestKey, RequestRow, Retention, Schedule, ScheduleView, Snapshots, StateTable, Store, StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -344,6 +344,13 @@ impl<L: Layer> AuditReads for Layered<L> {
 
     async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>> {
         self.0.pass(Call::Read, self.0.below().requests_page(after, limit)).await
+    }
+}
+
+#[async_trait]
+impl<L: Layer> Snapshots for Layered<L> {
+    async fn snapshot(&self) -> Result<Box<dyn AuditedStore>> {
+        self.0.pass(Call::Read, self.0.below().snapshot()).await
     }
 }
 

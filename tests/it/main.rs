@@ -17,6 +17,7 @@ mod harness;
 mod hostile;
 mod inbox;
 mod large_batches;
+mod late_debits;
 mod login;
 mod odd_requests;
 mod operating;

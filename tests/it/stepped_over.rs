@@ -83,20 +83,20 @@ async fn e10_what_stops_a_partition_is_stepped_over(system: &System) {
 }
 
 /// A user whose wallet is on this partition.
-fn name_on(partition: u32) -> String {
+pub fn name_on(partition: u32) -> String {
     let mut names = (0..).map(|number| format!("user{number}"));
     names.find(|name| partition_for(name, partitions(Lane::Wallets)) == partition).expect("there are many")
 }
 
 /// A charge of 10 as another service would send it.
-struct Charge {
+pub struct Charge {
     user: String,
-    partition: u32,
+    pub partition: u32,
     value: Vec<u8>,
 }
 
 impl Charge {
-    fn new(user: &str, id: &str) -> Charge {
+    pub fn new(user: &str, id: &str) -> Charge {
         let reason = "x".repeat(180);
         let command = json!({"type": "charge_wallet", "version": 1, "request_id": id, "user_id": user, "amount": 10,
             "reason": reason, "of_a_later_version": "y".repeat(4_000)});
@@ -130,6 +130,43 @@ async fn spoil_embedded(system: &System, charges: &[Charge]) {
     let rows = sqlx::query(spoil).execute(&mut file).await.expect("the log's table").rows_affected();
     assert_eq!(rows, 1);
     file.close().await.expect("closed");
+}
+
+/// Behind all records of their partitions: one that cannot be read, where the log takes it.
+pub async fn stop_partitions(system: &System, charges: &[Charge]) {
+    if let Some(services) = &system.services {
+        return stop_by_stamps(services, charges).await;
+    }
+    let (log, embedded) = system.open_log().await;
+    let mut spoil = Vec::new();
+    for Charge { user, partition, value } in charges {
+        let record = NewRecord { key: user.clone().into(), value: value.clone().into(), headers: Vec::new() };
+        let offset = log.append(Topic::Lane(Lane::Wallets), *partition, record).await.expect("appended").offset;
+        spoil.push((offset, *partition));
+    }
+    embedded.expect("the embedded pair").close().await;
+    let mut file =
+        SqliteConnectOptions::new().filename(system.data_dir().join("log.db")).connect().await.expect("an SQLite file");
+    for (offset, partition) in spoil {
+        let sql = "update chunk set body = zeroblob(length(body)) where first_offset = $1 \
+                   and partition = (select id from partition where topic = 'wallets' and number = $2)";
+        let query = sqlx::query(sql).bind(i64::try_from(offset).expect("small")).bind(i64::from(partition));
+        assert_eq!(query.execute(&mut file).await.expect("the log's table").rows_affected(), 1);
+    }
+    file.close().await.expect("closed");
+}
+
+async fn stop_by_stamps(services: &Services, charges: &[Charge]) {
+    let topic = format!("{}.wallets", services.prefix);
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> =
+        config.set("bootstrap.servers", &services.brokers).create().expect("an admin client");
+    let producer: FutureProducer = config.create().expect("a producer");
+    set_stamps(&admin, &topic, "CreateTime").await;
+    for charge in charges {
+        append(&producer, &topic, charge, Some(now_ms() + 1_000)).await;
+    }
+    set_stamps(&admin, &topic, "LogAppendTime").await;
 }
 
 /// Somebody had changed the topic's `message.timestamp.type`; then the broker's disk lost a block.
@@ -186,7 +223,7 @@ async fn log_directory(admin: &AdminClient<DefaultClientContext>) -> PathBuf {
 }
 
 /// Why this partition of the wallets stands still, once it does.
-async fn stands_still(system: &System, partition: u32) -> String {
+pub async fn stands_still(system: &System, partition: u32) -> String {
     let here = LanePartition { lane: Lane::Wallets, partition };
     let url = format!("{}/readyz", system.client.base());
     until(&format!("{here} to stand still"), async || {
@@ -202,7 +239,7 @@ async fn stands_still(system: &System, partition: u32) -> String {
 }
 
 /// Exit code and what was said.
-fn act(system: &System, args: &[&str]) -> (Option<i32>, String) {
+pub fn act(system: &System, args: &[&str]) -> (Option<i32>, String) {
     let mut all = vec!["partitions"];
     all.extend(args);
     let base = system.client.base();

@@ -27,7 +27,8 @@ pub struct ApiServer {
 
 impl Cluster {
     pub fn start_api(&self, number: usize) {
-        let (clock, _) = self.sim.skewed_clock();
+        let (clock, clock_ms) = self.sim.skewed_clock();
+        lock(&self.api_clocks).push(clock_ms);
         let log = seen_by(Side::Api, self.mutant, Arc::clone(&self.log) as Arc<dyn Log>, clock.clone());
         let settings = api::Settings { append_timeout: Duration::from_secs(5), ..api::Settings::default() };
         let state = AppState::new(log, Arc::new(self.store.clone()), clock, Health::default(), settings)

@@ -1,7 +1,7 @@
 //! The workers and API servers of one run, over one log and one store.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -31,9 +31,9 @@ use crate::run::Setup;
 use crate::sim::{DAY_MS, START_MS, Sim};
 use crate::store::{self, faulty};
 
-/// Reasons for which a partition may stand still: another owner, a reader that could not be opened, an outage of half a
-/// minute, and the bad records; a worker that owns but one partition then suspects its clock.
-const HARMLESS: [&str; 7] = [
+/// Reasons for which a partition may stand still: a store that takes too long, another owner, a reader that could not be
+/// opened, an outage of half a minute, and the bad records; a worker that owns but one partition then suspects its clock.
+const HARMLESS: [&str; 8] = [
     "fenced by another owner",
     "cannot be read now",
     "no progress for",
@@ -41,6 +41,7 @@ const HARMLESS: [&str; 7] = [
     "has its producer's time",
     DAMAGED,
     "ahead of this machine's clock",
+    "commit: as the hook wants it",
 ];
 /// Before the epoch.
 const FENCED: &str = "parked: fenced by another owner: epoch ";
@@ -49,11 +50,11 @@ const FENCED: &str = "parked: fenced by another owner: epoch ";
 pub const REMEMBER: Remember = Remember::DEFAULT;
 
 pub struct Worker {
-    name: String,
+    pub(crate) name: String,
     task: AbortHandle,
     shutdown: CancellationToken,
     health: Health,
-    clock_ms: Arc<AtomicI64>,
+    pub(crate) clock_ms: Arc<AtomicI64>,
 }
 
 pub struct Cluster {
@@ -76,7 +77,8 @@ pub struct Cluster {
     pub schedules: Vec<ScheduleId>,
     /// Records on which a partition stands still, until an operator acts.
     pub bad: Mutex<BTreeMap<Position, Bad>>,
-    workers: Mutex<Vec<Worker>>,
+    pub(crate) workers: Mutex<Vec<Worker>>,
+    pub(crate) api_clocks: Mutex<Vec<Arc<AtomicI64>>>,
     pub(crate) api_servers: Mutex<Vec<Option<Arc<ApiServer>>>>,
     started: Mutex<u64>,
 }
@@ -110,6 +112,7 @@ impl Cluster {
             schedules,
             bad: Mutex::default(),
             workers: Mutex::default(),
+            api_clocks: Mutex::default(),
             api_servers: Mutex::default(),
             started: Mutex::default(),
         })
@@ -200,25 +203,6 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
-    }
-
-    /// Moves a worker's clock, or the log's.
-    pub fn jump_clock(&self) {
-        let by = self.sim.below(20_001) as i64 - 10_000;
-        let workers = lock(&self.workers);
-        let clocks: Vec<_> = workers.iter().map(|worker| &worker.clock_ms).chain([&self.sim.broker_ms]).collect();
-        if let Some(clock) = self.sim.prng().pick(&clocks) {
-            clock.fetch_add(by, Ordering::SeqCst);
-        }
-    }
-
-    /// Sets all workers' clocks to the log's. Returns how far the furthest was ahead: a worker may have planned its timers by
-    /// that clock.
-    pub fn set_clocks(&self) -> Duration {
-        let log_ms = self.sim.broker_ms.load(Ordering::SeqCst);
-        let ahead = |worker: &Worker| worker.clock_ms.swap(log_ms, Ordering::SeqCst) - log_ms;
-        let ahead_ms = lock(&self.workers).iter().map(ahead).max().unwrap_or(0);
-        Duration::from_millis(u64::try_from(ahead_ms).unwrap_or(0))
     }
 
     /// Keeps a copy of the store as it is now, if it can be copied.

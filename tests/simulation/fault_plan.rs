@@ -13,11 +13,19 @@ pub struct FaultPlan {
     pub append_backlog: u64,
     /// Outcomes that the log refuses, for good or for another record of their batch.
     pub append_refused: u64,
+    /// Notes of the sale that are lost where the log does not keep the order.
+    pub note_lost: u64,
+    /// Transaction markers before a record.
+    pub markers: u64,
     pub read_failed: u64,
     pub store_away: u64,
     pub commit_unanswered: u64,
     pub commit_late: u64,
     pub store_slow: u64,
+    /// Reads whose answer is seconds old when it arrives.
+    pub stale_reads: u64,
+    /// A commit of more rows, and of more than one record, takes longer than a statement may; 0: none does.
+    pub rows_max: usize,
     /// A lost append also fails the later ones of its partition until the loss is known, as an idempotent producer does.
     /// Only then is the order of first appearances promised.
     pub gapless: bool,
@@ -36,6 +44,8 @@ pub struct FaultPlan {
     pub storms: u64,
     pub outages: u64,
     pub jumps: u64,
+    /// Some of these jumps are by hours.
+    pub long_jumps: bool,
     pub api_crashes: u64,
     /// Commands of other services.
     pub foreign: u64,
@@ -71,11 +81,15 @@ impl FaultPlan {
             append_twice: some(350, 80),
             append_backlog: some(200, 40),
             append_refused: some(250, 60),
+            note_lost: 400,
+            markers: some(250, 200),
             read_failed: some(250, 40),
             store_away: some(300, 60),
             commit_unanswered: some(350, 120),
             commit_late: some(300, 80),
             store_slow: some(400, 150),
+            stale_reads: some(150, 60),
+            rows_max: some(250, 40) as usize,
             gapless: some(800, 1) > 0,
             bad_records: some(200, 4),
             skew_ms_max: some(400, 3_000),
@@ -91,6 +105,7 @@ impl FaultPlan {
             storms: some(400, 10),
             outages: some(300, 6),
             jumps: some(300, 6),
+            long_jumps: some(300, 1) > 0,
             api_crashes: some(300, 6),
             foreign: some(600, 16),
             staff: some(600, 16),
@@ -107,6 +122,7 @@ impl FaultPlan {
         };
         // A store that is restored has lost what operators did since, and they would have to do the same again.
         let plan = FaultPlan { later: plan.later && plan.bad_records == 0, ..plan };
+        let plan = FaultPlan { note_lost: if plan.gapless { 0 } else { plan.note_lost }, ..plan };
         if plan.patient && prng.permille(600) { plan.with_steady_clocks() } else { plan }
     }
 

@@ -55,22 +55,25 @@ pub async fn operate(cluster: Arc<Cluster>) {
         for (at, bad) in bad {
             let Ok(Some(progress)) = cluster.store.progress(at.partition).await else { continue };
             let Ok(given) = cluster.store.interventions(at.partition, at.offset).await else { continue };
-            let known = given.iter().any(|row| row.act.offsets().is_some_and(|offsets| offsets.first == at.offset));
-            if progress.next_offset != at.offset || known {
+            // What an operator sees is the first undecided offset, which may be no record.
+            let (from, place) = (progress.next_offset, (Topic::Lane(at.lane()), at.partition.partition));
+            let reaches = |offsets: Offsets| offsets.first == from && offsets.contains(at.offset);
+            let known = given.iter().any(|row| row.act.offsets().is_some_and(reaches));
+            if from > at.offset || known || !cluster.log.is_empty_between(place, from, at.offset) {
                 continue;
             }
             if cluster.sim.below(2) == 0 {
                 give(&cluster, at.partition, decoy(&cluster, at)).await;
             }
-            let act = act(&cluster, at, bad);
+            let act = act(&cluster, from, at, bad);
             give(&cluster, at.partition, act).await;
         }
     }
 }
 
-fn act(cluster: &Cluster, at: Position, bad: Bad) -> Act {
+fn act(cluster: &Cluster, first: u64, at: Position, bad: Bad) -> Act {
     let sim = &cluster.sim;
-    let one = Offsets { first: at.offset, last: at.offset };
+    let one = Offsets { first, last: at.offset };
     if bad == Bad::Unreadable || sim.below(2) == 0 {
         return Act::Skip(one);
     }
@@ -87,7 +90,9 @@ fn decoy(cluster: &Cluster, at: Position) -> Act {
     if at.offset > 0 && cluster.sim.below(2) == 0 {
         return Act::Skip(Offsets { first: at.offset - 1, last: at.offset });
     }
-    Act::Skip(Offsets { first: at.offset + 1, last: at.offset + 1 })
+    // Behind a clock that was set back for hours every record is one that waits.
+    let next = at.offset + if cluster.sim.plan.long_jumps { 1_000 } else { 1 };
+    Act::Skip(Offsets { first: next, last: next })
 }
 
 /// If that fails, it is given again later.

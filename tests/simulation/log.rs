@@ -17,6 +17,7 @@ use turnstile::wire;
 
 use crate::group::SimGroup;
 use crate::interventions::Bad;
+use crate::log_reader::Reader;
 use crate::sim::{DAY_MS, Sim};
 
 /// Longest a producer waits for an acknowledgement.
@@ -27,26 +28,31 @@ const COPY_MS_MAX: u64 = 3_000;
 /// The error of a record that cannot be read.
 pub const DAMAGED: &str = "the record is damaged";
 
-struct Slot {
-    record: Record,
-    damaged: bool,
-    visible_at: Instant,
+const NOTE: &[u8] = b"\"note_sale\"";
+
+/// One offset of a partition.
+pub(crate) struct Slot {
+    pub record: Record,
+    /// No record: a transaction's marker, which takes an offset and is never read.
+    pub marker: bool,
+    pub damaged: bool,
+    pub visible_at: Instant,
     /// Since the run began.
     stored_ms: u64,
 }
 
 #[derive(Default)]
-struct Partition {
-    slots: Vec<Slot>,
+pub(crate) struct Partition {
+    pub slots: Vec<Slot>,
     /// Appends until then fail too, because an earlier one was lost.
     poisoned_until: Option<Instant>,
 }
 
 pub struct SimLog {
-    sim: Arc<Sim>,
+    pub(crate) sim: Arc<Sim>,
     counts: PartitionCounts,
     partitions: Mutex<BTreeMap<(Topic, u32), Partition>>,
-    arrivals: BTreeMap<(Topic, u32), Notify>,
+    pub(crate) arrivals: BTreeMap<(Topic, u32), Notify>,
     /// Outcomes by `ce_id`.
     refusals: Mutex<BTreeMap<Vec<u8>, Refusals>>,
     pub group: Arc<SimGroup>,
@@ -68,7 +74,7 @@ impl SimLog {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Topic, u32), Partition>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<(Topic, u32), Partition>> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,7 +82,8 @@ impl SimLog {
     pub fn all_timed(&self, topic: Topic, partition: u32) -> Vec<(Record, u64)> {
         let partitions = self.lock();
         let slots = partitions.get(&(topic, partition)).map_or(&[][..], |partition| &partition.slots);
-        slots.iter().map(|slot| (slot.record.clone(), slot.stored_ms)).collect()
+        let records = slots.iter().filter(|slot| !slot.marker);
+        records.map(|slot| (slot.record.clone(), slot.stored_ms)).collect()
     }
 
     pub fn all(&self, topic: Topic, partition: u32) -> Vec<Record> {
@@ -86,6 +93,13 @@ impl SimLog {
     /// The offset the next record will get.
     pub fn end(&self, topic: Topic, partition: u32) -> u64 {
         self.lock().get(&(topic, partition)).map_or(0, |partition| partition.slots.len() as u64)
+    }
+
+    /// Whether there is no record between these offsets.
+    pub fn is_empty_between(&self, place: (Topic, u32), from: u64, to: u64) -> bool {
+        let partitions = self.lock();
+        let mut slots = partitions[&place].slots.iter().take(to as usize).skip(from as usize);
+        slots.all(|slot| slot.marker)
     }
 
     /// Puts another record in the place of one.
@@ -137,9 +151,22 @@ impl SimLog {
         let mut partitions = self.lock();
         let slots = &mut partitions.get_mut(&place).expect("a place of this log").slots;
         let visible_at = slots.last().map_or(Instant::now(), |last| last.visible_at).max(Instant::now() + delay);
+        let stored_ms = self.sim.now_ms();
+        // An owner cannot tell them from a damaged record behind them, and skips them like it.
+        if !damaged && self.sim.strikes(self.sim.plan.markers) {
+            for offset in (slots.len() as u64..).take(1 + self.sim.below(3) as usize) {
+                slots.push(Slot {
+                    record: Record::unread(offset),
+                    marker: true,
+                    damaged: false,
+                    visible_at,
+                    stored_ms,
+                });
+            }
+        }
         let offset = slots.len() as u64;
         let record = Record { offset, ..record };
-        slots.push(Slot { record, damaged, visible_at, stored_ms: self.sim.now_ms() });
+        slots.push(Slot { record, marker: false, damaged, visible_at, stored_ms });
         drop(partitions);
         self.arrivals[&place].notify_waiters();
         (offset, visible_at)
@@ -151,14 +178,14 @@ impl SimLog {
             return Err(ReadError::OutOfRange { offset: next, reason: format!("it ends at {end}") });
         }
         let log = self.this.upgrade().ok_or_else(|| ReadError::Unavailable("closed".into()))?;
-        Ok(Box::new(Reader { log, place, next }))
+        Ok(Box::new(Reader::new(log, place, next)))
     }
 
     pub fn open(&self, topic: Topic, partition: u32, start: u64) -> Result<Box<dyn PartitionReader>, ReadError> {
         self.reader((topic, partition), start)
     }
 
-    async fn reached(&self) -> Result<(), ReadError> {
+    pub(crate) async fn reached(&self) -> Result<(), ReadError> {
         self.sim.called();
         sleep(self.sim.delay()).await;
         let away = self.sim.log_away().is_some() || self.sim.strikes(self.sim.plan.read_failed);
@@ -222,6 +249,10 @@ impl SimLog {
                 1 => Fate::StoredUnacknowledged,
                 _ => Fate::Lost,
             };
+        }
+        if sim.strikes(plan.note_lost) && record.value.windows(NOTE.len()).any(|part| part == NOTE) {
+            // So that an older note comes after a newer one.
+            return Fate::Lost;
         }
         if sim.strikes(plan.append_backlog) {
             Fate::Backlog
@@ -357,44 +388,5 @@ impl SimLog {
             sleep(after).await;
             log.push(place, Some(key), Some(value), headers, Duration::ZERO);
         });
-    }
-}
-
-struct Reader {
-    log: Arc<SimLog>,
-    place: (Topic, u32),
-    next: u64,
-}
-
-#[async_trait]
-impl PartitionReader for Reader {
-    async fn next(&mut self, records_max: usize, _bytes_max: usize) -> Result<Vec<Record>, ReadError> {
-        let log = Arc::clone(&self.log);
-        let arrivals = &log.arrivals[&self.place];
-        loop {
-            let arrived = arrivals.notified();
-            let next = {
-                let partitions = log.lock();
-                partitions[&self.place].slots.get(self.next as usize).map(|slot| (slot.visible_at, slot.damaged))
-            };
-            match next {
-                Some((at, true)) if at <= Instant::now() => return Err(ReadError::Unavailable(DAMAGED.into())),
-                Some((at, false)) if at <= Instant::now() => break,
-                Some((at, _)) => sleep_until(at).await,
-                None => arrived.await,
-            }
-        }
-        log.reached().await?;
-        let now = Instant::now();
-        let most = if log.sim.faulty() { 1 + log.sim.below(records_max.min(64) as u64) as usize } else { records_max };
-        let partitions = log.lock();
-        let slots = partitions[&self.place].slots.iter().skip(self.next as usize);
-        let records: Vec<Record> = slots
-            .take_while(|slot| slot.visible_at <= now && !slot.damaged)
-            .take(most)
-            .map(|slot| slot.record.clone())
-            .collect();
-        self.next += records.len() as u64;
-        Ok(records)
     }
 }

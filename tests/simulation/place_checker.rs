@@ -62,7 +62,7 @@ impl PlaceChecker<'_> {
     /// The snapshots that an answer may reflect; whether it may also be from before the first one.
     fn snapshots(&self, span: Span) -> (bool, &[Snapshot]) {
         let plan = &self.cluster.sim.plan;
-        let steady = plan.store_away + plan.store_slow + plan.outages == 0 && plan.delay_ms_max < 20;
+        let steady = plan.store_away + plan.store_slow + plan.stale_reads + plan.outages == 0 && plan.delay_ms_max < 20;
         let age = if span.faulty && !steady { AGE_WITHOUT_STORE_MS } else { AGE_MS };
         let (sure, maybe) = self.window(span.began_ms.saturating_sub(age), span.ended_ms);
         (sure == 0, &self.queue.snapshots[sure.saturating_sub(1)..maybe])
@@ -151,12 +151,6 @@ impl PlaceChecker<'_> {
         }
         let at_ms = self.queue.snapshots[absence.snapshot].stored_ms;
         let since_ms = at_ms.saturating_sub(absence.abandon_after_ms as u64);
-        // Requeued while no worker ran: front doors cannot report a place that they have not seen yet.
-        let shown = |seen: &Observation| matches!(&seen.what, Observed::Place { position, .. } if *position == absence.sequence);
-        let known = |seen: &Observation| seen.span.ended_ms <= at_ms && shown(seen);
-        if !self.cluster.history.observations().iter().any(known) {
-            return Ok(());
-        }
         let polls = self.cluster.history.observations().into_iter().filter(|seen| {
             let placed = matches!(&seen.what, Observed::Place { .. } | Observed::Unavailable);
             seen.user == PATIENT && seen.with_token && placed

@@ -161,6 +161,13 @@ async fn simulate(cluster: &Arc<Cluster>) -> Result<(), String> {
     if let Some(first) = report.first {
         return Err(format!("the audit: {first}"));
     }
+    // Where log time runs alike on both lanes, and no hold came again when all turns were long over.
+    if let (1.., Some(first)) = report.without_turn
+        && sim.plan.has_steady_clocks()
+        && !sim.plan.later
+    {
+        return Err(format!("the audit counts {} holds without a turn, the first at {first}", report.without_turn.0));
+    }
     oracle::check(cluster).await?;
     other_log::is_refused(cluster).await
 }

@@ -28,6 +28,10 @@ pub async fn work(cluster: Arc<Cluster>, commands: u64) {
         let body = match cluster.sim.below(8) {
             0..=2 => Some(hold(&cluster)),
             3..=5 => of_reservation(&cluster).await,
+            6 if cluster.sim.below(2) == 0 => {
+                flicker(&cluster).await;
+                None
+            }
             6 => Some(amend(&cluster)),
             _ => {
                 send(&cluster, amend(&cluster), false).await;
@@ -119,6 +123,20 @@ async fn of_reservation(cluster: &Cluster) -> Option<Body> {
             })
         }
     }))
+}
+
+/// Takes all seats of the smaller block off sale and puts them on again: each time the queue is told.
+async fn flicker(cluster: &Cluster) {
+    let key = BlockKey { schedule_id: cluster.schedules[0], block: sale::block("side") };
+    let (name, seats, _) = SECTIONS[2];
+    for turn in 0..2 + cluster.sim.below(4) {
+        let all = Span { first: 1, last: seats as u32 };
+        let not_for_sale = Some(if turn % 2 == 0 { vec![all] } else { Vec::new() });
+        let section = AmendSection { name: sale::section(name), layout: None, prices: Vec::new(), not_for_sale };
+        let amend = AmendBlock { sections: vec![section], ..nothing_amended(key.clone()) };
+        send(cluster, Body::Seats(block::Command::AmendBlock(amend)), false).await;
+        sleep(Duration::from_millis(cluster.sim.below(400))).await;
+    }
 }
 
 fn nothing_amended(key: BlockKey) -> AmendBlock {

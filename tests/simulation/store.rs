@@ -18,6 +18,9 @@ use crate::sim::Sim;
 /// How late a commit may take effect after its sender has given up.
 const LATE_MS_MAX: u64 = 4_000;
 
+/// How old an answer may be when it arrives.
+const STALE_MS_MAX: u64 = 3_000;
+
 /// A store without faults, and the one in memory that can be copied and restored.
 pub async fn open(storage: Storage) -> (Arc<dyn Store>, Option<MemoryStore>) {
     match storage {
@@ -73,6 +76,7 @@ impl Layer for Untimed {
 /// A store that fails as the plan says.
 pub fn faulty(sim: &Arc<Sim>, store: Arc<dyn Store>) -> FaultyStore {
     let store = FaultyStore::new(store);
+    set_batches(sim, &store);
     let sim = Arc::clone(sim);
     store.set_hook(Some(Arc::new(move |call| {
         let sim = Arc::clone(&sim);
@@ -93,6 +97,17 @@ pub fn faulty(sim: &Arc<Sim>, store: Arc<dyn Store>) -> FaultyStore {
     store
 }
 
+/// A database that cannot do much within a statement's time: the owner has to ask for less.
+fn set_batches(sim: &Arc<Sim>, store: &FaultyStore) {
+    let sim = Arc::clone(sim);
+    store.set_batch_hook(Some(Arc::new(move |batch| {
+        let records = batch.after.next_offset - batch.before.next_offset;
+        let rows_max = sim.plan.rows_max;
+        let large = rows_max > 0 && batch.size().0 > rows_max && records > 1;
+        if large && sim.faulty() { Fault::TimedOut } else { Fault::None }
+    })));
+}
+
 fn fault(sim: &Sim, call: Call) -> Fault {
     let plan = &sim.plan;
     if sim.store_away() || sim.strikes(plan.store_away) {
@@ -111,6 +126,9 @@ fn fault(sim: &Sim, call: Call) -> Fault {
         if sim.strikes(plan.commit_late) {
             return Fault::Late(Duration::from_millis(sim.below(LATE_MS_MAX)));
         }
+    }
+    if call == Call::Read && sim.strikes(plan.stale_reads) {
+        return Fault::Slow(Duration::from_millis(sim.below(STALE_MS_MAX)));
     }
     if sim.strikes(plan.store_slow) { Fault::Slow(sim.delay() * 4) } else { Fault::None }
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use turnstile::domain::Body;
+use turnstile::domain::queue::{self, OfUser};
 
 use crate::client::{Intent, finds_entry, poll_place, retry, send_conflicting};
 use crate::cluster::Cluster;
-use crate::sale::{PRICE, SECTIONS};
+use crate::sale::{self, PRICE, SECTIONS};
 
 pub const USERS: [&str; 6] = ["ann", "bob", "cat", "dan", "eve", "fay"];
 /// A user who only waits, in place of a user's number.
@@ -67,6 +69,9 @@ impl Session {
             let number = self.open.remove(sim.below(self.open.len() as u64) as usize);
             return self.retry(number, ATTEMPTS).await;
         }
+        if self.active && self.held_last && sim.below(3) > 0 {
+            return self.pay_and_rejoin(action).await;
+        }
         let intent = match action {
             0 if sim.below(2) == 0 => Intent::new("POST", "/v1/wallet/charges", json!({"amount": 500})),
             _ => self.choose(),
@@ -87,6 +92,27 @@ impl Session {
             1 if keyed => send_conflicting(&cluster, number).await,
             _ => {}
         }
+    }
+
+    /// Pays, and meanwhile leaves the queue and joins it again at another counter, over and over: the payment ends one of
+    /// these turns and no later one.
+    async fn pay_and_rejoin(&mut self, action: u64) {
+        self.held_last = false;
+        let Some(id) = self.reservations.last() else { return };
+        let cluster = Arc::clone(&self.cluster);
+        let pay = Intent::new("POST", format!("/v1/reservations/{id}/payment"), json!({}));
+        let number = cluster.history.begin(pay.of(self.user, Some(format!("{}-{action}", self.user))));
+        let (sim, user_id) = (&cluster.sim, sale::user(USERS[self.user]));
+        let rejoins = async {
+            for _ in 0..3 + sim.below(6) {
+                let of = OfUser { schedule_id: cluster.schedules[0], user_id: user_id.clone() };
+                sleep(sim.delay() + Duration::from_millis(sim.below(60))).await;
+                cluster.send(&cluster.command(Body::Queues(queue::Command::LeaveQueue(of.clone())))).await;
+                cluster.send(&cluster.command(Body::Queues(queue::Command::JoinQueue(of)))).await;
+            }
+        };
+        tokio::join!(self.retry(number, ATTEMPTS), rejoins);
+        self.active = false;
     }
 
     /// Retries, and learns from the answer.

@@ -82,7 +82,8 @@ impl Places {
         let replicas = &self.sources.replicas;
         let slot = replicas.known(holder.schedule_id);
         let live = slot.as_ref().and_then(|slot| slot.look(|replica| replica.sequence_of(&holder.user_id)).flatten());
-        match (slot, live.or(holder.sequence)) {
+        // The later one: the replica may not know yet the token that was shown.
+        match (slot, live.max(holder.sequence)) {
             (Some(slot), Some(sequence)) => slot.saw(sequence),
             (None, Some(sequence)) => replicas.presence(holder.schedule_id).note(sequence, false),
             (_, None) => {}

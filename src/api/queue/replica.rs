@@ -52,7 +52,7 @@ pub struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Matters {
     No,
-    /// The holder waits.
+    /// The holder waits, or will once the turn is over.
     Sometime,
     /// The holder was absent, or has not yet used the turn.
     AtOnce,
@@ -258,8 +258,10 @@ impl Replica {
             Some(TokenState::Waiting) => Matters::Sometime,
             Some(TokenState::Absent { .. }) => Matters::AtOnce,
             Some(TokenState::Active(turn)) if !turn.used => Matters::AtOnce,
+            // Its turn may be over already, and the token that follows it waits.
+            Some(TokenState::Active(_)) => Matters::Sometime,
             None if sequence >= self.row.next_sequence => Matters::Sometime,
-            Some(TokenState::Active(_) | TokenState::Ended { .. }) | None => Matters::No,
+            Some(TokenState::Ended { .. }) | None => Matters::No,
         }
     }
 }

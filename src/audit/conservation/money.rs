@@ -1,10 +1,11 @@
-//! The sum of balances = charges + refunds - payments - debits, and what moved for a payment is what the payment says.
+//! The sum of balances = charges + refunds - payments - debits, what moved for a payment is what the payment says, and
+//! money goes back for cancelled reservations and no others.
 
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::domain::block::{self, PaymentState, PaymentStatus};
+use crate::domain::block::{self, PaymentState, PaymentStatus, ReservationState};
 use crate::domain::wallet::{AnswerKind, EntryKind, PaymentAnswer, Row};
 use crate::domain::{PaymentId, UserId};
 
@@ -28,9 +29,22 @@ struct Said {
     amount: i128,
 }
 
+/// What a reservation says of the payment that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// It waits for it.
+    Paying,
+    /// It was paid by it.
+    Confirmed,
+    /// It was cancelled, and is being paid back.
+    Cancelled,
+    Refunded,
+}
+
 #[derive(Default)]
 struct Payment {
     said: Option<Said>,
+    named: Option<(Named, i128)>,
     paid: Moved,
     refunded: Moved,
     /// What the wallet answered to the debit and to the refund; a decline is 0 times 0.
@@ -46,6 +60,18 @@ pub(super) struct Money {
 
 impl Money {
     pub fn payment(&mut self, row: &block::Row) {
+        if let block::Row::Reservation(row) = row {
+            let named = match row.state {
+                ReservationState::Held | ReservationState::Expired => None,
+                ReservationState::Paying(id) => Some((id, Named::Paying)),
+                ReservationState::Confirmed { payment, .. } => payment.map(|id| (id, Named::Confirmed)),
+                ReservationState::Cancelled { refund } => refund.map(|id| (id, Named::Cancelled)),
+                ReservationState::Refunded(id) => Some((id, Named::Refunded)),
+            };
+            if let Some((id, named)) = named {
+                self.of(id).named = Some((named, row.amount.get().into()));
+            }
+        }
         if let block::Row::Payment(row) = row {
             let refunding = matches!(row.state, PaymentState::Refunding { .. });
             let said = Said { status: row.state.status(), refunding, amount: row.amount.get().into() };
@@ -100,6 +126,19 @@ impl Money {
     }
 }
 
+impl Said {
+    /// What the reservation must say: money goes back only for one that was cancelled.
+    fn named(self) -> Option<Named> {
+        match (self.status, self.refunding) {
+            (PaymentStatus::Pending, _) => Some(Named::Paying),
+            (PaymentStatus::Completed, false) => Some(Named::Confirmed),
+            (PaymentStatus::Completed, true) => Some(Named::Cancelled),
+            (PaymentStatus::Refunded, _) => Some(Named::Refunded),
+            (PaymentStatus::Failed, _) => None,
+        }
+    }
+}
+
 impl Payment {
     fn complaints(&self, id: Uuid) -> Vec<String> {
         let mut complaints = Vec::new();
@@ -108,6 +147,11 @@ impl Payment {
                 complaints
                     .push(format!("payment {id}: the wallet answered {answer:?} to the {name} and moved {moved:?}"));
             }
+        }
+        let said = self.said.map(|said| (said.named(), said.amount));
+        if said.and_then(|(named, amount)| Some((named?, amount))) != self.named {
+            let status = self.said.map(|said| said.status);
+            complaints.push(format!("payment {id} is {status:?}, and its reservation says {:?}", self.named));
         }
         if !self.adds_up() {
             let (paid, refunded) = (self.paid, self.refunded);

@@ -197,6 +197,52 @@ fn payment(state: PaymentState) -> Row {
     }))
 }
 
+/// Seats are nobody's business here.
+fn about_money(rows: Vec<Row>) -> Vec<String> {
+    let mut complaints = complaints(rows);
+    complaints.retain(|complaint| !complaint.contains("has no seats"));
+    complaints
+}
+
+/// The reservation that the payment is for, as the payment wants it.
+fn paid_for(state: &PaymentState) -> Row {
+    let payment = PaymentId(Uuid::from_u128(9));
+    let state = match state {
+        PaymentState::Pending(_) => ReservationState::Paying(payment),
+        PaymentState::Completed => ReservationState::Confirmed { payment: Some(payment), serial: 0 },
+        PaymentState::Failed(_) => ReservationState::Expired,
+        PaymentState::Refunding { .. } => ReservationState::Cancelled { refund: Some(payment) },
+        PaymentState::Refunded => ReservationState::Refunded(payment),
+    };
+    let Row::Seats(block::Row::Reservation(row)) = reservation(ReservationId(Uuid::from_u128(7)), &[], state) else {
+        unreachable!("a reservation")
+    };
+    Row::Seats(block::Row::Reservation(Reservation { amount: amount(30), ..row }))
+}
+
+#[test]
+fn money_goes_back_for_cancelled_reservations_only() {
+    let waiting = Waiting { ask_at: LogTime(1), interval_ms: 1 };
+    let states = || {
+        [
+            PaymentState::Pending(waiting),
+            PaymentState::Completed,
+            PaymentState::Refunding { asking: None, waiting },
+            PaymentState::Refunded,
+        ]
+    };
+    for (number, wanted) in states().into_iter().enumerate() {
+        for (other, said) in states().into_iter().enumerate() {
+            let found = about_money(vec![paid_for(&wanted), payment(said)]);
+            let says = found.iter().any(|complaint| complaint.contains("its reservation says"));
+            assert_eq!(says, number != other, "{found:?}");
+        }
+    }
+    let failed = PaymentState::Failed(Code::InsufficientBalance);
+    assert_eq!(about_money(vec![paid_for(&PaymentState::Completed), payment(failed)]).len(), 1);
+    assert_eq!(about_money(vec![payment(PaymentState::Refunded)]).len(), 2, "of no reservation, and nothing moved");
+}
+
 #[test]
 fn balances_are_what_their_entries_give() {
     let charged = || vec![entry(1, EntryKind::Charge, 100, 100, 1), entry(2, EntryKind::Debit, 40, 60, 2)];
@@ -223,7 +269,8 @@ fn what_moved_for_a_payment_is_what_it_says() {
         let refunded = vec![entry(3, EntryKind::Refund, 30, 100, 9), answer(AnswerKind::Refund, Ok(100))];
         [vec![wallet(100, 3)], paid().split_off(1), refunded].concat()
     };
-    let with = |state: PaymentState, rows: Vec<Row>| complaints([vec![payment(state)], rows].concat());
+    let with =
+        |state: PaymentState, rows: Vec<Row>| about_money([vec![paid_for(&state), payment(state)], rows].concat());
     let right = [
         with(PaymentState::Pending(waiting), unpaid()),
         with(PaymentState::Pending(waiting), declined()),

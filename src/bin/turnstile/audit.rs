@@ -1,9 +1,11 @@
 //! `turnstile audit`: replays the whole log and compares it with the store.
 
 use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use turnstile::assembly::backends::Backends;
+use turnstile::assembly::backends::{BackendError, Backends};
+use turnstile::assembly::backup;
 use turnstile::audit::{self, AuditError, Report, Step};
 use turnstile::config::Config;
 use turnstile::log::Log;
@@ -20,7 +22,11 @@ const REDRAW: Duration = Duration::from_millis(100);
 
 pub async fn run(config: &Config) -> Result<(), Failure> {
     let clock = Clock::System;
-    let opened = Backends::open(config, &clock).await?;
+    // A process has the embedded pair open: then of a copy, as it is at one moment.
+    let (opened, _copy) = match Backends::open(config, &clock).await {
+        Err(BackendError::InUse(_)) => open_copy(config, &clock).await?,
+        opened => (opened?, None),
+    };
     let audited = watched(&*opened.log, &*opened.store).await;
     if let Ok((report, took)) = &audited {
         note(&*opened.store, report, *took, &clock).await;
@@ -29,6 +35,23 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     let (report, took) = audited.map_err(anyhow::Error::new)?;
     say(&summary(&report, took))?;
     if report.is_clean() { Ok(()) } else { Err(Failure::Disagreement) }
+}
+
+async fn open_copy(config: &Config, clock: &Clock) -> Result<(Backends, Option<Copy>), Failure> {
+    let copy = Copy(config.data_dir.join(format!("audit-{}", std::process::id())));
+    backup::copy(config, &copy.0).await?;
+    let config = Config { data_dir: copy.0.clone(), ..config.clone() };
+    Ok((Backends::open(&config, clock).await?, Some(copy)))
+}
+
+/// A directory that goes with it.
+struct Copy(PathBuf);
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // What is left of it does no harm.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Runs the audit, with a progress bar on a terminal.
@@ -71,8 +94,12 @@ fn summary(report: &Report, took: Duration) -> String {
         report.rows,
         took.as_secs_f64()
     );
+    text.push_str(&format!("{} of the newest outcomes on the topic compared\n", report.newest_outcomes));
     if report.forgotten > 0 {
         text.push_str(&format!("{} old requests and dead letters were deleted by retention\n", report.forgotten));
+    }
+    if let (holds @ 1.., Some(first)) = report.without_turn {
+        text.push_str(&format!("{holds} holds were taken without a turn in the waiting queue, the first at {first}\n"));
     }
     for act in &report.interventions {
         text.push_str(&format!("{}\n", listed(act)));

@@ -38,7 +38,7 @@ impl From<ConfigError> for Failure {
 impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
         match error {
-            BackendError::Configuration(reason) => Failure::Usage(reason),
+            BackendError::Configuration(reason) | BackendError::InUse(reason) => Failure::Usage(reason),
             BackendError::Internal(error) => Failure::Internal(error),
         }
     }

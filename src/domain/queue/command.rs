@@ -96,7 +96,7 @@ pub enum Reply {
         ahead: u64,
     },
     Left(Token),
-    /// `tokens`: live ones that were named.
+    /// `tokens`: live ones that were named, by their own sequence or by that of the one they follow.
     SeenNoted {
         schedule_id: ScheduleId,
         tokens: u64,

@@ -100,6 +100,9 @@ pub struct Token {
     pub last_seen: PresenceMs,
     /// Its holder was seen since it joined.
     pub sighted: bool,
+    /// The token of the same user whose turn ended and which this one was requeued for: a front door that has not seen
+    /// this one yet still reports that one.
+    pub follows: Option<u64>,
     pub changed: Arrival,
 }
 

@@ -145,7 +145,7 @@ fn join_queue(queue: &QueueState, user: &UserId, at: &Arrival) -> Decision<Queue
                     "the waiting queue is full; another try needs another key",
                 ));
             }
-            draft.add(user)
+            draft.add(user, None)
         }
     };
     draft.admit();
@@ -210,17 +210,17 @@ fn end_token(
     }
 }
 
-/// Advances the presence clock, then notes whom the front door saw; unknown and ended tokens are passed over. Who was
-/// not seen for too long by then is absent.
+/// Advances the presence clock, then notes whom the front door saw; unknown tokens are passed over, and for one that was
+/// requeued the one that follows it counts. Who was not seen for too long by then is absent.
 fn note_seen(queue: &QueueState, seen: &Seen, at: &Arrival) -> Decision<QueueState> {
     let mut draft = Draft::new(queue, at);
     let limits = draft.row.limits.clone();
     draft.row.presence.advance(&limits, at.time);
     let mut tokens = 0;
     for sighting in &seen.sightings {
-        for token in queue.tokens_between(sighting.first, sighting.last) {
+        for sequence in queue.seen_between(sighting.first, sighting.last) {
             if tokens < TOKENS_PER_DECISION_MAX {
-                draft.see(token.sequence, sighting.age_ms);
+                draft.see(sequence, sighting.age_ms);
                 tokens += 1;
             }
         }

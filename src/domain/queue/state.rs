@@ -16,6 +16,8 @@ pub struct QueueState {
     pub row: Queue,
     /// Live tokens by sequence.
     tokens: BTreeMap<u64, Token>,
+    /// Live tokens by the ended ones they follow.
+    follows: BTreeMap<u64, u64>,
     /// The live token of each user. Only ever looked up, never walked: its order is random.
     by_user: HashMap<UserId, u64>,
     waiting: WaitingOrder,
@@ -107,6 +109,7 @@ impl QueueState {
             }
         }
         state.due = Due::load(&live);
+        state.follows = live.iter().filter_map(|token| Some((token.follows?, token.sequence))).collect();
         state.tokens = live.into_iter().map(|token| (token.sequence, token)).collect();
         state
     }
@@ -115,6 +118,7 @@ impl QueueState {
         QueueState {
             row,
             tokens: BTreeMap::new(),
+            follows: BTreeMap::new(),
             by_user: HashMap::new(),
             waiting: WaitingOrder::default(),
             due: Due::default(),
@@ -151,9 +155,10 @@ impl QueueState {
         self.tokens.values()
     }
 
-    /// Live tokens with a sequence in this range, ascending.
-    pub(super) fn tokens_between(&self, first: u64, last: u64) -> impl Iterator<Item = &Token> {
-        self.tokens.range(first..=last).map(|(_, token)| token)
+    /// Sequences of the live tokens that are meant by this range: those in it, ascending, then those that follow one in it.
+    pub(super) fn seen_between(&self, first: u64, last: u64) -> impl Iterator<Item = u64> {
+        let followers = self.follows.range(first..=last).map(|(_, sequence)| *sequence);
+        self.tokens.range(first..=last).map(|(sequence, _)| *sequence).chain(followers)
     }
 
     /// The first waiting token at or after this sequence.
@@ -192,6 +197,13 @@ impl QueueState {
         let old = self.tokens.remove(&sequence);
         if let Some(old) = &old {
             self.due.remove(old);
+        }
+        if let Some(before) = token.follows {
+            if token.state.is_live() {
+                self.follows.insert(before, sequence)
+            } else {
+                self.follows.remove(&before)
+            };
         }
         self.due.insert(&token);
         if token.state == TokenState::Waiting {

@@ -10,6 +10,7 @@ mod pooler;
 mod query;
 mod servers;
 mod settings;
+mod snapshot;
 
 use std::sync::Arc;
 use std::time::Duration;

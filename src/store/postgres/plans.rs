@@ -165,6 +165,7 @@ fn token(number: u128, ended: bool) -> queue::Row {
         joined_at: LogTime(1),
         last_seen: queue::PresenceMs(1),
         sighted: false,
+        follows: None,
         changed: at(Lane::Queues, number),
     })
 }

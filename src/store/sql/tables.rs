@@ -171,7 +171,7 @@ tables! {
     QUEUE_TOKEN = "queue_token" (schedule_id, sequence) Replace {
         schedule_id: Uuid, sequence: Int, user_id: Text, status: Text, joined_at: Int,
         admitted_at: Int, active_until: Int, turn_from: Int, turn_used: Flag, absent_since: Int,
-        last_seen: Int, sighted: Flag,
+        last_seen: Int, sighted: Flag, follows: Int,
         changed_partition: Int, changed_offset: Int, changed_at: Int,
     }
 }
@@ -198,7 +198,7 @@ tables! {
 tables! {
     INTERVENTION = "intervention" (id) Replace {
         id: Uuid, lane: Text, partition: Int, log_offset: Int, through: Int, kind: Text, value: Int,
-        floor: Int, reason: Text, by_user: Text, at: Int, applied_at: Int,
+        floor: Int, epoch: Int, reason: Text, by_user: Text, at: Int, applied_at: Int,
     }
 }
 

@@ -4,6 +4,7 @@ mod bulk;
 mod error;
 #[cfg(test)]
 mod plans;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -10,9 +10,9 @@ use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
 use crate::domain::{BlockKey, LanePartition, LogTime, PaymentId, ReservationId, Row, ScheduleId, UserId};
 use crate::store::{
-    AggregateLoads, AuditReads, Captured, CommitGroup, Committed, DeadLetter, Intervention, Interventions, LogBinding,
-    Outbox, OutboxRow, Ownership, Progress, RecordedLog, RequestKey, RequestRow, Retention, StateTable, StoreError,
-    Timers,
+    AggregateLoads, AuditReads, AuditedStore, Captured, CommitGroup, Committed, DeadLetter, Intervention,
+    Interventions, LogBinding, Outbox, OutboxRow, Ownership, Progress, RecordedLog, RequestKey, RequestRow, Retention,
+    Snapshots, StateTable, StoreError, Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -171,6 +171,13 @@ impl AuditReads for MemoryStore {
     async fn requests_page(&self, after: Option<&RequestRow>, limit: u32) -> Result<Vec<RequestRow>> {
         let after = after.map(|row| (row.key, row.position.partition));
         self.read(|state| rows_after(&state.requests, after, limit as usize, |row| row.clone()))
+    }
+}
+
+#[async_trait]
+impl Snapshots for MemoryStore {
+    async fn snapshot(&self) -> Result<Box<dyn AuditedStore>> {
+        Ok(Box::new(self.copy()))
     }
 }
 

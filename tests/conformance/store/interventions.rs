@@ -29,7 +29,7 @@ pub async fn a_row_comes_back_as_it_was_given(store: Arc<dyn Store>) {
         skip(1, 7, 9),
         row(2, SEATS, Act::Time { offsets, time: LogTime(-3) }),
         row(3, SEATS, Act::Remember { ms: 604_800_000, began: None }),
-        row(4, SEATS, Act::Remember { ms: 60_000, began: Some(Began { offset: 12, floor: LogTime(-7) }) }),
+        row(4, SEATS, Act::Remember { ms: 60_000, began: Some(Began { offset: 12, floor: LogTime(-7), epoch: 3 }) }),
         Intervention { applied_at: Some(LogTime(5)), ..skip(5, 8, 8) },
     ];
     for row in &rows {

@@ -292,3 +292,17 @@ pub async fn a_row_that_cannot_be_sent_is_kept_once(store: Arc<dyn Store>) {
     assert_eq!((letter.unsent_to, letter.value), (Some(row.topic), Some(row.payload)));
     assert_eq!(store.dead_letter(SEATS.at(7)).await.unwrap().unwrap().letter, dead_letter(SEATS, 7));
 }
+
+pub async fn a_snapshot_is_of_one_moment_and_only_read(store: Arc<dyn Store>) {
+    commit(&*store, SEATS, |batch| batch.requests = vec![request(1, SEATS, 0)]).await;
+    let before = store.snapshot().await.unwrap();
+    let seen = before.progress(SEATS).await.unwrap().expect("acquired");
+    commit(&*store, SEATS, |batch| batch.requests = vec![request(2, SEATS, 1)]).await;
+    assert_eq!(before.progress(SEATS).await.unwrap(), Some(seen));
+    assert_eq!(before.requests_page(None, 10).await.unwrap().len(), 1, "of the same moment");
+    // Each keeps a connection.
+    drop(before);
+    let after = store.snapshot().await.unwrap();
+    assert_ne!(after.progress(SEATS).await.unwrap(), Some(seen));
+    assert_eq!(after.requests_page(None, 10).await.unwrap().len(), 2);
+}

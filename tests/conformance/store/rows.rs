@@ -315,6 +315,7 @@ pub fn token(schedule: u128, sequence: u64, name: &str, state: TokenState, offse
         joined_at: LogTime(1_700_000_000_000),
         last_seen: PresenceMs(1_001),
         sighted: true,
+        follows: Some(1),
         changed: arrival(QUEUES, offset),
     }
 }

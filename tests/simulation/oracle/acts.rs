@@ -12,8 +12,8 @@ use crate::interventions::Bad;
 pub struct Acts<'a> {
     cluster: &'a Cluster,
     applied: Vec<Intervention>,
-    /// How long requests count as seen from which offset on, with the floor of its takeover; the last one first.
-    ages: Vec<((u64, LogTime), i64)>,
+    /// How long requests count as seen from which offset on, with the epoch of its takeover; the last one first.
+    ages: Vec<((u64, u64), i64)>,
     age_ms: i64,
     /// What was decided before never counts again.
     floor: LogTime,
@@ -26,7 +26,7 @@ impl<'a> Acts<'a> {
         for row in &rows {
             let Act::Remember { ms, began } = row.act else { continue };
             must!(began.is_some(), "{here} was taken over since it was told to remember requests for {ms} ms");
-            ages.extend(began.map(|began| ((began.offset, began.floor), ms)));
+            ages.extend(began.map(|began| ((began.offset, began.epoch), ms)));
         }
         // Of several that one owner has found the one given last: they come in the order of their ids.
         ages.sort_by_key(|(takeover, _)| *takeover);

@@ -20,7 +20,7 @@ fn assert_same(owner: &Owner, replica: &Replica) {
                 }
                 let matters = match live.state {
                     TokenState::Waiting => Matters::Sometime,
-                    TokenState::Active(turn) if turn.used => Matters::No,
+                    TokenState::Active(turn) if turn.used => Matters::Sometime,
                     _ => Matters::AtOnce,
                 };
                 assert_eq!(replica.matters(live.sequence), matters);

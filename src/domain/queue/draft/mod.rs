@@ -71,8 +71,8 @@ impl<'a> Draft<'a> {
         self.offer.sale(self.at.time)
     }
 
-    /// A new WAITING token at the tail.
-    pub fn add(&mut self, user: &UserId) -> u64 {
+    /// A new WAITING token at the tail; `follows`: for one whose turn ended.
+    pub fn add(&mut self, user: &UserId, follows: Option<u64>) -> u64 {
         let sequence = self.row.next_sequence;
         let token = Token {
             schedule_id: self.row.schedule_id,
@@ -82,6 +82,7 @@ impl<'a> Draft<'a> {
             joined_at: self.at.time,
             last_seen: self.row.presence.read(&self.row.limits, self.at.time),
             sighted: false,
+            follows,
             changed: self.at,
         };
         self.bytes += bytes_of(user);
@@ -196,7 +197,7 @@ impl<'a> Draft<'a> {
         }
         self.end(sequence, Ending::Expired);
         let requeue = self.row.limits.on_timeout == OnTimeout::Requeue && !self.sale().is_over();
-        requeue.then(|| self.add(&user))
+        requeue.then(|| self.add(&user, Some(sequence)))
     }
 
     /// Whether one more may wait. At the bound one ABSENT token makes room, if there is one.

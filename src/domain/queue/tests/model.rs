@@ -142,7 +142,7 @@ impl Model {
         &mut self.tokens[usize::try_from(sequence).expect("small") - 1]
     }
 
-    fn add(&mut self, user: &UserId) -> u64 {
+    fn add(&mut self, user: &UserId, follows: Option<u64>) -> u64 {
         let sequence = self.tokens.len() as u64 + 1;
         self.tokens.push(Token {
             schedule_id: SCHEDULE,
@@ -152,6 +152,7 @@ impl Model {
             joined_at: LogTime(self.now),
             last_seen: self.presence_if_reported(),
             sighted: false,
+            follows,
             changed: self.limits_row().changed,
         });
         sequence
@@ -198,7 +199,7 @@ impl Model {
                     Sale::SoldOut | Sale::Closed => return Err(Code::SalesClosed),
                     _ => self.make_room()?,
                 }
-                self.add(user)
+                self.add(user, None)
             }
         };
         self.admit();
@@ -240,7 +241,7 @@ impl Model {
         self.end(token.sequence, Ending::Expired);
         let over = matches!(self.sale(), Sale::SoldOut | Sale::Closed | Sale::Cancelled);
         let requeue = self.limits_row().limits.on_timeout == OnTimeout::Requeue && !over;
-        requeue.then(|| self.add(&token.user_id))
+        requeue.then(|| self.add(&token.user_id, Some(token.sequence)))
     }
 
     fn set_absent(&mut self, sequence: u64) {
@@ -268,7 +269,10 @@ impl Model {
         self.reports.push(now);
         for sighting in &seen.sightings {
             let (then, age) = (PresenceMs(clock.0 - sighting.age_ms), sighting.age_ms);
-            let named = |token: &&mut Token| (sighting.first..=sighting.last).contains(&token.sequence);
+            let range = sighting.first..=sighting.last;
+            let named = |token: &&mut Token| {
+                range.contains(&token.sequence) || token.follows.is_some_and(|follows| range.contains(&follows))
+            };
             for token in self.tokens.iter_mut().filter(named) {
                 match &mut token.state {
                     TokenState::Active(turn) if !turn.used && turn.admitted_at.0 <= now - age => {

@@ -92,6 +92,32 @@ fn q11_a_turn_that_nobody_claims_goes_to_the_next_and_its_place_is_kept() {
 }
 
 #[test]
+fn q12_a_sighting_of_a_place_that_ended_is_one_of_the_place_that_follows_it() {
+    let mut fixture = filled(Limits { max_active: 1, active_ttl_ms: 5_000, ..limits() }, 2);
+    reported(&mut fixture, 5, &[1, 2]);
+    fixture.run(configure(LimitsPatch { active_ttl_ms: Some(1_000_000), ..LimitsPatch::default() }, None, None));
+    fixture.run(tick());
+    assert_eq!(fixture.live(), "2A 3W", "requeued");
+    // Front doors do not know the new place yet.
+    reported(&mut fixture, 30, &[1, 2]);
+    assert_eq!(fixture.live(), "2A 3W", "nobody who was seen is absent");
+    let reply = fixture.run(seen(&[1])).verdict;
+    assert!(
+        matches!(reply, Verdict::Decided(Ok(domain::Reply::Queues(Reply::SeenNoted { tokens: 1, .. })))),
+        "{reply:?}"
+    );
+    reported(&mut fixture, 10, &[2]);
+    assert_eq!(fixture.live(), "2A 3-");
+    assert_eq!(text(&fixture.run(seen(&[1])).effects.returned), "3W");
+    fixture.run(leave(1));
+    let reply = fixture.run(seen(&[1])).verdict;
+    assert!(
+        matches!(reply, Verdict::Decided(Ok(domain::Reply::Queues(Reply::SeenNoted { tokens: 0, .. })))),
+        "{reply:?}"
+    );
+}
+
+#[test]
 fn a_claim_counts_only_where_turns_are_longer() {
     let mut fixture = filled(Limits { active_ttl_ms: 3_000, claim_after_ms: 3_000, max_active: 1, ..limits() }, 1);
     reported(&mut fixture, 4, &[]);

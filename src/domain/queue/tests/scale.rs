@@ -59,6 +59,7 @@ fn f09_a_queue_of_110000_waiting_and_6000_active_loads_and_counts() {
         joined_at: LogTime(1),
         last_seen: PresenceMs(49_000),
         sighted: true,
+        follows: None,
         changed: at,
     });
     let state = QueueState::load(row, live.collect());

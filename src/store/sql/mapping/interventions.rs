@@ -6,14 +6,16 @@ use crate::store::{Act, Began, Intervention, InterventionKind, Offsets, StoreErr
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub fn values(row: &Intervention) -> Result<[Value<'_>; 12]> {
+pub fn values(row: &Intervention) -> Result<[Value<'_>; 13]> {
     let Intervention { id, partition, act, reason, by, at, applied_at } = row;
     const NULL: Value<'_> = Value::Int(None);
-    let (first, through, value, floor) = match act {
-        Act::Skip(offsets) => (int(offsets.first)?, int(offsets.last)?, NULL, NULL),
-        Act::Time { offsets, time: given } => (int(offsets.first)?, int(offsets.last)?, time(*given), NULL),
-        Act::Remember { ms, began: None } => (NULL, NULL, signed(*ms), NULL),
-        Act::Remember { ms, began: Some(began) } => (int(began.offset)?, NULL, signed(*ms), time(began.floor)),
+    let (first, through, value, floor, epoch) = match act {
+        Act::Skip(offsets) => (int(offsets.first)?, int(offsets.last)?, NULL, NULL, NULL),
+        Act::Time { offsets, time: given } => (int(offsets.first)?, int(offsets.last)?, time(*given), NULL, NULL),
+        Act::Remember { ms, began: None } => (NULL, NULL, signed(*ms), NULL, NULL),
+        Act::Remember { ms, began: Some(Began { offset, floor, epoch }) } => {
+            (int(*offset)?, NULL, signed(*ms), time(*floor), int(*epoch)?)
+        }
     };
     let [lane, partition] = lane_partition(*partition);
     Ok([
@@ -25,6 +27,7 @@ pub fn values(row: &Intervention) -> Result<[Value<'_>; 12]> {
         text(act.kind().as_str()),
         value,
         floor,
+        epoch,
         text(reason),
         text(by.as_str()),
         time(*at),
@@ -42,7 +45,8 @@ pub fn row(row: &impl Cells) -> Result<Intervention> {
         (InterventionKind::Skip, Some(offsets), None) => Act::Skip(offsets),
         (InterventionKind::Time, Some(offsets), Some(ms)) => Act::Time { offsets, time: crate::domain::LogTime(ms) },
         (InterventionKind::Remember, None, Some(ms)) => {
-            let began = first.zip(row.optional_time("floor")?).map(|(offset, floor)| Began { offset, floor });
+            let (floor, epoch) = (row.optional_time("floor")?, row.optional_narrow("epoch")?);
+            let began = first.zip(floor).zip(epoch).map(|((offset, floor), epoch)| Began { offset, floor, epoch });
             Act::Remember { ms, began }
         }
         (kind, ..) => return Err(corrupt("value", format!("it does not fit {kind}"))),

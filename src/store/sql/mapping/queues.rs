@@ -122,8 +122,8 @@ pub fn due(row: &impl Cells) -> Result<(ScheduleId, LogTime)> {
     Ok((row.schedule_id()?, row.time("due_at")?))
 }
 
-pub fn token_values(row: &Token) -> Result<[Value<'_>; 15]> {
-    let Token { schedule_id, sequence, user_id, state, joined_at, last_seen, sighted, changed } = row;
+pub fn token_values(row: &Token) -> Result<[Value<'_>; 16]> {
+    let Token { schedule_id, sequence, user_id, state, joined_at, last_seen, sighted, follows, changed } = row;
     let absent_since = match state {
         TokenState::Absent { since } => Some(since.0),
         _ => None,
@@ -143,6 +143,7 @@ pub fn token_values(row: &Token) -> Result<[Value<'_>; 15]> {
         Value::Int(absent_since),
         signed(last_seen.0),
         Value::Flag(*sighted),
+        follows.map_or(Ok(Value::Int(None)), int)?,
         partition,
         offset,
         at,
@@ -180,6 +181,7 @@ pub fn token(row: &impl Cells) -> Result<Token> {
         joined_at: row.time("joined_at")?,
         last_seen: PresenceMs(row.signed("last_seen")?),
         sighted: row.flag("sighted")?,
+        follows: row.optional_narrow("follows")?,
         changed: row.changed(Lane::Queues)?,
     })
 }

@@ -84,6 +84,7 @@ fn token(sequence: u64, state: TokenState) -> Token {
         joined_at: NOW,
         last_seen: PresenceMs(0),
         sighted: false,
+        follows: None,
         changed: arrival(Lane::Queues, 1234),
     }
 }

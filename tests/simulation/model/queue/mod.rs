@@ -25,6 +25,8 @@ struct Token {
     last_seen: i64,
     /// Seen since it joined.
     sighted: bool,
+    /// The ended token of this user that it was requeued for.
+    follows: Option<u64>,
     /// ACTIVE: from when to when, on the log and on the presence clock, and whether its holder was seen.
     admitted_at: LogTime,
     until: LogTime,
@@ -58,7 +60,6 @@ pub struct Snapshot {
 /// A WAITING token that became ABSENT at this snapshot.
 pub struct Absence {
     pub user: String,
-    pub sequence: u64,
     pub snapshot: usize,
     pub abandon_after_ms: i64,
 }
@@ -159,7 +160,7 @@ impl QueueModel {
         all.find(|(_, token)| token.user == user).map(|(sequence, token)| (*sequence, token))
     }
 
-    fn issue(&mut self, user: &str, sequence: u64, time: LogTime) -> Checked {
+    fn issue(&mut self, user: &str, sequence: u64, follows: Option<u64>, time: LogTime) -> Checked {
         must!(sequence == self.last_sequence + 1, "sequence {sequence} was issued after {}", self.last_sequence);
         self.last_sequence = sequence;
         let last_seen = self.presence.read(self.limits()?, time);
@@ -169,6 +170,7 @@ impl QueueModel {
             joined_at: time,
             last_seen,
             sighted: false,
+            follows,
             admitted_at: none,
             until: none,
             from: 0,
@@ -279,7 +281,7 @@ impl QueueModel {
             must!(!over, "{user} joined, and the sale is {}", self.date.sale(time));
             made_room = !ended.is_empty();
             self.make_room(&ended)?;
-            self.issue(user, sequence, time)?;
+            self.issue(user, sequence, had.as_ref().map(|(ended, _)| *ended).filter(|_| requeues), time)?;
         }
         let until = active_until(result);
         let own = Named { sequence, user: user.to_owned(), active_until: until };

@@ -18,7 +18,8 @@ impl QueueModel {
         let mut live = 0;
         for sighting in &seen.sightings {
             let (then, at) = (self.presence.now - sighting.age_ms, time.plus_ms(-sighting.age_ms));
-            for sequence in sighting.first..=sighting.last {
+            for named in sighting.first..=sighting.last {
+                let sequence = self.follower_of(named).unwrap_or(named);
                 if let Some(token) = self.waiting.get_mut(&sequence) {
                     token.last_seen = token.last_seen.max(then);
                     token.sighted |= token.joined_at < at;
@@ -44,6 +45,12 @@ impl QueueModel {
         must!(sequences(case, "returned") == back, "{back:?} came back: {}", case.effects);
         must!(sequences(case, "ended").is_empty(), "a report ended a token: {}", case.effects);
         Ok(())
+    }
+
+    /// The live token that was requeued for this one.
+    fn follower_of(&self, ended: u64) -> Option<u64> {
+        let live = self.waiting.iter().chain(&self.absent).chain(&self.active);
+        live.filter(|(_, token)| token.follows == Some(ended)).map(|(sequence, _)| *sequence).next()
     }
 
     /// Who was not seen for too long is absent from now on: those and no others.
@@ -72,7 +79,7 @@ impl QueueModel {
         let (snapshot, abandon_after_ms) =
             (self.snapshots.len(), self.limits.as_ref().map_or(0, |l| l.abandon_after_ms));
         if let Some(token) = self.waiting.remove(&sequence) {
-            self.absences.push(Absence { user: token.user.clone(), sequence, snapshot, abandon_after_ms });
+            self.absences.push(Absence { user: token.user.clone(), snapshot, abandon_after_ms });
             self.absent.insert(sequence, Token { since, ..token });
         } else if let Some(token) = self.active.remove(&sequence) {
             self.end_turn(sequence);
@@ -91,7 +98,7 @@ impl QueueModel {
             if let Some(token) = self.active.get(&sequence) {
                 must!(token.until <= time, "the turn of {sequence} was not over");
                 must!(!self.keeps_place(token, time)?, "{sequence} lost its place: {token:?}");
-                back.push(token.user.clone());
+                back.push((token.user.clone(), sequence));
             } else if let Some(token) = self.absent.get(&sequence) {
                 must!(token.since + kept_ms <= on_sale_ms, "{sequence} was dropped, absent since {}", token.since);
             } else {
@@ -110,9 +117,10 @@ impl QueueModel {
         new.retain(|token| token.sequence > last);
         new.sort_by_key(|token| token.sequence);
         let users: Vec<&String> = new.iter().map(|token| &token.user).collect();
-        must!(users == if requeue { back.iter().collect() } else { vec![] }, "{users:?} were requeued, not {back:?}");
-        for token in &new {
-            self.issue(&token.user, token.sequence, time)?;
+        let expected = back.iter().filter(|_| requeue).map(|(user, _)| user);
+        must!(expected.eq(users.iter().copied()), "{users:?} were requeued, not {back:?}");
+        for (token, (_, ended)) in new.iter().zip(back) {
+            self.issue(&token.user, token.sequence, Some(ended), time)?;
         }
         self.pass_over(case)?;
         self.admit_all(case, None)?;
