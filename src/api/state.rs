@@ -131,11 +131,9 @@ impl Ports {
             watches.seats_changed(schedule);
         });
         let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
-        let seen = Box::new(move |record: &Record| {
-            throughput.note(record);
-            lives.published(record);
-        });
-        Feed::new(feed::Sources { log, waiters, seats_changed, seen, running, shutdown })
+        let seen = Box::new(move |records: &[Record]| throughput.note(records));
+        let awaited = Box::new(move |request, record: &Record| lives.published(request, record));
+        Feed::new(feed::Sources { log, waiters, seats_changed, seen, awaited, running, shutdown })
     }
 
     fn submission(

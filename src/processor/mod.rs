@@ -54,18 +54,12 @@ pub use context::{Deps, RelayMode, Settings};
 pub use replay::Replay;
 
 use self::standing::Standings;
-use crate::domain::Lane;
-use crate::log::Topic;
-use crate::telemetry::metrics::PARTITIONS;
 
 /// Runs a worker until `shutdown`, then lets its partitions go and leaves the group.
 ///
 /// # Errors
 /// When the group cannot be joined or the membership ends for good.
 pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
-    for lane in Lane::ALL {
-        PARTITIONS.with_label_values(&[lane.as_str()]).set(deps.log.partitions().of(Topic::Lane(lane)).into());
-    }
     let standings = Arc::new(Standings::new(deps.health.clone()));
     let (committer, task) = committer::Committer::start(deps.store.clone(), Arc::clone(&standings));
     let reads = reads::Reads::new(deps.store.clone());

@@ -3,6 +3,7 @@
 //! Every scenario is a module of two tests: `embedded`, which needs nothing, and `real` on Apache Kafka and PostgreSQL,
 //! which runs when `TURNSTILE_TEST_BROKERS` and `TURNSTILE_TEST_DATABASE_URL` name them.
 
+mod alerts;
 mod audit;
 mod backup;
 mod blocks;
@@ -18,12 +19,14 @@ mod hostile;
 mod inbox;
 mod large_batches;
 mod late_debits;
+mod lives;
 mod login;
 mod odd_requests;
 mod operating;
 mod organizer;
 mod other_log;
 mod payment;
+mod planted;
 mod proxy;
 mod queue;
 mod queue_absence;

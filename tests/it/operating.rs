@@ -87,6 +87,11 @@ async fn b1_what_is_wrong_is_seen_with_its_reason(system: &System) {
         (&processes["processes"][0]["name"], &processes["processes"][0]["silent"]),
         (&here["owner"], &json!(false))
     );
+    // What waits there is lag, once it is more than moments old.
+    let (lag, _) = trouble(system, "lag").await;
+    assert_eq!(lag["values"]["partition"], here["partition"], "{lag}");
+    let seconds = lag["values"]["seconds"].as_f64().unwrap();
+    assert!((3.0..3.0 + SEEN_WITHIN.as_secs_f64()).contains(&seconds), "{lag}");
     // What stands still may be stepped over; nothing else may.
     let elsewhere = json!({"offset": 0, "reason": "a test"});
     let other = partitions.iter().find(|of| of["state"] == "owned").unwrap();
@@ -148,17 +153,20 @@ async fn b2_a_requests_life_is_told_stage_by_stage(system: &System) {
 
     let unknown = client.admin().get(&format!("/v1/ops/requests/{}", new_id())).await;
     assert_eq!(unknown.code(), "request_not_found");
-    // In a terminal, from the log and the store alone.
+    // In a terminal beside the server, and from the log and the store alone. On one machine the server has the log.
+    let beside = run_to_end(&["trace", &paid.request_id, "--at", &client.base()], system.env());
+    assert_eq!(beside.contains("answered"), system.services.is_none(), "only the server knows: {beside}");
     system.stop().await;
-    let told = run_to_end(&["trace", &paid.request_id], system.env());
-    for line in [
-        "pay_reservation SUCCEEDED",
-        "    debit_wallet SUCCEEDED",
-        "        settle_payment SUCCEEDED",
-        "committed",
-        "published",
-    ] {
-        assert!(told.contains(line), "{told}");
+    for told in [beside, run_to_end(&["trace", &paid.request_id], system.env())] {
+        for line in [
+            "pay_reservation SUCCEEDED",
+            "    debit_wallet SUCCEEDED",
+            "        settle_payment SUCCEEDED",
+            "committed",
+            "published",
+        ] {
+            assert!(told.contains(line), "{told}");
+        }
     }
     system.start().await;
 }

@@ -70,33 +70,30 @@ impl Throughput {
         Throughput { ring: Mutex::default(), took, follows }
     }
 
-    /// An outcome was read. Its second is that of the log, so that all processes tell the same.
-    pub fn note(&self, record: &Record) {
-        let Some((lane, decided)) = headers::decided_of(&record.headers) else { return };
-        let published = record.timestamp.millis();
-        let took_ms = (published - decided.0).max(0);
-        self.took[lane as usize].observe(took_ms as f64 / 1_000.0);
-        let refused = headers::is_refusal(&record.headers).then(|| refusal_code(record.value.as_deref()?)).flatten();
-        let second = published.div_euclid(1_000);
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        // Partitions of the outcomes are read side by side: an older second may come after a newer one.
-        let at = match ring.iter().rposition(|(known, _)| *known <= second) {
-            Some(at) if ring[at].0 == second => at,
-            before => {
-                let at = before.map_or(0, |at| at + 1);
-                ring.insert(at, (second, Tally::default()));
-                at
+    /// Outcomes were read. Their second is that of the log, so that all processes tell the same. The lock is taken once for
+    /// all of them: they are up to 1,000, of one partition and so of a second or two.
+    pub fn note(&self, records: &[Record]) {
+        let mut tallies: Vec<(i64, Tally)> = Vec::new();
+        for record in records {
+            let Some((lane, decided)) = headers::decided_of(&record.headers) else { continue };
+            let published = record.timestamp.millis();
+            let took_ms = (published - decided.0).max(0);
+            self.took[lane as usize].observe(took_ms as f64 / 1_000.0);
+            let second = published.div_euclid(1_000);
+            if tallies.last().is_none_or(|(of, _)| *of != second) {
+                tallies.push((second, Tally::default()));
             }
-        };
-        let tally = &mut ring[at].1;
-        tally.decided[lane as usize] += 1;
-        tally.took[BOUNDS_MS.partition_point(|bound| i64::from(*bound) < took_ms)] += 1;
-        if let Some(code) = refused {
-            *tally.refused.entry(code).or_default() += 1;
+            let Some((_, tally)) = tallies.last_mut() else { continue };
+            tally.decided[lane as usize] += 1;
+            tally.took[BOUNDS_MS.partition_point(|bound| i64::from(*bound) < took_ms)] += 1;
+            let refused =
+                headers::is_refusal(&record.headers).then(|| refusal_code(record.value.as_deref()?)).flatten();
+            if let Some(code) = refused {
+                *tally.refused.entry(code).or_default() += 1;
+            }
         }
-        if ring.len() > SECONDS {
-            ring.pop_front();
-        }
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        tallies.into_iter().for_each(|(second, tally)| add(&mut ring, second, tally));
     }
 
     /// Of the seconds from one to another, the last left out.
@@ -127,6 +124,17 @@ impl Throughput {
             points: if self.follows { starts.map(point).collect() } else { Vec::new() },
             refused: refused.into_iter().map(|(code, count)| (code.as_str().to_owned(), count)).collect(),
         }
+    }
+}
+
+/// Partitions of the outcomes are read side by side: an older second may come after a newer one.
+fn add(ring: &mut VecDeque<(i64, Tally)>, second: i64, tally: Tally) {
+    match ring.iter().rposition(|(known, _)| *known <= second) {
+        Some(at) if ring[at].0 == second => ring[at].1.add(&tally),
+        before => ring.insert(before.map_or(0, |at| at + 1), (second, tally)),
+    }
+    if ring.len() > SECONDS {
+        ring.pop_front();
     }
 }
 
@@ -223,11 +231,11 @@ mod tests {
     fn outcomes_are_counted_by_lane_code_and_time() {
         let throughput = Throughput::new(true);
         for _ in 0..99 {
-            throughput.note(&record("held", 4));
+            throughput.note(&[record("held", 4)]);
         }
         let refused = record("rejected_seat_taken", 200);
         let now = LogTime(refused.timestamp.millis() + 2_000);
-        throughput.note(&refused);
+        throughput.note(&[refused]);
         let pace = throughput.pace(now).unwrap();
         assert_eq!((pace.seats, pace.wallets, pace.refused), (10.0, 0.0, 0.1));
         assert_eq!((pace.p50_ms, pace.p99_ms), (Some(5), Some(5)));
@@ -242,7 +250,7 @@ mod tests {
     fn it_remembers_fifteen_minutes() {
         let throughput = Throughput::new(true);
         for second in (0..2_000).rev().chain(0..2_000) {
-            throughput.note(&record("held", second * 1_000));
+            throughput.note(&[record("held", second * 1_000)]);
         }
         assert_eq!(throughput.ring.lock().unwrap().len(), SECONDS);
         assert!(throughput.ring.lock().unwrap().iter().map(|(second, _)| second).is_sorted());

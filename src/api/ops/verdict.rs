@@ -177,8 +177,9 @@ fn behind(of: &Partition, now: &Now) -> Option<Trouble> {
     }
     let waiting = of.progress.as_ref().map_or(0, |view| view.outbox_pending);
     (waiting > OUTBOX_MAX).then(|| {
-        let text = format!("{waiting} outcomes of partition {partition} are decided and not published");
-        trouble(DEGRADED, "outbox", text, json!({"partition": partition, "rows": waiting}))
+        let why = of.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let text = format!("{waiting} outcomes of partition {partition} are decided and not published{why}");
+        trouble(DEGRADED, "outbox", text, json!({"partition": partition, "rows": waiting, "reason": of.reason}))
     })
 }
 

@@ -23,6 +23,12 @@ const RETRY_LAST: Duration = Duration::from_secs(1);
 /// A routing key of a block is `{schedule_id}/{block}`; that of a queue ends after the id.
 const SCHEDULE_ID_BYTES: usize = 36;
 
+/// Called with all records, as many at once as the log gives: what is done for each outcome of the system is done in every
+/// API process.
+pub type Seen = Box<dyn Fn(&[Record]) + Send + Sync>;
+/// Called with the outcome of a request that somebody here waits for, before they learn of it.
+pub type Awaited = Box<dyn Fn(RequestId, &Record) + Send + Sync>;
+
 /// What the feed uses.
 pub struct Sources {
     pub log: Arc<dyn Log>,
@@ -30,8 +36,8 @@ pub struct Sources {
     /// Called with the date whose seats an outcome may have changed, before anybody learns of the outcome: a client that
     /// then reads the seats finds what the outcome says.
     pub seats_changed: Box<dyn Fn(ScheduleId) + Send + Sync>,
-    /// Called with every record, whatever it says.
-    pub seen: Box<dyn Fn(&Record) + Send + Sync>,
+    pub seen: Seen,
+    pub awaited: Awaited,
     /// True while all partitions are followed.
     pub running: watch::Sender<bool>,
     pub shutdown: CancellationToken,
@@ -114,12 +120,15 @@ impl Feed {
         self.set_following(partition, true);
         loop {
             match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
-                Ok(records) => {
+                Ok(mut records) => {
                     *retry = RETRY_FIRST;
-                    for mut record in records {
-                        record.headers = unfolded(record.headers);
+                    for record in &mut records {
+                        record.headers = unfolded(std::mem::take(&mut record.headers));
+                    }
+                    (self.sources.seen)(&records);
+                    for record in &records {
                         *next = Some(record.offset + 1);
-                        self.deliver(&record);
+                        self.deliver(record);
                     }
                 }
                 Err(error) => return error,
@@ -128,7 +137,6 @@ impl Feed {
     }
 
     fn deliver(&self, record: &Record) {
-        (self.sources.seen)(record);
         if let Some(schedule) = seats_of(record) {
             (self.sources.seats_changed)(schedule);
         }
@@ -139,6 +147,7 @@ impl Feed {
         if !self.sources.waiters.has(request_id) {
             return;
         }
+        (self.sources.awaited)(request_id, record);
         match decision(record, request_id) {
             Ok(decision) => self.sources.waiters.complete(&decision),
             Err(reason) => {
@@ -192,6 +201,7 @@ mod tests {
             waiters: waiters.clone(),
             seats_changed: Box::new(move |schedule| noted.lock().unwrap().push(schedule)),
             seen: Box::new(|_| {}),
+            awaited: Box::new(|_, _| {}),
             running: watch::channel(false).0,
             shutdown: CancellationToken::new(),
         };

@@ -8,8 +8,10 @@ use crate::log::Record;
 use crate::runtime::clock::Clock;
 use crate::wire::headers;
 
-/// Requests that are remembered; the oldest go first.
+/// Requests that are remembered; of each ring the oldest go first.
 const LIVES_MAX: usize = 20_000;
+/// A request belongs to one of so many rings, so that requests that are answered side by side seldom wait for each other.
+const RINGS: usize = 16;
 
 /// What this process saw of a request; none of it is certain to be there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,10 +28,11 @@ pub struct Moments {
     pub answered: Option<LogTime>,
 }
 
-/// The latest requests that were received here, or whose outcomes were seen.
+/// The latest requests that were received here. Outcomes that nobody here waits for are not noted: the log has them.
 pub struct Lives {
     clock: Clock,
-    ring: Mutex<Ring>,
+    rings: [Mutex<Ring>; RINGS],
+    /// Of each ring.
     lives_max: usize,
 }
 
@@ -41,7 +44,7 @@ struct Ring {
 
 impl Lives {
     pub fn new(clock: Clock) -> Self {
-        Lives { clock, ring: Mutex::default(), lives_max: LIVES_MAX }
+        Lives { clock, rings: Default::default(), lives_max: LIVES_MAX / RINGS }
     }
 
     pub fn now(&self) -> LogTime {
@@ -57,8 +60,7 @@ impl Lives {
     }
 
     /// Its outcome was read from the log.
-    pub fn published(&self, record: &Record) {
-        let Some(request) = headers::request_id_of(&record.headers) else { return };
+    pub fn published(&self, request: RequestId, record: &Record) {
         let (committed, published) = (headers::committed_of(&record.headers), LogTime(record.timestamp.millis()));
         self.note(request, |moments| {
             moments.committed = committed;
@@ -73,11 +75,11 @@ impl Lives {
     }
 
     pub fn of(&self, request: RequestId) -> Moments {
-        self.lock().by_request.get(&request).copied().unwrap_or_default()
+        self.lock(request).by_request.get(&request).copied().unwrap_or_default()
     }
 
     fn note(&self, request: RequestId, what: impl FnOnce(&mut Moments)) {
-        let mut ring = self.lock();
+        let mut ring = self.lock(request);
         if !ring.by_request.contains_key(&request) {
             if ring.order.len() >= self.lives_max
                 && let Some(oldest) = ring.order.pop_front()
@@ -89,8 +91,10 @@ impl Lives {
         what(ring.by_request.entry(request).or_default());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self, request: RequestId) -> MutexGuard<'_, Ring> {
+        // The last bits of an id of any version are random, or derived by hashing.
+        let ring = request.0.as_bytes()[15] as usize % RINGS;
+        self.rings[ring].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,7 +108,8 @@ mod tests {
     #[test]
     fn the_latest_are_remembered_with_what_came_first() {
         let lives = Lives { lives_max: 2, ..Lives::new(Clock::System) };
-        let id = |number| RequestId(Uuid::from_u128(number));
+        // Of one ring.
+        let id = |number: u128| RequestId(Uuid::from_u128(number * RINGS as u128));
         let position = Position::new(Lane::Seats, 0, 1);
         lives.appended(id(1), LogTime(5), position);
         lives.appended(id(1), LogTime(6), Position::new(Lane::Seats, 0, 2));

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use turnstile::config::{self, Config, Layers};
 use turnstile::telemetry;
 
@@ -20,7 +21,7 @@ use crate::server::{self, Roles};
 use crate::trace::{self, Trace};
 use crate::web::{self, WebCommand};
 use crate::webhooks::{self, Webhooks};
-use crate::{audit, backup, migrate, openapi, topics};
+use crate::{audit, backup, migrate, openapi, packaging, topics};
 
 /// Time for tasks that remain after the drain: pools and background threads.
 const LEFTOVERS_WITHIN: Duration = Duration::from_millis(500);
@@ -86,6 +87,13 @@ pub enum Command {
     Openapi,
     /// Print the effective configuration, secrets hidden
     Config,
+    /// Print the completions of a shell: bash, elvish, fish, powershell or zsh
+    Completions { shell: Shell },
+    /// Write a manual page for each command
+    Man {
+        /// Directory to write turnstile.1, turnstile-api.1 and so on to; made if missing
+        directory: PathBuf,
+    },
 }
 
 /// Parses the arguments. `Err`: the exit code after printing help, version or a usage error.
@@ -102,6 +110,12 @@ pub fn parse() -> Result<Cli, ExitCode> {
 /// # Errors
 /// The configuration is refused, or the subcommand failed.
 pub fn run(cli: Cli) -> Result<(), Failure> {
+    // A package is built on a machine whose configuration does not matter.
+    match &cli.command {
+        Some(Command::Completions { shell }) => return packaging::completions(*shell, Cli::command()),
+        Some(Command::Man { directory }) => return packaging::man(directory, Cli::command()),
+        _ => {}
+    }
     // A variable that is not text cannot be a setting.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads it")]
     let environment =
@@ -139,5 +153,7 @@ async fn dispatch(command: Option<Command>, layers: &Layers, config: Config) -> 
         Command::Audit => audit::run(&config).await,
         Command::Backup { directory } => backup::run(&config, &directory).await,
         Command::Config => say(&config::show(layers)),
+        Command::Completions { shell } => packaging::completions(shell, Cli::command()),
+        Command::Man { directory } => packaging::man(&directory, Cli::command()),
     }
 }

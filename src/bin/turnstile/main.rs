@@ -13,6 +13,7 @@ mod load;
 mod migrate;
 mod openapi;
 mod output;
+mod packaging;
 mod partitions;
 mod plan;
 mod server;

@@ -5,6 +5,7 @@ pub mod feed;
 pub mod gate;
 pub mod invariants;
 pub mod producer;
+pub mod prometheus;
 pub mod sale;
 pub mod server;
 pub mod services;

@@ -21,7 +21,7 @@ struct Checks {
 pub type States = BTreeMap<LanePartition, PartitionStanding>;
 
 pub async fn states(at: &[String], config: &Config) -> States {
-    let own = [format!("http://{}", config.http.listen)];
+    let own = [format!("http://{}", config.http.ops_listen.unwrap_or(config.http.listen))];
     let addresses = if at.is_empty() { &own[..] } else { at };
     let mut states = States::new();
     let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap_or_default();

@@ -14,12 +14,14 @@ use tracing::{info, warn};
 use turnstile::assembly::backends::{self, Backends};
 use turnstile::assembly::{heartbeat, identity, retention};
 use turnstile::config::{AuthMode, Config, Layers, Needs};
+use turnstile::domain::Lane;
+use turnstile::log::Topic;
 use turnstile::runtime::clock::Clock;
 use turnstile::runtime::health::Health;
 use turnstile::runtime::shutdown::{self, Hangups};
 use turnstile::runtime::supervise::Supervisor;
 use turnstile::store::{Process, ProcessStatus, Remember};
-use turnstile::telemetry::metrics::BUILD_INFO;
+use turnstile::telemetry::metrics::{BUILD_INFO, PARTITIONS};
 use turnstile::{api, notifier, processor};
 
 use crate::demo::{self, Target};
@@ -137,6 +139,10 @@ async fn serve(
     first_start: bool,
 ) -> Result<(), Failure> {
     let remember = checked(roles, config, opened).await?;
+    // By every role: how many have no owner must be known when no worker is left.
+    for lane in Lane::ALL {
+        PARTITIONS.with_label_values(&[lane.as_str()]).set(opened.log.partitions().of(Topic::Lane(lane)).into());
+    }
     let health = Health::default();
     let Front { listeners, settings: door, webhooks } = front;
     let address = listening::address(&listeners.main)?;

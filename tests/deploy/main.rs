@@ -1,4 +1,8 @@
-//! What `deploy/` ships is what the program has: metrics, alerts with their tests and runbook, dashboard, units.
+//! What `deploy/` ships is what the program has: metrics, alerts with their tests and runbook, dashboard, units,
+//! packages.
+
+mod debian;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::fs;
