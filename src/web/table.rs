@@ -30,6 +30,7 @@ embedded! {
     "i18n/en.json",
     "i18n/ja.json",
     "i18n/ko.json",
+    "icon-turn.svg",
     "icon.svg",
     "index.html",
     "js/alerts.js",
@@ -49,6 +50,7 @@ embedded! {
     "js/i18n.js",
     "js/intent.js",
     "js/list.js",
+    "js/locks.js",
     "js/login.js",
     "js/map.js",
     "js/ops/acts.js",
@@ -84,6 +86,7 @@ embedded! {
     "js/seats_feed.js",
     "js/session.js",
     "js/share.js",
+    "js/wake.js",
     "ops.html",
     "organizer.html",
 }

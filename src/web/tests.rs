@@ -53,6 +53,32 @@ fn the_pages_are_small() {
     assert!(bytes(".css") < 60_000, "{} bytes of styles", bytes(".css"));
 }
 
+/// What a script imports, itself first: `js/app.js` → `js/screens/date.js`.
+fn imported(script: &str, found: &mut BTreeSet<String>) {
+    if !found.insert(script.to_owned()) {
+        return;
+    }
+    let directory = script.rsplit_once('/').unwrap().0;
+    for line in text(script).lines().filter(|line| line.starts_with("import ")) {
+        let path = line.split('\'').nth(1).unwrap();
+        let path = match path.strip_prefix("../") {
+            Some(rest) => format!("{}/{rest}", directory.rsplit_once('/').unwrap().0),
+            None => format!("{directory}/{}", path.strip_prefix("./").unwrap()),
+        };
+        imported(&path, found);
+    }
+}
+
+/// Otherwise a browser learns of them import by import: five rounds to the server before anything is asked for.
+#[test]
+fn buyers_browsers_are_told_of_all_scripts_at_once() {
+    let mut scripts = BTreeSet::new();
+    imported("js/app.js", &mut scripts);
+    let preloaded = text("index.html").split("modulepreload\" href=\"/web/").skip(1);
+    let preloaded: BTreeSet<String> = preloaded.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    assert_eq!(preloaded, scripts);
+}
+
 #[test]
 fn nothing_is_fetched_from_elsewhere() {
     for file in EMBEDDED.iter().filter(|file| !file.path.ends_with(".json")) {

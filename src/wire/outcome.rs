@@ -24,7 +24,7 @@ pub struct OutcomeRecord<'a> {
     pub by: Option<&'a UserId>,
     /// Of the command that asked; in the headers only.
     pub fingerprint: Fingerprint,
-    /// The date it is about, if it is about one; in the headers only.
+    /// The date it is about, if it is about one; in the headers, and of a refusal in the value: a result names it itself.
     pub schedule_id: Option<ScheduleId>,
     pub outcome: &'a Outcome,
     pub effects: &'a Effects,
@@ -55,6 +55,9 @@ fn value(o: &OutcomeRecord<'_>, effects: &Effects) -> String {
         match o.outcome {
             Ok(reply) => object.plain("status", SUCCEEDED).object("result", |result| write_result(result, reply)),
             Err(refusal) => {
+                if let Some(schedule_id) = o.schedule_id {
+                    object.plain("schedule_id", schedule_id);
+                }
                 object.plain("status", REJECTED).object("problem", |problem| write_problem(problem, refusal))
             }
         };
@@ -94,6 +97,8 @@ pub struct DecidedRequest {
     pub command: CommandKind,
     pub user_id: Option<UserId>,
     pub by: Option<UserId>,
+    /// Of a refusal: the date it is about, if it is about one.
+    pub schedule_id: Option<ScheduleId>,
     pub outcome: Result<RawReply, Refusal>,
     /// What it changed for others. Of a record only: the store's answers have none.
     pub effects: Option<Box<RawValue>>,
@@ -121,6 +126,7 @@ pub fn decode(value: &[u8]) -> Result<DecidedRequest, DecodeError> {
         command: fields.required("command")?,
         user_id: fields.optional("user_id")?,
         by: fields.optional("by")?,
+        schedule_id: fields.optional("schedule_id")?,
         outcome,
         effects: fields.raw("effects")?.map(ToOwned::to_owned),
         decided: fields.object("decided", read_decided)?,

@@ -20,7 +20,11 @@ async fn theme(browser: &Browser, (scheme, forced): (&str, &str)) {
 }
 
 pub async fn width(browser: &Browser, width: u32) {
-    let metrics = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+    size(browser, width, 800).await;
+}
+
+async fn size(browser: &Browser, width: u32, height: u32) {
+    let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
     browser.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
 }
 
@@ -101,7 +105,11 @@ async fn pictures_of_all_screens() {
             let mut look = async |browser: &Browser, screen: &str| {
                 let theme = if colors.1 == "active" { "forced" } else { colors.0 };
                 let name = format!("{dir}/{}-{language}-{theme}-{pixels}.webp", screen.replace(' ', "-"));
+                // As tall as the page: what sticks to the edge of the window stands where the page ends.
+                let tall = browser.run("return document.documentElement.scrollHeight").await;
+                size(browser, pixels, u32::try_from(tall.as_u64().expect("pixels")).expect("a page")).await;
                 std::fs::write(name, browser.small_picture().await).expect("a file");
+                width(browser, pixels).await;
             };
             tour::buyer(world, &browser, &user, &mut look).await;
             tour::staff(world, &browser, &format!("customer-{user}"), &mut look).await;
@@ -135,6 +143,42 @@ async fn a7_no_screen_scrolls_both_ways_when_narrow_or_zoomed() {
             tour::staff(world, &browser, &format!("narrow-customer-{language}"), &mut look).await;
         }
         assert!(wide.is_empty(), "{wide:#?}");
+    })
+    .await;
+}
+
+/// Titles and sections without a space, from right to left, with signs of markup; a price of 0, currencies of 0 and 3 digits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a7_the_oddest_names_fit_on_the_narrowest_screen() {
+    world::run(async |world| {
+        let browser = world.browser("en").await;
+        width(&browser, 320).await;
+        let wide = "W".repeat(200);
+        for (title, section, currency, price) in [
+            (wide.as_str(), "S".repeat(64), "JPY", "¥12,345"),
+            ("ليلة الأبواب الدوّارة مع الأوركسترا", "قاعة كبيرة".to_owned(), "KWD", "12.345"),
+            ("<b>🎸 & \"quotes\"</b>", "長".repeat(64), "EUR", "€123.45"),
+        ] {
+            let concert = json!({ "title": title, "currency": currency, "time_zone": "Asia/Kuwait" });
+            let concert = world.post("admin", "/v1/concerts", concert).await;
+            let date = json!({
+                "starts_at": "2099-11-21T19:00:00Z",
+                "sections": [{ "name": section, "seats": 30, "price": 12_345 }, { "name": "0", "seats": 9, "price": 0 }],
+            });
+            let path = format!("/v1/concerts/{}/schedules", concert["id"].as_str().unwrap());
+            let date = world.post("admin", &path, date).await;
+            for address in ["/", &format!("/s/{}", date["id"].as_str().unwrap())] {
+                world.visit(&browser, "narrow", address).await;
+                assert_eq!(browser.run(TOO_WIDE).await, json!([]), "{title} {address}");
+            }
+            assert_eq!(browser.text("document.querySelector('h1').textContent").await, title);
+            let prices = browser.text("document.querySelector('.prices').innerText").await;
+            assert!(prices.contains(price) && prices.contains("free of charge"), "{prices}");
+            // Of the zone of the venue, which is not this machine's.
+            let when = browser.text("document.querySelector('.date-title .muted').textContent").await;
+            assert!(when.contains("10:00") && when.ends_with("GMT+3"), "{when}");
+        }
+        no_complaints(&browser).await;
     })
     .await;
 }

@@ -31,6 +31,15 @@ pub fn is_there() -> bool {
 
 impl Browser {
     pub async fn start(language: &str, width: u32, height: u32) -> Browser {
+        Self::start_with(language, width, height, &[]).await
+    }
+
+    /// One that lets pages keep nothing: no cookies, no storage, no locks.
+    pub async fn forgetful() -> Browser {
+        Self::start_with("en", 1280, 900, &[("profile.default_content_setting_values.cookies", 2)]).await
+    }
+
+    async fn start_with(language: &str, width: u32, height: u32, preferences: &[(&str, i32)]) -> Browser {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -40,7 +49,7 @@ impl Browser {
             .expect("chromedriver starts");
         let port = port_of(&mut driver);
         let http = reqwest::Client::builder().timeout(WITHIN + WITHIN).build().expect("an HTTP client");
-        let options = json!({
+        let mut options = json!({
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                 "--force-prefers-reduced-motion", "--autoplay-policy=no-user-gesture-required",
@@ -50,6 +59,7 @@ impl Browser {
             ],
             "prefs": { "intl.accept_languages": language },
         });
+        preferences.iter().for_each(|(name, value)| options["prefs"][*name] = json!(value));
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": options,

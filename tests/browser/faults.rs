@@ -151,6 +151,32 @@ async fn a3_a_refused_payment_is_followed_by_a_good_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a3_a_browser_that_keeps_nothing_for_pages_buys_once_too() {
+    world::run(async |world| {
+        let date = world.date(json!({})).await;
+        let browser = Browser::forgetful().await;
+        browser.open(&format!("{}/s/{date}", world.base)).await;
+        browser.click("[data-act=best]").await;
+        browser.write("dialog #name", "forgotten").await;
+        browser.click("dialog .primary").await;
+        browser.until(HELD).await;
+        browser.click("[data-act=charge]").await;
+        browser.until("Number(document.querySelector('[data-missing]')?.dataset.missing) === 0").await;
+        browser.run("const b = document.querySelector('[data-act=pay]'); b.click(); b.click();").await;
+        browser.until(DONE).await;
+        one_hold_of(world, "forgotten", 2).await;
+        assert_eq!(world.balance("forgotten").await, 0);
+        // The stream lives without a lock.
+        browser.back().await;
+        browser.until("document.querySelector('.choose')?.dataset.free === '98'").await;
+        world.post("other", &format!("/v1/schedules/{date}/holds"), json!({ "best_available": 1 })).await;
+        browser.until("document.querySelector('.choose')?.dataset.free === '97'").await;
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a5_a_device_clock_ten_minutes_off_changes_nothing() {
     world::run(async |world| {
         let date = world.date(json!({})).await;

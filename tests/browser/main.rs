@@ -1,6 +1,7 @@
 //! The pages in a browser. Waits are for signals of the document only.
 
 mod access;
+mod asleep;
 mod buying;
 mod desk;
 mod door;
@@ -9,6 +10,7 @@ mod faults;
 mod operating;
 mod organizing;
 mod rounds;
+mod senses;
 #[path = "../it/harness/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod server;

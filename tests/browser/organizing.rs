@@ -23,9 +23,15 @@ async fn a_show_is_made_from_a_plan_sold_and_canceled_on_the_page() {
         let browser = world.browser("en").await;
         world.visit(&browser, "admin", "/organizer").await;
         browser.write("#f-title", "Sequential Nights").await;
+        browser.write("#f-currency", "EUR").await;
+        browser.write("#f-time_zone", "America/New_York").await;
         browser.click("form .primary").await;
         browser.until("document.querySelector('[data-screen=concert]')").await;
         browser.click("details summary").await;
+        let wrong = directory.path().join("wrong.csv");
+        std::fs::write(&wrong, "section,row,seat,category\nStalls,A,1,R\nStalls,A,1,R\n").unwrap();
+        browser.attach("#f-file", wrong.to_str().unwrap()).await;
+        browser.until("document.querySelector('.notice.warn:not([hidden])')?.innerText.startsWith('line 3: ')").await;
         browser.attach("#f-file", file.to_str().unwrap()).await;
         browser.until("document.querySelector('.preview .map')?.dataset.painted").await;
         browser.run("document.querySelector('#f-starts_at').value = '2099-11-21T19:00'").await;
@@ -37,6 +43,10 @@ async fn a_show_is_made_from_a_plan_sold_and_canceled_on_the_page() {
         let date = browser.text("new URLSearchParams(location.search).get('date')").await;
         let shown = world.get("admin", &format!("/v1/schedules/{date}")).await;
         assert_eq!(shown["total_seats"], 600);
+        // As the clocks of the venue show it, wherever the organizer is.
+        assert_eq!(shown["starts_at"], "2099-11-22T00:00:00.000Z");
+        browser.until("document.querySelector('h1').textContent.includes('7:00')").await;
+        browser.until("document.querySelector('.sales').innerText.includes('€120.00')").await;
 
         world.post("fan", "/v1/wallet/charges", json!({ "amount": 24_000 })).await;
         let held = world.post("fan", &format!("/v1/schedules/{date}/holds"), json!({ "best_available": 2 })).await;
@@ -121,6 +131,32 @@ async fn a9_seats_of_a_drawn_hall_have_the_names_that_are_on_them() {
             .text("[...document.querySelectorAll('.tickets li')].map(li => li.innerText.trim()).join('|')")
             .await;
         assert_eq!(shown, labels.join("|"), "the page and the API call a seat the same");
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+/// Also in the night when clocks are changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_are_entered_as_the_clocks_of_the_venue_show_them() {
+    world::run(async |world| {
+        let browser = world.browser("en").await;
+        world.visit(&browser, "admin", "/organizer").await;
+        for (zone, entered, instant, shown) in [
+            ("Europe/Berlin", "2027-07-01T20:00", "2027-07-01T18:00:00.000Z", "2027-07-01T20:00"),
+            // Skipped: an hour later. Twice: the first.
+            ("Europe/Berlin", "2027-03-28T02:30", "2027-03-28T01:30:00.000Z", "2027-03-28T03:30"),
+            ("Europe/Berlin", "2027-10-31T02:30", "2027-10-31T00:30:00.000Z", "2027-10-31T02:30"),
+            ("America/New_York", "2027-03-13T23:30", "2027-03-14T04:30:00.000Z", "2027-03-13T23:30"),
+            ("Asia/Kathmandu", "2027-01-01T00:00", "2026-12-31T18:15:00.000Z", "2027-01-01T00:00"),
+            ("Asia/Seoul", "2026-12-31T23:59", "2026-12-31T14:59:00.000Z", "2026-12-31T23:59"),
+        ] {
+            let script = format!(
+                "const done = arguments[0]; import('/web/js/organizer/forms.js').then(({{ instant, local }}) => {{
+                   const at = instant('{entered}', '{zone}'); done([at, local(at, '{zone}')]); }})"
+            );
+            assert_eq!(browser.run_until_done(&script).await, json!([instant, shown]), "{zone} {entered}");
+        }
         no_complaints(&browser).await;
     })
     .await;

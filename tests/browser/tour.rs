@@ -13,6 +13,7 @@ pub async fn buyer(world: &World, browser: &Browser, user: &str, mut look: impl 
     look(browser, "concerts").await;
     world.visit(browser, user, &format!("/s/{later}")).await;
     look(browser, "before").await;
+    lobby(world, browser, user, &mut look).await;
     queue(world, browser, user, &mut look).await;
     world.visit(browser, user, &format!("/s/{date}")).await;
     browser.click(".cell[data-seat='A-3']").await;
@@ -35,6 +36,12 @@ pub async fn buyer(world: &World, browser: &Browser, user: &str, mut look: impl 
     browser.run("go()").await;
     browser.until("document.querySelector('[data-act=charge]')").await;
     look(browser, "held").await;
+    // A wallet that takes its time.
+    hear_instead(browser, "HELD", "PAYING").await;
+    browser.until("document.querySelector('[data-status=PAYING]')").await;
+    look(browser, "paying").await;
+    hear_as_said(browser).await;
+    browser.until("document.querySelector('[data-act=charge]')").await;
     browser.back().await;
     browser
         .until("(b => b && !b.hidden)(document.querySelector('.hold-bar')) && document.querySelector('.choose')")
@@ -53,6 +60,35 @@ pub async fn buyer(world: &World, browser: &Browser, user: &str, mut look: impl 
     ends(world, browser, user, &date, &mut look).await;
 }
 
+/// States that pass too soon to be looked at: of what is the user's the page hears one status in the place of another.
+async fn hear_instead(browser: &Browser, said: &str, heard: &str) {
+    browser
+        .run(&format!(
+            "globalThis.asSaid ??= window.fetch;
+             window.fetch = async (path, options) => {{
+               const answer = await asSaid(path, options);
+               if (!/\\/me$|\\/reservations\\/[^/]+$|\\/queue\\/position$/.test(path)) return answer;
+               return new Response((await answer.text()).replaceAll('\"{said}\"', '\"{heard}\"'), answer);
+             }};
+             dispatchEvent(new Event('pageshow'));"
+        ))
+        .await;
+}
+
+async fn hear_as_said(browser: &Browser) {
+    browser.run("window.fetch = asSaid; dispatchEvent(new Event('pageshow'))").await;
+}
+
+/// Joined before the opening.
+async fn lobby(world: &World, browser: &Browser, user: &str, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    let queue = json!({ "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 });
+    let date = world.date(json!({ "queue": queue, "sales_open_at": "2098-01-01T00:00:00Z" })).await;
+    world.visit(browser, user, &format!("/s/{date}")).await;
+    browser.click(".button.primary.large").await;
+    browser.until("document.querySelector('[data-sale=lobby]')").await;
+    look(browser, "lobby").await;
+}
+
 async fn queue(world: &World, browser: &Browser, user: &str, look: &mut impl AsyncFnMut(&Browser, &str)) {
     let queue = json!({ "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 });
     let queued = world.date(json!({ "queue": queue })).await;
@@ -63,6 +99,11 @@ async fn queue(world: &World, browser: &Browser, user: &str, look: &mut impl Asy
     browser.click(".button.primary.large").await;
     browser.until("document.querySelector('[data-ahead]')").await;
     look(browser, "waiting").await;
+    hear_instead(browser, "WAITING", "ABSENT").await;
+    browser.until("document.querySelector('.waiting .notice:not([hidden])')?.innerText && document.querySelector('[data-ahead]').dataset.status === 'ABSENT'").await;
+    look(browser, "absent").await;
+    hear_as_said(browser).await;
+    browser.until("document.querySelector('[data-ahead]').dataset.status === 'WAITING'").await;
     world.patch(&path, json!({ "paused": true })).await;
     // The first note says to be ready; that it is paused is a second sentence or another one.
     browser.until("document.querySelector('[data-sale=paused]')").await;

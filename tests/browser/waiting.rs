@@ -27,12 +27,23 @@ async fn a_place_is_kept_over_reloads_and_leads_to_the_seats() {
         browser.reload().await;
         browser.until("document.querySelector('[data-ahead]')?.dataset.ahead === '1'").await;
         assert_eq!(browser.text("document.querySelector('.proof').textContent").await, receipt);
+        browser
+            .run(
+                "new MutationObserver(() => {
+                   if (document.title.startsWith('▶')) document.documentElement.dataset.rung = document.querySelector('link[rel=icon]').getAttribute('href');
+                 }).observe(document.head, { subtree: true, childList: true, characterData: true, attributes: true });",
+            )
+            .await;
         for user in ["first", "second"] {
             let leave = world.http.delete(format!("{}{path}", world.base)).header("X-User-Id", user);
             assert!(leave.header("Prefer", "wait=30").send().await.unwrap().status().is_success());
         }
         browser.until("document.querySelector('.choose')").await;
         browser.until("document.querySelector('.turn')?.innerText.includes('Your turn')").await;
+        // In the browser's tab too, until it has been seen.
+        browser.until("document.documentElement.dataset.rung === '/web/icon-turn.svg'").await;
+        browser.until("document.title === 'Sequential Nights · Turnstile'").await;
+        browser.until("document.querySelector('link[rel=icon]').getAttribute('href') === '/web/icon.svg'").await;
         browser.click("[data-act=best]").await;
         browser.until("document.querySelector('[data-status=HELD]')").await;
         no_complaints(&browser).await;

@@ -7,7 +7,8 @@ let audio = null;
 let lock = null;
 let on = false;
 let titleTimer = null;
-const title = document.title;
+/** The page's own, while the alert stands in its place. */
+let title = null;
 
 export const isOn = () => on;
 
@@ -56,14 +57,16 @@ function chime() {
 
 /** It is the user's turn. */
 export function ring(text) {
+  quiet();
+  title = document.title;
   document.title = `▶ ${text}`;
-  clearInterval(titleTimer);
+  tabIcon('/web/icon-turn.svg');
   let shown = true;
   titleTimer = setInterval(() => {
     shown = !shown;
     document.title = shown ? `▶ ${text}` : title;
     if (document.visibilityState === 'visible') quiet();
-  }, 1500);
+  }, 1_500);
   if (!on) return;
   [0, 1200, 2400].forEach((delay) => setTimeout(chime, delay));
   navigator.vibrate?.([200, 100, 200, 100, 400]);
@@ -78,7 +81,15 @@ export function ring(text) {
 
 export function quiet() {
   clearInterval(titleTimer);
+  if (title === null) return;
   document.title = title;
+  title = null;
+  tabIcon('/web/icon.svg');
+}
+
+function tabIcon(path) {
+  const link = document.querySelector('link[rel=icon]');
+  if (link) link.href = path;
 }
 
 export function release() {

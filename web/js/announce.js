@@ -11,16 +11,18 @@ const POLITE_EVERY_MS = 10_000;
 
 let lastPolite = 0;
 let waiting = null;
+let next = '';
 
 export const regions = () => [polite, urgent];
 
 /** Soon, when the reader is done; of several within ten seconds the last. */
 export function tell(text) {
-  clearTimeout(waiting);
+  next = text;
   const rest = lastPolite + POLITE_EVERY_MS - Date.now();
-  waiting = setTimeout(() => {
+  waiting ??= setTimeout(() => {
+    waiting = null;
     lastPolite = Date.now();
-    polite.textContent = text;
+    polite.textContent = next;
   }, Math.max(50, rest));
 }
 

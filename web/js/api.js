@@ -2,6 +2,7 @@
 
 import * as clock from './clock.js';
 import * as session from './session.js';
+import { onWake } from './wake.js';
 
 const TIMEOUT_MS = 45_000;
 
@@ -96,13 +97,15 @@ export function pause(failures, problem, signal) {
   const usual = Math.min(15_000, 500 * 2 ** Math.min(failures, 5));
   const ms = Math.max(usual, (problem?.retryAfter ?? 0) * 1000) * (0.75 + Math.random() / 2);
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const now = () => {
+    const over = new AbortController();
+    const timer = setTimeout(now, ms);
+    function now() {
+      over.abort();
       clearTimeout(timer);
       resolve();
-    };
-    addEventListener('online', now, { once: true });
-    addEventListener('ts.retry', now, { once: true });
-    signal?.addEventListener('abort', now, { once: true });
+    }
+    onWake(now, over.signal);
+    addEventListener('ts.retry', now, { signal: over.signal });
+    signal?.addEventListener('abort', now, { signal: over.signal });
   });
 }

@@ -1,6 +1,8 @@
 // One clock: the server's. Each answer bounds the difference between the device's clock and the server's; the bounds
 // are intersected, so the difference gets sharper with every answer, also where an answer has whole seconds only.
 
+import { onWake } from './wake.js';
+
 const SYNC_MS = 60_000;
 
 let low = -Infinity;
@@ -73,8 +75,5 @@ function schedule() {
 export function start() {
   sync();
   setInterval(sync, SYNC_MS);
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') sync();
-  });
-  for (const event of ['pageshow', 'online']) addEventListener(event, () => sync());
+  onWake(sync);
 }

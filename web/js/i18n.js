@@ -50,8 +50,12 @@ export async function speak(choice) {
 /** The text of a key with its `{parts}` filled in. */
 export function t(key, parts = {}) {
   const text = texts[key] ?? english[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in parts ? String(parts[name]) : whole));
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in parts ? apart(String(parts[name])) : whole));
 }
+
+/** A name that is written from right to left turns nothing around it. */
+const apart = (part) => (/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(part) && !part.startsWith('\u2068') ? `\u2068${part}\u2069` : part);
+
 
 export const has = (key) => key in texts || key in english;
 
@@ -65,7 +69,16 @@ export function useCurrency(code) {
   currencyCode = code ?? null;
 }
 
-export const number = (value) => new Intl.NumberFormat(language).format(value);
+/** To make a formatter costs more than a hundred uses of it. */
+const numberFormats = new Map();
+
+function numberFormat(options = {}) {
+  const key = language + JSON.stringify(options);
+  if (!numberFormats.has(key)) numberFormats.set(key, new Intl.NumberFormat(language, options));
+  return numberFormats.get(key);
+}
+
+export const number = (value) => numberFormat().format(value);
 
 /** An amount in the smallest unit of its currency. */
 export function money(amount, code = currencyCode) {
@@ -76,7 +89,7 @@ export function money(amount, code = currencyCode) {
 /** The same, where 0 is a sum and not a price. */
 export function sum(amount, code = currencyCode) {
   if (!code) return number(amount);
-  const format = new Intl.NumberFormat(language, { style: 'currency', currency: code });
+  const format = numberFormat({ style: 'currency', currency: code });
   const digits = format.resolvedOptions().maximumFractionDigits;
   return format.format(amount / 10 ** digits);
 }
@@ -89,19 +102,27 @@ function formatted(options, ms) {
   return formats.get(key).format(ms);
 }
 
+/** The zone of a venue; its name only where the reader's clocks show another time. */
+function at(zone, ms) {
+  if (!zone) return {};
+  const there = { timeZone: zone };
+  const clocks = [there, {}].map((own) => formatted({ dateStyle: 'short', timeStyle: 'short', ...own }, ms));
+  return clocks[0] === clocks[1] ? there : { ...there, timeZoneName: 'short' };
+}
+
 /** `20:00:27` */
-export const clockTime = (ms) =>
-  formatted({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }, ms);
+export const clockTime = (ms, zone) =>
+  formatted({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...(zone && { timeZone: zone }) }, ms);
 
 /** `20:00:27.072`, as the log has it. */
 export const exactTime = (ms) => `${clockTime(ms)}.${String(Math.floor(ms) % 1000).padStart(3, '0')}`;
 
 /** `Saturday, November 21, 2026 at 7:00 PM` */
 export const longDate = (ms, zone) =>
-  formatted({ weekday: 'long', year: 'numeric', month: 'long', day: 'numeric', hour: 'numeric', minute: '2-digit', ...(zone && { timeZone: zone }) }, ms);
+  formatted({ weekday: 'long', year: 'numeric', month: 'long', day: 'numeric', hour: 'numeric', minute: '2-digit', ...at(zone, ms) }, ms);
 
 export const dayAndTime = (ms, zone) =>
-  formatted({ weekday: 'short', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...(zone && { timeZone: zone }) }, ms);
+  formatted({ weekday: 'short', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...at(zone, ms) }, ms);
 
 /** Parts of a date for its tile: month, day, weekday. */
 export const dateTile = (ms, zone) => ({
@@ -114,7 +135,7 @@ export const dateTile = (ms, zone) => ({
 export function duration(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   const days = Math.floor(seconds / 86_400);
-  if (days >= 2) return new Intl.NumberFormat(language, { style: 'unit', unit: 'day', unitDisplay: 'long' }).format(days);
+  if (days >= 2) return numberFormat({ style: 'unit', unit: 'day', unitDisplay: 'long' }).format(days);
   const two = (value) => String(value).padStart(2, '0');
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;

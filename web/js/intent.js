@@ -2,6 +2,7 @@
 // a second tab), the same command goes out under the same key until its outcome is known.
 
 import * as api from './api.js';
+import { locked } from './locks.js';
 import * as session from './session.js';
 
 const WAIT_SECONDS = 10;
@@ -49,10 +50,7 @@ export function newKey() {
 const slotOf = (kind, scope) => `ts.intent.${session.name()}.${kind}.${scope}`;
 
 /** Runs alone among all tabs of this browser; `null` if another one is at it. */
-async function alone(name, run) {
-  if (!navigator.locks) return run();
-  return navigator.locks.request(name, { ifAvailable: true }, (lock) => (lock ? run() : null));
-}
+const alone = (name, run) => locked(name, { ifAvailable: true }, (lock) => (lock ? run() : null));
 
 /**
  * Sends a command until its outcome is known.

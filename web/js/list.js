@@ -65,7 +65,7 @@ export class SeatList {
     const all = Array.from({ length: this.section.count }, (_, index) => index + 1);
     const chunks = [];
     for (let at = 0; at < all.length; at += CHUNK) chunks.push(all.slice(at, at + CHUNK));
-    return chunks.map((seats) => ({ name: t('list.range', { first: seats[0], last: seats.at(-1) }), key: String(seats[0]), seats }));
+    return chunks.map((seats) => ({ name: t(seats.length > 1 ? 'list.range' : 'list.single', { first: seats[0], last: seats.at(-1) }), key: String(seats[0]), seats }));
   }
 
   #build() {

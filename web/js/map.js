@@ -97,7 +97,12 @@ export class SeatMap {
 
   fitScale() {
     const { left, right, top, bottom } = this.hall.box;
-    return Math.min((this.width - 2 * PADDING) / (right - left), (this.height - 2 * PADDING - this.#foot()) / (bottom - top));
+    return Math.min((this.width - 2 * PADDING - this.#side()) / (right - left), (this.height - 2 * PADDING - this.#foot()) / (bottom - top));
+  }
+
+  /** Room for the tools beside the hall, where the map is wide. */
+  #side() {
+    return this.width < 600 ? 0 : 56;
   }
 
   /** Room for the tools below the hall, where the map is narrow. */
@@ -108,7 +113,8 @@ export class SeatMap {
   fit() {
     const { left, right, top, bottom } = this.hall.box;
     const scale = this.fitScale();
-    this.view = { scale, x: this.width / 2 - ((left + right) / 2) * scale, y: (this.height - this.#foot()) / 2 - ((top + bottom) / 2) * scale };
+    const middle = Math.min(this.width / 2, this.width - this.#side() - PADDING - ((right - left) / 2) * scale);
+    this.view = { scale, x: middle - ((left + right) / 2) * scale, y: (this.height - this.#foot()) / 2 - ((top + bottom) / 2) * scale };
     this.fitted = true;
     this.picture = null;
     this.#dirty();
@@ -213,7 +219,7 @@ export class SeatMap {
     const { left, right } = section.box;
     const [x, y] = [((left + right) / 2) * view.scale + view.x, section.front * view.scale + view.y - 12];
     if (section.captioned && this.hall.sections.length > 1 && (right - left) * view.scale > 46) {
-      paint.caption(context, this.colors, section.label, x, y, Math.max(11, Math.min(15, 22 * view.scale)));
+      paint.caption(context, this.colors, section.label, x, y, Math.max(11, Math.min(15, 22 * view.scale)), Math.max(60, (right - left + PADDING) * view.scale));
     }
     if (!this.hall.drawn || section.radius[1] * view.scale < 4.5) return;
     for (const row of section.rows) {
@@ -232,7 +238,7 @@ export class SeatMap {
     const r = section.radius[number] * view.scale;
     if (clipped && (x < -r || y < -r || x > this.width + r || y > this.height + r)) return;
     const look = paint.lookOf(this.hall, this.seats, section, number, this.filter);
-    paint.seat(context, this.colors, look, x, y, r, section.seatNumber(number));
+    paint.seat(context, this.colors, look, x, y, r, paint.isNumbered(r) ? section.seatNumber(number) : null);
   }
 
   /** The seat at a point of the canvas, a little outside it counts too. */

@@ -6,6 +6,9 @@ import { BLOCKED, FREE, HELD, SOLD } from './seats.js';
 const SHAPES_FROM = 2.6;
 const NUMBERS_FROM = 9;
 
+/** Whether a seat of this radius has its number on it. */
+export const isNumbered = (r) => r >= NUMBERS_FROM;
+
 /** Colors of the page's theme. */
 export function palette() {
   const style = getComputedStyle(document.documentElement);
@@ -27,11 +30,13 @@ export function palette() {
 
 /** What the eye needs to know of a seat. */
 export function lookOf(hall, seats, section, number, dimmed) {
-  const seat = `${section.name}-${number}`;
   const status = seats.status.get(section.name)?.[number] ?? BLOCKED;
-  const chosen = seats.chosen.has(seat) || seats.own.has(seat);
+  // A name for each of 50,000 seats only where there is one to be found.
+  const seat = seats.chosen.size || seats.own.size ? `${section.name}-${number}` : null;
+  const own = seats.own.has(seat);
+  const chosen = own || seats.chosen.has(seat);
   const category = section.category[number] % 6;
-  return { status: chosen ? 'chosen' : status, category, own: seats.own.has(seat), dim: !chosen && dimmed(section, number), wheelchair: section.wheelchair.has(number) };
+  return { status: chosen ? 'chosen' : status, category, own, dim: !chosen && dimmed(section, number), wheelchair: section.wheelchair.has(number) };
 }
 
 /** One seat at `x, y` with radius `r`, all in CSS pixels. */
@@ -59,11 +64,11 @@ export function seat(context, colors, look, x, y, r, text) {
 
 function dot(context, colors, look, x, y, r) {
   const { status, category } = look;
-  context.globalAlpha = look.dim ? 0.28 : 1;
+  if (look.dim) context.globalAlpha = 0.28;
   context.fillStyle = status === 'chosen' ? colors.chosen : status === FREE ? colors.categories[category] : colors.faint;
   const size = status === FREE || status === 'chosen' ? Math.max(1, r * 1.7) : Math.max(0.6, r * 0.9);
   context.fillRect(x - size / 2, y - size / 2, size, size);
-  context.globalAlpha = 1;
+  if (look.dim) context.globalAlpha = 1;
 }
 
 function free(context, colors, look, x, y, r, text) {
@@ -72,7 +77,7 @@ function free(context, colors, look, x, y, r, text) {
   if (look.wheelchair) context.roundRect(x - r, y - r, 2 * r, 2 * r, r * 0.35);
   else context.arc(x, y, r, 0, 2 * Math.PI);
   context.fill();
-  if (r >= NUMBERS_FROM && text) {
+  if (isNumbered(r) && text) {
     context.fillStyle = colors.onCategory;
     context.font = `600 ${Math.min(13, r * (text.length > 2 ? 0.75 : 0.95))}px ${colors.font}`;
     context.textAlign = 'center';
@@ -108,7 +113,7 @@ function held(context, colors, x, y, r) {
 }
 
 function sold(context, colors, x, y, r) {
-  const arm = r * 0.42;
+  const arm = r * 0.54;
   context.strokeStyle = colors.gone;
   context.lineWidth = Math.max(1, r * 0.2);
   context.beginPath();
@@ -184,11 +189,13 @@ function outline(context, width, height, bowed) {
   context.quadraticCurveTo(0, 0, corner, 0);
 }
 
-/** A name over a part of the hall. */
-export function caption(context, colors, text, x, y, size) {
+/** A name over a part of the hall, shortened to `most` pixels. */
+export function caption(context, colors, text, x, y, size, most = Infinity) {
   context.fillStyle = colors.ink;
   context.font = `600 ${size}px ${colors.font}`;
   context.textAlign = 'center';
   context.textBaseline = 'middle';
-  context.fillText(text, x, y);
+  let letters = [...text];
+  while (letters.length > 3 && context.measureText(letters.join('')).width > most) letters = [...letters.slice(0, -2), '…'];
+  context.fillText(letters.join(''), x, y);
 }

@@ -162,7 +162,7 @@ export function categoriesOf(schedule) {
       }
     }
   }
-  const sorted = [...found.values()].sort((a, b) => b.high - a.high || a.name.localeCompare(b.name));
+  const sorted = [...found.values()].sort((a, b) => b.high - a.high || a.name.localeCompare(b.name, undefined, { numeric: true }));
   // Plain sections have one category each of the same empty name: then the section is the category.
   return sorted.map((category, index) => ({ ...category, index, letter: letterOf(category.name, index) }));
 }
@@ -238,15 +238,19 @@ function areaOf({ at, shape, rotation = 0, color, border_color: border, text }) 
 export function hallOfSections(schedule, seats) {
   const categories = categoriesOf(schedule);
   const sections = schedule.sections.map((sold) => new Section({ name: sold.name, count: sold.seats, block: sold.block }));
-  const widest = Math.max(...sections.map((section) => across(section.count)));
+  const widest = Math.max(...sections.map(perRow));
   const ordered = sections
     .map((section, index) => ({ section, sold: schedule.sections[index] }))
     .sort((a, b) => b.sold.price - a.sold.price || a.section.name.localeCompare(b.section.name, undefined, { numeric: true }));
+  const columns = columnsOf(ordered.map(({ section }) => section), widest);
   let top = 150;
-  for (const { section, sold } of ordered) {
-    arrange(section, top, Math.max(14, across(section.count)));
-    colorize(section, sold, categories, seats?.get(section.name));
-    top = section.bounds().bottom + GAP;
+  for (let from = 0; from < ordered.length; from += columns) {
+    const side = ordered.slice(from, from + columns);
+    side.forEach(({ section, sold }, index) => {
+      arrange(section, (index - (side.length - 1) / 2) * (widest * PITCH + GAP), top, perRow(section));
+      colorize(section, sold, categories, seats?.get(section.name));
+    });
+    top = Math.max(...side.map(({ section }) => section.bounds().bottom)) + GAP;
   }
   const stage = Math.max(widest, 12) * PITCH * 0.6;
   const area = { at: [-stage / 2, 0], shape: { rectangle: [stage, 78] }, rotation: 0, stage: true,
@@ -259,15 +263,24 @@ export function hallOfSections(schedule, seats) {
 /** Seats in a row of a section of so many. */
 const across = (count) => Math.min(60, Math.max(10, Math.ceil(Math.sqrt(count * 2.6))));
 
-function arrange(section, top, perRow) {
-  const rowCount = Math.ceil(section.count / perRow);
+const perRow = (section) => Math.max(14, across(section.count));
+
+/** A few sections stand behind each other; many beside each other, so that the hall is about as wide as it is deep. */
+function columnsOf(sections, widest) {
+  if (sections.length < 4) return 1;
+  const deepest = Math.max(...sections.map((section) => Math.ceil(section.count / perRow(section)))) * (PITCH + 3) + GAP;
+  return Math.max(1, Math.round(Math.sqrt((sections.length * deepest * 1.3) / (widest * PITCH + GAP))));
+}
+
+function arrange(section, middle, top, most) {
+  const rowCount = Math.ceil(section.count / most);
   for (let row = 0; row < rowCount; row += 1) {
-    const first = row * perRow + 1;
-    const seats = Array.from({ length: Math.min(perRow, section.count - first + 1) }, (_, index) => first + index);
+    const first = row * most + 1;
+    const seats = Array.from({ length: Math.min(most, section.count - first + 1) }, (_, index) => first + index);
     section.rows.push({ number: '', seats, runs: [{ at: 0, seats }], base: 0 });
     seats.forEach((number, index) => {
       const side = index - (seats.length - 1) / 2;
-      section.x[number] = side * PITCH;
+      section.x[number] = middle + side * PITCH;
       // Bent towards the stage, as rows are.
       section.y[number] = top + row * (PITCH + 3) - side * side * 0.16;
       section.rowOf[number] = row;

@@ -9,12 +9,14 @@ import * as share from './share.js';
 import { categoriesOf, hallOfPlan, hallOfSections, plainLabel } from './plan.js';
 import { Seats } from './seats.js';
 import { followSeats } from './seats_feed.js';
+import { onWake } from './wake.js';
 
 const LIVE = ['HELD', 'PAYING'];
 const IN_QUEUE = ['WAITING', 'ABSENT', 'ACTIVE'];
 /** Below this many ahead the place is streamed, above it polled. */
 const NEAR = 200;
 const FACTS_MS = 10_000;
+const BACK_MS = 1_500;
 
 export class Sale extends EventTarget {
   constructor(id) {
@@ -39,19 +41,18 @@ export class Sale extends EventTarget {
     return this.ending.signal;
   }
 
-  /** Reads all that the first screen needs. */
-  async open() {
+  /** Reads all that the first screen needs; `choosing`: seats, if they can be bought. */
+  async open(choosing) {
     const options = { signal: this.signal, anonymous: true };
     this.schedule = await api.read(`/v1/schedules/${this.id}`, options);
-    [this.concert] = await Promise.all([api.read(`/v1/concerts/${this.schedule.concert_id}`, options), this.#draw()]);
-    await this.sync(true);
+    this.drawn = this.#draw();
+    // Seats that will be seen at once are on their way before the screen asks for them, which hears of a failure too.
+    if (choosing && !this.schedule.queue && this.isOpen && !this.isOver && !this.isCancelled) this.followSeats().catch(() => {});
+    [this.concert] = await Promise.all([api.read(`/v1/concerts/${this.schedule.concert_id}`, options), this.drawn, this.sync(true)]);
     this.#resume();
-    for (const event of ['pageshow', 'online']) addEventListener(event, () => this.sync(), { signal: this.signal });
+    onWake(() => this.sync(), this.signal);
     addEventListener('ts.connection', (event) => {
       if (event.detail.trouble === null) this.sync();
-    }, { signal: this.signal });
-    document.addEventListener('visibilitychange', () => {
-      if (document.visibilityState === 'visible') this.sync();
     }, { signal: this.signal });
     this.timer = setInterval(() => this.#facts(), FACTS_MS);
   }
@@ -172,13 +173,17 @@ export class Sale extends EventTarget {
   // ---- seats
 
   /** Follows the seats of the date; resolves when they are known. */
-  async followSeats() {
-    if (this.stopSeats) return;
+  followSeats() {
+    this.following ??= this.#follow();
+    return this.following;
+  }
+
+  async #follow() {
     // Which category a seat is of, an undrawn section of several does not say but by the price of each seat.
     const plain = this.schedule.sections.every((section) => section.categories.length === 1);
-    const feed = followSeats({ id: this.id, seats: this.seats, compact: Boolean(this.hall) || plain, signal: this.signal });
+    const feed = followSeats({ id: this.id, seats: this.seats, compact: Boolean(this.schedule.plan) || plain, signal: this.signal });
     this.stopSeats = feed.stop;
-    await feed.known;
+    await Promise.all([feed.known, this.drawn]);
     this.hall ??= hallOfSections(this.schedule, this.seats.prices);
   }
 
@@ -190,6 +195,7 @@ export class Sale extends EventTarget {
   unfollowSeats() {
     this.stopSeats?.();
     this.stopSeats = null;
+    this.following = null;
   }
 
   /** The drawing of the hall, which the browser may keep: under its id it never changes. */
@@ -258,9 +264,19 @@ export class Sale extends EventTarget {
     place = this.place;
     this.receipt = this.#kept()?.decided ?? null;
     if (place?.status === 'ACTIVE' && was && was !== 'ACTIVE') this.#tell('turn');
+    if (place?.status === 'ABSENT' && was !== 'ABSENT') this.#back();
     const waits = place && ['WAITING', 'ABSENT'].includes(place.status);
     if (waits || place?.status === 'ACTIVE') this.#followQueue(waits && place.ahead < NEAR);
     else this.#stopQueue();
+  }
+
+  /** To ask for the place is to be back, which the queue hears of within a second. */
+  async #back() {
+    for (const wait of [0, BACK_MS]) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (this.signal.aborted || this.place?.status !== 'ABSENT') return;
+      await this.#position().then((place) => this.#heard(place)).catch(() => {});
+    }
   }
 
   #stopQueue() {

@@ -17,7 +17,9 @@ export function followSeats({ id, seats, compact, signal }) {
     const data = await answer.json();
     if (!answer.ok) throw api.problemOf(answer, data);
     // The tag is the id of an event: the stream goes on from there.
-    last = answer.headers.get('etag')?.replace(/^W\//, '').replaceAll('"', '') ?? last;
+    const tag = answer.headers.get('etag')?.replace(/^W\//, '').replaceAll('"', '') ?? null;
+    if (isOlder(tag, last)) return null;
+    last = tag ?? last;
     return { all: true, data };
   };
   const known = until(load, signal).then((message) => {
@@ -40,6 +42,13 @@ export function followSeats({ id, seats, compact, signal }) {
   const hear = (message) => (seats.loaded ? take(message) : early.push(message));
   const stop = share.follow({ topic: `seats.${compact ? 'compact.' : ''}${id}`, read, poll: load, hear });
   return { known, stop };
+}
+
+/** Whether an answer was overtaken by events: ids are `partition:offset,…`, and entries only grow. */
+export function isOlder(id, than) {
+  const offsets = (text) => new Map((text ?? '').split(',').map((entry) => entry.split(':').map(Number)));
+  const own = offsets(id);
+  return [...offsets(than)].some(([partition, offset]) => own.get(partition) < offset);
 }
 
 /** Tries until it succeeds or can never succeed. */

@@ -7,9 +7,10 @@ let token = null;
 let roles = new Set();
 const listeners = new Set();
 
+/** `store()`: to name it is refused already where a browser keeps nothing. */
 const stored = (store, key) => {
   try {
-    return store.getItem(key);
+    return store().getItem(key);
   } catch {
     return null;
   }
@@ -17,8 +18,8 @@ const stored = (store, key) => {
 
 const keep = (store, key, value) => {
   try {
-    if (value === null) store.removeItem(key);
-    else store.setItem(key, value);
+    if (value === null) store().removeItem(key);
+    else store().setItem(key, value);
   } catch {
     // Private windows may have no storage: then it holds for this page.
   }
@@ -49,15 +50,15 @@ export async function begin() {
   if (facts.auth === 'jwt') {
     const given = new URLSearchParams(location.hash.slice(1)).get('token');
     if (given) {
-      keep(sessionStorage, 'ts.token', given);
+      keep(() => sessionStorage, 'ts.token', given);
       history.replaceState(history.state, '', location.pathname + location.search);
     }
-    token = given ?? stored(sessionStorage, 'ts.token');
+    token = given ?? stored(() => sessionStorage, 'ts.token');
     const own = token ? claims(token) : {};
     user = token ? String(claim(own, facts.claims?.user ?? 'sub') ?? '') : null;
     roles = new Set(rolesOf(claim(own, facts.claims?.roles ?? 'roles')));
   } else {
-    user = stored(localStorage, 'ts.user');
+    user = stored(() => localStorage, 'ts.user');
   }
 }
 
@@ -85,7 +86,7 @@ const headerText = (text) => String.fromCharCode(...new TextEncoder().encode(tex
 export function become(newName) {
   const before = user;
   user = newName;
-  keep(localStorage, 'ts.user', newName);
+  keep(() => localStorage, 'ts.user', newName);
   for (const listener of listeners) listener(user, before);
 }
 
@@ -96,7 +97,7 @@ export function expired() {
   token = null;
   user = null;
   roles = new Set();
-  keep(sessionStorage, 'ts.token', null);
+  keep(() => sessionStorage, 'ts.token', null);
   for (const listener of listeners) listener(user, before);
 }
 

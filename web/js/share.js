@@ -2,7 +2,9 @@
 // leave none for anything else. The tab that holds the lock reads; the others hear it.
 
 import * as api from './api.js';
+import { locked } from './locks.js';
 import * as session from './session.js';
+import { onWake } from './wake.js';
 
 const HIDDEN_MS = 60_000;
 /** Nothing heard for this long (the server sends a comment every 15 s): the connection is dead, or its reader is. */
@@ -11,6 +13,8 @@ const FIRST_WORD_MS = 2_000;
 const POLL_MS = 5_000;
 /** Browsers run the timers of a page that is out of sight once a minute at worst. */
 const HIDDEN_POLL_MS = 10_000;
+/** A page that is back and has heard nothing for longer than the server is silent asks anew: it may have slept. */
+const FRESH_MS = 17_000;
 
 /**
  * Follows a topic. `read(hear, signal)` streams until it fails or ends; `poll()` asks once and is used where another tab
@@ -32,16 +36,14 @@ export function follow({ topic, read, poll, hear, always = false }) {
     channel?.postMessage(message);
   };
   channel?.addEventListener('message', (event) => take(event.data));
+  let attempt = new AbortController();
   lead(signal, async (until) => {
     leads = true;
-    return readOn(read, publish, until).finally(() => {
+    return readOn(read, publish, until, () => (attempt = new AbortController()).signal).finally(() => {
       leads = false;
     });
   });
-  const timer = setInterval(async () => {
-    const hidden = document.visibilityState === 'hidden';
-    const silent = Date.now() - heardAt > (hidden ? HIDDEN_POLL_MS : SILENCE_MS);
-    if (leads || !silent || (hidden && !always)) return;
+  const ask = async (hidden) => {
     try {
       const message = await poll();
       if (hidden) heardAt = Date.now();
@@ -49,7 +51,20 @@ export function follow({ topic, read, poll, hear, always = false }) {
     } catch {
       // The next one may get through.
     }
+  };
+  const timer = setInterval(() => {
+    const hidden = document.visibilityState === 'hidden';
+    const silent = Date.now() - heardAt > (hidden ? HIDDEN_POLL_MS : SILENCE_MS);
+    if (!leads && silent && (!hidden || always)) ask(hidden);
   }, POLL_MS);
+  let askedAt = Date.now();
+  onWake(() => {
+    if (Date.now() - Math.max(heardAt, askedAt) < FRESH_MS) return;
+    askedAt = Date.now();
+    // A connection that died in its sleep may look alive for long.
+    if (leads) attempt.abort();
+    else ask(false);
+  }, signal);
   return () => {
     ending.abort();
     clearInterval(timer);
@@ -62,8 +77,7 @@ export function follow({ topic, read, poll, hear, always = false }) {
  * work says that there is nothing more to read.
  */
 async function lead(signal, work) {
-  const asked = (run) =>
-    navigator.locks ? navigator.locks.request('ts.stream', { signal }, run).catch(() => {}) : run();
+  const asked = (run) => locked('ts.stream', { signal }, run).catch(() => {});
   while (!signal.aborted) {
     await visible(signal);
     if (signal.aborted) return;
@@ -108,19 +122,24 @@ function hiddenFor(ms) {
   return { signal: gone.signal, stop };
 }
 
-/** Reads again after each end, slower after each failure. True: the server says that nothing more will come. */
-async function readOn(read, publish, signal) {
+/**
+ * Reads again after each end, slower after each failure. `attempted()`: a signal that cuts the attempt that begins short.
+ * True: the server says that nothing more will come.
+ */
+async function readOn(read, publish, signal, attempted) {
   let failures = 0;
   while (!signal.aborted) {
     let problem = null;
+    const cut = attempted();
     try {
       const ended = await read((message) => {
         failures = 0;
         publish(message);
-      }, signal);
+      }, AbortSignal.any([signal, cut]));
       if (ended) return true;
     } catch (raised) {
       if (signal.aborted) return false;
+      if (cut.aborted) continue;
       problem = raised instanceof api.Problem ? raised : null;
       if (problem && !problem.passes) return true;
       failures += 1;

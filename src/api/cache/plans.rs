@@ -85,10 +85,12 @@ impl Plans {
         }
         let Some(row) = self.store.plan(&id.to_string()).await? else { return Ok(None) };
         // 50,000 seats take some 20 ms: too long for a thread that others wait for.
-        let parsed = tokio::task::spawn_blocking(move || plan::read(&row.content, Some(Format::Turnstile), ""));
+        let text = Bytes::from(row.content);
+        let content = text.clone();
+        let parsed = tokio::task::spawn_blocking(move || plan::read(&content, Some(Format::Turnstile), ""));
         let corrupt = |error: &dyn std::fmt::Display| StoreError::Failed(format!("plan {id} is corrupt: {error}"));
         let read = parsed.await.map_err(|error| corrupt(&error))?.map_err(|error| corrupt(&error))?;
-        let known = Arc::new(Known::of(read.plan));
+        let known = Arc::new(Known { plan: read.plan, text });
         shelf().put(id, &known);
         Ok(Some(known))
     }

@@ -38,6 +38,7 @@ pub fn with_token(signer: &Signer, user: &UserId, request: Arc<DecidedRequest>) 
         command: request.command,
         user_id: request.user_id.clone(),
         by: request.by.clone(),
+        schedule_id: request.schedule_id,
         outcome: Ok(RawReply(reply)),
         effects: None,
         decided: request.decided,

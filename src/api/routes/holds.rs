@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::acting::acting_for;
-use super::labels::{labelled_answer, labelled_problem};
+use super::labels::answered;
 use crate::api::AppState;
 use crate::api::cache::plans::Labels;
 use crate::api::cache::schedule_facts::{Facts, ScheduleFacts};
@@ -90,9 +90,7 @@ pub async fn hold_seats(
         Err(problem) => return Err(problem),
     };
     let answer = holds.submission.submit(&caller.user, &options, body).await?;
-    let Some(plan) = holds.labels.plan_of(schedule_id).await? else { return Ok(answer.respond(options.wait)) };
-    let answer = labelled_answer(&holds.labels, answer).await?;
-    Ok(answer.respond_with(options.wait, |problem| labelled_problem(&plan, problem)))
+    Ok(answered(&holds.labels, answer, options.wait).await?)
 }
 
 /// What is to be held, and for whom if not for the caller.

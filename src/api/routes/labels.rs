@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::api::cache::plans::{Known, Labels};
+use crate::api::http::prefer::Wait;
 use crate::api::http::problem::Problem;
 use crate::api::submission::answer::Answer;
 use crate::api::submission::stored::Request;
-use crate::domain::{ScheduleId, SeatId};
+use crate::domain::{Lane, ScheduleId, SeatId};
 use crate::store::StoreError;
 use crate::wire::outcome::{DecidedRequest, RawReply};
 
@@ -24,28 +26,35 @@ struct Named {
     seat: Option<String>,
 }
 
-/// The same outcome always reads the same.
-pub async fn labelled(labels: &Labels, request: Arc<DecidedRequest>) -> Result<Arc<DecidedRequest>, StoreError> {
+/// The answer to a command, with the labels of its seats. The same outcome always reads the same.
+pub async fn answered(labels: &Labels, answer: Answer, wait: Option<Wait>) -> Result<Response, StoreError> {
+    let Answer::Decided(request) = answer else { return Ok(answer.respond(wait)) };
+    let plan = plan_of_refusal(labels, &request).await?;
+    let request = labelled(labels, request).await?;
+    Ok(Answer::Decided(request).respond_with(wait, |problem| labelled_problem(plan.as_deref(), problem)))
+}
+
+/// The same for a request that was looked up.
+pub async fn looked_up(labels: &Labels, request: Request) -> Result<Response, StoreError> {
+    let Request::Decided(request) = request else { return Ok(request.respond_with(|problem| problem)) };
+    let plan = plan_of_refusal(labels, &request).await?;
+    let request = labelled(labels, request).await?;
+    Ok(Request::Decided(request).respond_with(|problem| labelled_problem(plan.as_deref(), problem)))
+}
+
+/// What names the seats of a refusal; other lanes name none.
+async fn plan_of_refusal(labels: &Labels, request: &DecidedRequest) -> Result<Option<Arc<Known>>, StoreError> {
+    match request.schedule_id {
+        Some(schedule) if request.command.lane() == Lane::Seats => labels.plan_of(schedule).await,
+        _ => Ok(None),
+    }
+}
+
+async fn labelled(labels: &Labels, request: Arc<DecidedRequest>) -> Result<Arc<DecidedRequest>, StoreError> {
     let Ok(reply) = &request.outcome else { return Ok(request) };
     match completed(labels, reply).await? {
         Some(reply) => Ok(Arc::new(with_reply(&request, reply))),
         None => Ok(request),
-    }
-}
-
-/// [`labelled`] for an answer.
-pub async fn labelled_answer(labels: &Labels, answer: Answer) -> Result<Answer, StoreError> {
-    match answer {
-        Answer::Decided(request) => Ok(Answer::Decided(labelled(labels, request).await?)),
-        pending @ Answer::Pending { .. } => Ok(pending),
-    }
-}
-
-/// [`labelled`] for a request that was looked up.
-pub async fn labelled_request(labels: &Labels, request: Request) -> Result<Request, StoreError> {
-    match request {
-        Request::Decided(request) => Ok(Request::Decided(labelled(labels, request).await?)),
-        pending @ Request::Pending(_) => Ok(pending),
     }
 }
 
@@ -73,6 +82,7 @@ fn with_reply(request: &DecidedRequest, reply: RawReply) -> DecidedRequest {
         command: request.command,
         user_id: request.user_id.clone(),
         by: request.by.clone(),
+        schedule_id: request.schedule_id,
         outcome: Ok(reply),
         effects: None,
         decided: request.decided,
@@ -80,7 +90,8 @@ fn with_reply(request: &DecidedRequest, reply: RawReply) -> DecidedRequest {
 }
 
 /// A refusal with seats as printed in the hall, where it names seats.
-pub fn labelled_problem(plan: &Known, mut problem: Problem) -> Problem {
+fn labelled_problem(plan: Option<&Known>, mut problem: Problem) -> Problem {
+    let Some(plan) = plan else { return problem };
     problem.detail = spelled_out(plan, &problem.detail);
     match problem.taken().map(|seat| plan.label(seat)) {
         Some(label) => problem.labelled(label),

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use super::labels::labelled_request;
+use super::labels::looked_up;
 use crate::api::cache::plans::Labels;
 use crate::api::http::auth::{Caller, Role};
 use crate::api::http::extract::{Params, PathId};
@@ -63,8 +63,7 @@ pub async fn get_request(
     }
     let mut response = match request {
         Some(request) if may_see(&caller, &request) => {
-            let request = labelled_request(&labels, request).await?;
-            request_with_token(&signer, &caller.user, request).into_response()
+            looked_up(&labels, request_with_token(&signer, &caller.user, request)).await?
         }
         Some(_) => return Err(not_found()),
         // On the log, but nobody has read it yet, so nobody knows more than its place.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::acting::acting_for_param;
-use super::labels::labelled_answer;
+use super::labels::answered;
 use crate::api::cache::plans::Labels;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId, next_of};
@@ -169,7 +169,7 @@ pub async fn cancel_reservation(
     let Reservation { id: reservation_id, key, .. } = own(&*store, &user_id, ReservationId(id)).await?;
     let cancel = Command::CancelReservation(CancelReservation { key, user_id, reservation_id });
     let answer = submission.submit(&caller.user, &options, Body::Seats(cancel)).await?;
-    Ok(labelled_answer(&labels, answer).await?.respond(options.wait))
+    Ok(answered(&labels, answer, options.wait).await?)
 }
 
 /// The reservation, if it is this user's. Somebody else's answers 404, so that ids reveal nothing.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::acting::acting_for_param;
-use super::labels::labelled_answer;
+use super::labels::answered;
 use super::reservations::own;
 use crate::api::AppState;
 use crate::api::cache::plans::Labels;
@@ -181,5 +181,5 @@ pub async fn check_ticket(
         serial: ticket.serial,
     });
     let answer = tickets.submission.submit(&caller.user, &options, Body::Seats(check)).await?;
-    Ok(labelled_answer(&tickets.labels, answer).await?.respond(options.wait))
+    Ok(answered(&tickets.labels, answer, options.wait).await?)
 }

@@ -73,9 +73,16 @@ impl<'a> RequestObject<'a> {
 
 impl<'a> From<&'a DecidedRequest> for RequestObject<'a> {
     fn from(decided: &'a DecidedRequest) -> Self {
+        RequestObject::decided(decided, |problem| problem)
+    }
+}
+
+impl<'a> RequestObject<'a> {
+    /// `complete`: adds to a refusal what the owner does not know.
+    pub fn decided(decided: &'a DecidedRequest, complete: impl FnOnce(Problem) -> Problem) -> Self {
         let (status, result, problem) = match &decided.outcome {
             Ok(reply) => (Status::Succeeded, Some(&*reply.0), None),
-            Err(refusal) => (Status::Rejected, None, Some(Problem::from(refusal.clone()).into())),
+            Err(refusal) => (Status::Rejected, None, Some(complete(Problem::from(refusal.clone())).into())),
         };
         let command = Some(decided.command.as_str());
         let at = Some(decided.decided.into());
@@ -90,10 +97,11 @@ impl<'a> From<&'a DecidedRequest> for RequestObject<'a> {
     }
 }
 
-impl IntoResponse for Request {
-    fn into_response(self) -> Response {
+impl Request {
+    /// `complete`: adds to a refusal what the owner does not know.
+    pub fn respond_with(self, complete: impl FnOnce(Problem) -> Problem) -> Response {
         match &self {
-            Request::Decided(decided) => Json(RequestObject::from(&**decided)).into_response(),
+            Request::Decided(decided) => Json(RequestObject::decided(decided, complete)).into_response(),
             Request::Pending(pending) => {
                 let command = Some(pending.command.as_str());
                 Json(RequestObject { command, ..RequestObject::unread(pending.request_id, None) }).into_response()

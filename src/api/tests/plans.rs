@@ -151,6 +151,10 @@ async fn f12_a_date_is_made_of_a_plan_and_people_read_its_labels() {
     assert_eq!(late.problem(), "seat_taken");
     assert_eq!((&late.json()["taken"]["label"], &late.json()["taken"]["seat"]), (&json!(label), &json!("Parkett-1")));
     assert_eq!(late.json()["detail"], format!("{label} is taken"));
+    let later = format!("/v1/requests/{}", late.json()["request_id"].as_str().unwrap());
+    let later = door.get(&later).await.json();
+    assert_eq!(later["problem"]["taken"], late.json()["taken"], "read later, too");
+    assert_eq!(later["problem"]["detail"], late.json()["detail"]);
     let free = door.request(Method::POST, &path(&opened, "/holds")).json(&json!({"seats": ["Rang-2"]}));
     let refused = send(waiting(free, 30)).await;
     assert_eq!(refused.problem(), "seat_not_for_sale");

@@ -48,6 +48,7 @@ fn every_outcome_is_written_as_its_golden_file_and_read_back_from_it() {
         assert_eq!((read.user_id.as_ref(), read.by.as_ref()), (record.user_id, record.by), "{name}");
         assert_eq!(read.decided, record.decided, "{name}");
         assert_eq!(read.outcome.as_ref().err(), record.outcome.as_ref().err(), "{name}");
+        assert_eq!(read.schedule_id, record.schedule_id.filter(|_| record.outcome.is_err()), "{name}");
         assert_eq!(read.effects.is_some(), !record.effects.is_empty(), "{name}");
     }
     assert_eq!(kinds, CommandKind::ALL.into(), "a kind of command without an outcome");

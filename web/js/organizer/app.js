@@ -4,12 +4,11 @@ import * as api from '../api.js';
 import { button, fill, h, icon } from '../dom.js';
 import { begin, main } from '../frame.js';
 import { longDate, number, t } from '../i18n.js';
-import { newKey } from '../intent.js';
 import { needName } from '../login.js';
 import * as session from '../session.js';
 import { notice, problemText } from '../screens/parts.js';
 import { desk } from './desk.js';
-import { field, formOf } from './forms.js';
+import { field, formOf, keys } from './forms.js';
 import { newDate } from './new_date.js';
 import { sales } from './sales.js';
 
@@ -58,12 +57,16 @@ function stranger() {
 async function overview() {
   const { concerts } = await api.read('/v1/concerts?limit=100');
   const box = notice('warn');
+  const keyOf = keys();
   const form = formOf(t('org.newConcert'), [
     field('title', t('org.concertTitle'), { type: 'text', required: true, maxlength: 200 }),
     field('description', t('org.description'), { type: 'text', maxlength: 5000 }),
-  ], t('org.add'), async ({ title, description }) => {
-    const body = { title, ...(description && { description }) };
-    const made = await api.call('POST', '/v1/concerts', { body, key: newKey() });
+    h('div', { class: 'fields' },
+      field('currency', t('org.currency'), { type: 'text', pattern: '[A-Z]{3}', maxlength: 3, placeholder: session.known().currency ?? 'EUR', hint: t('org.currencyHint') }),
+      zoneField()),
+  ], t('org.add'), async ({ title, description, currency, time_zone: zone }) => {
+    const body = { title, ...(description && { description }), ...(currency && { currency }), ...(zone && { time_zone: zone }) };
+    const made = await api.call('POST', '/v1/concerts', { body, key: keyOf(body) });
     go(`?concert=${made.body.id}`);
   }, box);
   return h('div', { class: 'forms', 'data-screen': 'overview' }, h('h1', {}, t('org.title')),
@@ -72,6 +75,13 @@ async function overview() {
         ? h('ul', { class: 'rows' }, concerts.map((each) => h('li', {}, link(`?concert=${each.id}`, [h('strong', {}, each.title)]))))
         : h('p', { class: 'muted' }, t('concerts.none'))),
       h('section', { class: 'card' }, h('h2', {}, t('org.newConcert')), form)));
+}
+
+/** The venue's, at first the organizer's own. */
+function zoneField() {
+  const zones = Intl.supportedValuesOf('timeZone');
+  return [field('time_zone', t('org.zone'), { type: 'text', list: 'zones', value: Intl.DateTimeFormat().resolvedOptions().timeZone, hint: t('org.zoneOf') }),
+    h('datalist', { id: 'zones' }, zones.map((zone) => h('option', { value: zone })))];
 }
 
 /** A row that leads on within this page. */
@@ -96,7 +106,7 @@ async function concert(id) {
         h('span', { class: 'row-side' }, each.cancelled_at ? h('span', { class: 'badge' }, t('concerts.cancelled')) : each.queue && h('span', { class: 'badge' }, t('concerts.queue'))),
       ]))))
       : h('p', { class: 'muted' }, t('concerts.noDates'))),
-    await newDate(id, go));
+    await newDate(own, go));
 }
 
 addEventListener('popstate', show);

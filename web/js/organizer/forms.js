@@ -3,6 +3,7 @@
 import * as api from '../api.js';
 import { h } from '../dom.js';
 import { t } from '../i18n.js';
+import { newKey } from '../intent.js';
 import { problemText } from '../screens/parts.js';
 
 /** A labeled input; `name` is its member of what the form gives. */
@@ -10,6 +11,13 @@ export function field(name, label, attributes = {}) {
   const id = `f-${name}`;
   const { hint, ...rest } = attributes;
   return h('label', { class: 'field', for: id }, h('span', {}, label), h('input', { id, name, autocomplete: 'off', ...rest }), hint && h('span', { class: 'hint' }, hint));
+}
+
+/** What was refused: each field that is wrong, if it is that. */
+export function wrong(box, problem) {
+  const errors = (problem.errors ?? []).map(({ pointer, detail }) => h('p', {}, `${pointer}: ${detail}`));
+  box.show(errors.length ? errors : h('p', {}, problemText(problem)));
+  box.root.focus();
 }
 
 /** A form whose `act(values, form)` may raise a Problem, which is shown in `box`. */
@@ -23,9 +31,7 @@ export function formOf(name, children, submit, act, box) {
       await act(Object.fromEntries(new FormData(form)), form);
     } catch (problem) {
       if (!(problem instanceof api.Problem)) throw problem;
-      const wrong = (problem.body.errors ?? []).map(({ pointer, detail }) => h('p', {}, `${pointer}: ${detail}`));
-      box.show(h('p', {}, problemText(problem.body)), wrong);
-      box.root.focus();
+      wrong(box, problem.body);
     } finally {
       go.disabled = false;
     }
@@ -33,14 +39,41 @@ export function formOf(name, children, submit, act, box) {
   return form;
 }
 
-/** Of a field of local time; null if it is empty. */
-export const instant = (text) => (text ? new Date(text).toISOString() : null);
+const OWN_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** For a field of local time. */
-export function local(text) {
-  if (!text) return '';
-  const ms = Date.parse(text);
-  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+/** Which clock the fields of times mean: the venue's where it is known, else the organizer's own. */
+export const zoneHint = (zone) => h('p', { class: 'hint' }, t('org.zoneHint', { zone: zone ?? OWN_ZONE }));
+
+/** What the clocks of a zone show at a moment, as ms of a day without zones. */
+function shown(ms, zone = OWN_ZONE) {
+  const parts = new Intl.DateTimeFormat('en', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric' }).formatToParts(ms);
+  const { year, month, day, hour, minute } = Object.fromEntries(parts.map(({ type, value }) => [type, Number(value)]));
+  return Date.UTC(year, month - 1, day, hour, minute);
+}
+
+/**
+ * Of a field of a time at the venue; null if it is empty. Of an hour that clocks show twice the first; one that they skip
+ * is an hour later.
+ */
+export function instant(text, zone) {
+  if (!text) return null;
+  const wanted = Date.parse(`${text}Z`);
+  // Before and after a change of the clocks; most days have none, and both are the same.
+  const tries = [-86_400_000, 86_400_000].map((day) => wanted - (shown(wanted + day, zone) - (wanted + day)));
+  return new Date(tries.find((ms) => shown(ms, zone) === wanted) ?? tries[0]).toISOString();
+}
+
+/** For a field of a time at the venue. */
+export const local = (text, zone) => (text ? new Date(shown(Date.parse(text), zone)).toISOString().slice(0, 16) : '');
+
+/** A key for each body: what is sent again because its answer was lost is the same command. */
+export function keys() {
+  const known = new Map();
+  return (body) => {
+    const text = JSON.stringify(body);
+    if (!known.has(text)) known.set(text, newKey());
+    return known.get(text);
+  };
 }
 
 export const whole = (text) => (text === '' || text === undefined ? undefined : Number(text));

@@ -2,18 +2,18 @@
 
 import * as api from '../api.js';
 import { fill, h } from '../dom.js';
-import { number, t } from '../i18n.js';
-import { newKey } from '../intent.js';
+import { number, sum, t } from '../i18n.js';
 import { SeatMap } from '../map.js';
 import { hallOfPlan } from '../plan.js';
 import { Seats } from '../seats.js';
 import { notice } from '../screens/parts.js';
-import { field, formOf, instant, whole } from './forms.js';
+import { field, formOf, instant, keys, whole, wrong, zoneHint } from './forms.js';
 
 export async function newDate(concert, go) {
   const box = notice('warn');
   const { plans } = await api.read('/v1/plans?limit=50');
-  const seats = seatFields(plans, box);
+  const seats = seatFields(plans, concert.currency);
+  const keyOf = keys();
   const queue = h('fieldset', {}, h('legend', {}, t('concerts.queue')),
     h('label', { class: 'check' }, h('input', { type: 'checkbox', name: 'queue' }), t('org.withQueue')),
     h('div', { class: 'fields' },
@@ -21,27 +21,27 @@ export async function newDate(concert, go) {
       field('active_ttl', t('org.turnMinutes'), { type: 'number', min: 1, max: 1440, value: 5 }),
       field('max_waiting', t('org.maxWaiting'), { type: 'number', min: 1, value: 100000 }),
       field('admit_per_minute', t('org.perMinute'), { type: 'number', min: 1, hint: t('org.emptyNoLimit') })));
-  const terms = h('fieldset', {}, h('legend', {}, t('org.terms')), h('div', { class: 'fields' },
+  const terms = h('fieldset', {}, h('legend', {}, t('org.terms')), zoneHint(concert.time_zone), h('div', { class: 'fields' },
     field('starts_at', t('org.startsAt'), { type: 'datetime-local', required: true }),
     field('duration', t('org.durationMinutes'), { type: 'number', min: 1, value: 120 }),
     field('sales_open_at', t('org.opensAt'), { type: 'datetime-local', hint: t('org.emptyNow') }),
     field('hold_ttl', t('org.holdMinutes'), { type: 'number', min: 1, max: 1440, value: 5 }),
     field('max_seats', t('org.maxSeats'), { type: 'number', min: 1, max: 100, value: 4 })));
   const form = formOf(t('org.newDate'), [terms, seats.root, queue], t('org.open'), async (values) => {
-    const body = bodyOf(values, seats);
-    const made = await api.call('POST', `/v1/concerts/${concert}/schedules`, { body, key: newKey(), wait: 30 });
+    const body = bodyOf(values, seats, concert.time_zone);
+    const made = await api.call('POST', `/v1/concerts/${concert.id}/schedules`, { body, key: keyOf(body), wait: 30 });
     go(`?date=${made.body.id}`);
   }, box);
   return h('details', { class: 'card' }, h('summary', {}, t('org.newDate')), form);
 }
 
-function bodyOf(values, seats) {
+function bodyOf(values, seats, zone) {
   const body = {
-    starts_at: instant(values.starts_at),
+    starts_at: instant(values.starts_at, zone),
     duration: whole(values.duration) && whole(values.duration) * 60,
     hold_ttl_seconds: whole(values.hold_ttl) * 60,
     max_seats_per_user: whole(values.max_seats),
-    ...(values.sales_open_at && { sales_open_at: instant(values.sales_open_at) }),
+    ...(values.sales_open_at && { sales_open_at: instant(values.sales_open_at, zone) }),
     ...seats.body(values),
   };
   if (values.queue) {
@@ -52,7 +52,10 @@ function bodyOf(values, seats) {
 }
 
 /** A plan with a price for each category, or sections written by hand. */
-function seatFields(plans, box) {
+function seatFields(plans, currency) {
+  const box = notice('warn');
+  // Amounts are in the currency's smallest unit.
+  const unit = currency ? h('p', { class: 'hint' }, t('org.unit', { amount: number(12_000), as: sum(12_000, currency) })) : null;
   const about = h('div', { class: 'form' });
   let plan = null;
   let map = null;
@@ -68,13 +71,18 @@ function seatFields(plans, box) {
     if (!chosen) return;
     box.clear();
     const type = chosen.name.endsWith('.csv') ? 'text/csv' : 'application/json';
-    const answer = await api.send('POST', `/v1/plans?name=${encodeURIComponent(chosen.name.replace(/\.\w+$/, ''))}`, { raw: chosen, headers: { 'Content-Type': type } });
-    const body = await answer.json();
-    if (!answer.ok) {
-      box.show(h('p', {}, body.detail ?? ''), (body.errors ?? []).map((each) => h('p', {}, `${each.pointer}: ${each.detail}`)));
-      box.root.focus();
-      return;
+    try {
+      const answer = await api.send('POST', `/v1/plans?name=${encodeURIComponent(chosen.name.replace(/\.\w+$/, ''))}`, { raw: chosen, headers: { 'Content-Type': type } });
+      const body = await answer.json();
+      if (!answer.ok) throw api.problemOf(answer, body);
+      await taken(body);
+    } catch (problem) {
+      if (!(problem instanceof api.Problem)) throw problem;
+      wrong(box, problem.body);
     }
+  }
+
+  async function taken(body) {
     if (![...pick.options].some((option) => option.value === body.id)) pick.append(h('option', { value: body.id }, t('org.planOption', { name: body.name, seats: number(body.seats) })));
     pick.value = body.id;
     await use(body.id, body.warnings);
@@ -98,7 +106,7 @@ function seatFields(plans, box) {
 
   const root = h('fieldset', {}, h('legend', {}, t('org.seats')),
     h('div', { class: 'fields' }, h('label', { class: 'field', for: 'f-plan' }, h('span', {}, t('org.plan')), pick),
-      h('label', { class: 'field', for: 'f-file' }, h('span', {}, t('org.upload')), file)), about);
+      h('label', { class: 'field', for: 'f-file' }, h('span', {}, t('org.upload')), file)), box.root, unit, about);
   const body = (values) => {
     if (plan) {
       const prices = Object.entries(values).filter(([name]) => name.startsWith('price-'));

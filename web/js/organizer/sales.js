@@ -12,7 +12,7 @@ import { notice } from '../screens/parts.js';
 import { Seats } from '../seats.js';
 import { followSeats } from '../seats_feed.js';
 import { salesTable } from './sales_table.js';
-import { deed, field, formOf, instant, local, saved, whole } from './forms.js';
+import { deed, field, formOf, instant, local, saved, whole, zoneHint } from './forms.js';
 
 const EVERY_MS = 3_000;
 /** A crowd changes seats many times a second. */
@@ -50,7 +50,7 @@ export async function sales(id, go) {
     try {
       const now = await api.read(`/v1/schedules/${id}`, { signal: ending.signal });
       hall.reprice(now);
-      fill(state, stateOf(now));
+      fill(state, stateOf(now, concert.time_zone));
       await line?.look();
     } catch {
       // The next round may get through.
@@ -60,7 +60,7 @@ export async function sales(id, go) {
   if (line) root.append(line.root);
   draw();
   await look();
-  if (!schedule.cancelled_at) root.append(amend(schedule, go), cancelShow(schedule, go));
+  if (!schedule.cancelled_at) root.append(amend(schedule, concert.time_zone, go), cancelShow(schedule, go));
   return {
     root,
     close() {
@@ -73,7 +73,7 @@ export async function sales(id, go) {
 }
 
 /** Whether seats can be bought now, or how far paying back has come. */
-function stateOf(schedule) {
+function stateOf(schedule, zone) {
   if (schedule.cancelled_at) {
     const { due = 0, done = 0, complete = false } = schedule.refunds ?? {};
     return h('p', { class: 'notice warn', 'data-refunds': complete ? 'complete' : 'under way' }, t('org.cancelled', { due: number(due), done: number(done) }));
@@ -82,7 +82,7 @@ function stateOf(schedule) {
   const opens = Date.parse(schedule.sales_open_at ?? '');
   const closes = Date.parse(schedule.sales_close_at ?? schedule.starts_at);
   const key = opens > now ? 'before' : closes <= now ? 'closed' : 'open';
-  return h('p', { class: 'notice plain', 'data-sale': key }, t(`org.sale.${key}`, { time: longDate(key === 'before' ? opens : closes) }));
+  return h('p', { class: 'notice plain', 'data-sale': key }, t(`org.sale.${key}`, { time: longDate(key === 'before' ? opens : closes, zone) }));
 }
 
 async function queue(id) {
@@ -116,18 +116,18 @@ async function queue(id) {
 }
 
 /** Prices for later holds, and times. */
-function amend(schedule, go) {
+function amend(schedule, zone, go) {
   const box = notice('plain');
   const categories = categoriesOf(schedule).filter((category) => category.low === category.high);
-  const form = formOf(t('org.amend'), [h('div', { class: 'fields' },
-    field('starts_at', t('org.startsAt'), { type: 'datetime-local', required: true, value: local(schedule.starts_at) }),
-    field('sales_open_at', t('org.opensAt'), { type: 'datetime-local', value: local(schedule.sales_open_at), hint: t('org.emptyNow') }),
-    field('sales_close_at', t('org.closesAt'), { type: 'datetime-local', value: local(schedule.sales_close_at), hint: t('org.emptyStart') }),
+  const form = formOf(t('org.amend'), [zoneHint(zone), h('div', { class: 'fields' },
+    field('starts_at', t('org.startsAt'), { type: 'datetime-local', required: true, value: local(schedule.starts_at, zone) }),
+    field('sales_open_at', t('org.opensAt'), { type: 'datetime-local', value: local(schedule.sales_open_at, zone), hint: t('org.emptyNow') }),
+    field('sales_close_at', t('org.closesAt'), { type: 'datetime-local', value: local(schedule.sales_close_at, zone), hint: t('org.emptyStart') }),
     categories.map((category) => field(`price-${category.name}`, t('org.priceOf', { category: category.name }), { type: 'number', min: 0, required: true, value: category.low })))],
   t('org.save'), async (values) => {
     const body = {};
     for (const name of ['starts_at', 'sales_open_at', 'sales_close_at']) {
-      if (values[name] !== local(schedule[name])) body[name] = instant(values[name]);
+      if (values[name] !== local(schedule[name], zone)) body[name] = instant(values[name], zone);
     }
     const prices = categories.filter((category) => Number(values[`price-${category.name}`]) !== category.low);
     const sections = schedule.sections.map((section) => ({ name: section.name, prices: Object.fromEntries(prices

@@ -2,7 +2,7 @@
 
 import * as clock from '../clock.js';
 import { fill, h, say } from '../dom.js';
-import { clockTime, duration, longDate, number, t } from '../i18n.js';
+import { clockTime, duration, longDate, number, plural, t } from '../i18n.js';
 import { needName } from '../login.js';
 import { notice, priceList, problemText, progress } from './parts.js';
 
@@ -12,7 +12,7 @@ function openingClock(sale) {
   const rest = h('p', { class: 'opens-in', role: 'timer' });
   const own = h('p', { class: 'muted' });
   const tick = (now) => {
-    say(time, clockTime(now));
+    say(time, clockTime(now, sale.concert.time_zone));
     say(rest, sale.isOpen ? t('before.open') : t('before.in', { time: duration(sale.opensAt - now) }));
     const off = Math.round(Math.abs(clock.offset()) / 1000);
     say(own, off >= 1 && Number.isFinite(clock.uncertainty()) ? t('before.clockOff', { seconds: number(off) }) : t('before.clock'));
@@ -28,7 +28,7 @@ export function before({ sale }) {
   const opening = openingClock(sale);
   const prices = h('div', {}, priceList(sale));
   const root = h('div', { class: 'two' }, opening.root,
-    h('section', { class: 'card' }, h('h2', {}, t('price.title')), prices, h('p', { class: 'hint' }, t('before.limit', { most: sale.schedule.max_seats_per_user }))));
+    h('section', { class: 'card' }, h('h2', {}, t('price.title')), prices, h('p', { class: 'hint' }, plural('before.limit', sale.schedule.max_seats_per_user))));
   return { root, update: () => fill(prices, priceList(sale)), close: opening.stop };
 }
 
@@ -51,7 +51,7 @@ export function gate({ sale }) {
         h('p', {}, t('gate.explain')),
         h('ul', { class: 'points' }, ['gate.point1', 'gate.point2', 'gate.point3'].map((key) => h('li', {}, t(key)))),
         button, box.root)),
-    h('section', { class: 'card' }, h('h2', {}, t('price.title')), prices, h('p', { class: 'hint' }, t('before.limit', { most: sale.schedule.max_seats_per_user }))));
+    h('section', { class: 'card' }, h('h2', {}, t('price.title')), prices, h('p', { class: 'hint' }, plural('before.limit', sale.schedule.max_seats_per_user))));
 
   async function join() {
     if (!(await needName())) return;

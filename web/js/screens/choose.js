@@ -64,7 +64,7 @@ class Choose {
       h('div', { class: 'stepper' },
         h('button', { type: 'button', class: 'round', 'aria-label': t('best.fewer'), onclick: step(-1) }, icon('minus')), this.count,
         h('button', { type: 'button', class: 'round', 'aria-label': t('best.more'), onclick: step(1) }, icon('plus')),
-        h('span', { class: 'muted' }, t('before.limit', { most: this.most }))),
+        h('span', { class: 'muted' }, plural('before.limit', this.most))),
       this.prices,
       hasWheelchairs && h('label', { class: 'check' }, h('input', { type: 'checkbox', onchange: (event) => {
         this.accessible = event.target.checked;

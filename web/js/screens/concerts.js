@@ -53,7 +53,6 @@ function date(concert, schedule, ticks) {
   const opens = Date.parse(schedule.sales_open_at ?? '');
   const tile = dateTile(starts, concert.time_zone);
   const { available_seats: left, total_seats: total } = schedule;
-  const prices = categoriesOf(schedule).map((category) => category.low);
   const state = h('span', { class: 'date-state' });
   const cancelled = Boolean(schedule.cancelled_at);
   const tick = (now) => {
@@ -70,6 +69,15 @@ function date(concert, schedule, ticks) {
         h('strong', {}, longDate(starts, concert.time_zone)),
         h('span', { class: 'date-facts' }, state,
           schedule.queue && h('span', { class: 'badge' }, t('concerts.queue')))),
-      h('span', { class: 'date-price' }, t('concerts.from', { price: money(Math.min(...prices), concert.currency) })),
+      h('span', { class: 'date-price' }, priceText(categoriesOf(schedule), concert.currency)),
       h('meter', { class: 'left', min: 0, max: total, value: left, 'aria-label': plural('concerts.seatsLeft', left) })));
+}
+
+/** One price, the lowest of several, or from nothing to the highest. */
+function priceText(categories, currency) {
+  const low = Math.min(...categories.map((category) => category.low));
+  const high = Math.max(...categories.map((category) => category.high));
+  const [lowest, highest] = [low, high].map((price) => money(price, currency));
+  if (low === high) return lowest;
+  return low ? t('concerts.from', { price: lowest }) : t('price.range', { low: lowest, high: highest });
 }

@@ -33,7 +33,7 @@ function wanted(sale, query) {
 export async function date({ schedule, go }) {
   const sale = new Sale(schedule);
   try {
-    await sale.open();
+    await sale.open(!new URLSearchParams(location.search).has('r'));
   } catch (problem) {
     sale.close();
     if (problem instanceof Problem && [400, 404].includes(problem.status)) return notFound();

@@ -43,6 +43,7 @@ class Reservation {
     this.root.dataset.status = own.status;
     const build = { HELD: () => this.#held(), PAYING: () => this.#paying(), CONFIRMED: () => this.#confirmed() }[own.status];
     fill(this.body, build ? build() : this.#ended());
+    this.#tick(clock.now());
     if (own.status === 'HELD') this.#wallet();
     if (own.status === 'PAYING') this.#ask();
     if (own.status === 'CONFIRMED') announce.call(t('done.title'));

@@ -8,6 +8,7 @@ import { longDate, number, t } from '../i18n.js';
 import { needName } from '../login.js';
 import * as qr from '../qr.js';
 import * as session from '../session.js';
+import { onWake } from '../wake.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -29,11 +30,10 @@ export async function tickets({ reservation, go }) {
   fill(root, list.tickets.length ? sheet(list, about, customer) : none(list, about));
   root.dataset.status = list.status;
   // Tickets that were given back elsewhere are no tickets any more.
-  document.addEventListener('visibilitychange', async () => {
-    if (document.visibilityState !== 'visible') return;
+  onWake(async () => {
     const now = await api.read(path, { signal: ending.signal }).catch(() => list);
     if (!ending.signal.aborted && now.status !== list.status) go(location.pathname + location.search);
-  }, { signal: ending.signal });
+  }, ending.signal);
   return page;
 }
 

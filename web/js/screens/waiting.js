@@ -2,12 +2,14 @@
 
 import * as alerts from '../alerts.js';
 import * as announce from '../announce.js';
+import * as clock from '../clock.js';
 import { button, fill, h, icon, say } from '../dom.js';
-import { clockTime, exactTime, number, plural, t } from '../i18n.js';
+import { clockTime, exactTime, longDate, number, plural, t } from '../i18n.js';
 import { confirm } from '../login.js';
 import { notice, positionText, priceList } from './parts.js';
 
 const NEAR = 200;
+const SOON_MS = 12 * 3_600_000;
 
 export function waiting({ sale }) {
   const most = { ahead: sale.place.ahead };
@@ -69,14 +71,20 @@ export function waiting({ sale }) {
 }
 
 /** A range, since the pace changes; nothing where nothing is known. */
-function etaText({ place }) {
-  if (place.sale === 'lobby') return t('waiting.lobby', { time: place.opens_at ? clockTime(Date.parse(place.opens_at)) : '' });
+function etaText({ place, concert }) {
+  if (place.sale === 'lobby') return t('waiting.lobby', { time: openingText(Date.parse(place.opens_at ?? ''), concert.time_zone) });
   if (place.eta_seconds === null || place.eta_seconds === undefined) return t('waiting.unknown');
   if (place.eta_seconds < 60) return t('waiting.soon');
   const low = Math.max(1, Math.floor((place.eta_seconds * 0.8) / 60));
   const high = Math.ceil((place.eta_seconds * 1.3) / 60);
   const pace = Math.max(1, Math.round((place.ahead / place.eta_seconds) * 60));
   return t('waiting.range', { low: number(low), high: number(high), pace: number(pace) });
+}
+
+/** To the second where it is near. */
+function openingText(ms, zone) {
+  if (Number.isNaN(ms)) return '';
+  return ms - clock.now() < SOON_MS ? clockTime(ms) : longDate(ms, zone);
 }
 
 /** What stands between this user and their turn, beyond people. */
