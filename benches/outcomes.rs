@@ -52,7 +52,7 @@ fn records(refused: bool) -> Vec<Record> {
         effects: &Effects::default(),
         decided: at,
     };
-    let headers = headers::outcome_headers(Uuid::nil(), "alice", &written, Some(&[b'0'; 55]));
+    let headers = headers::outcome_headers(Uuid::nil(), "alice", &written, Some(vec![b'0'; 55].into()));
     let headers = headers::with_committed(headers, at.time);
     let value = outcome::encode(&written).record;
     let record = |offset| Record {

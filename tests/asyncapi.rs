@@ -287,11 +287,11 @@ fn the_headers_are_those_the_code_writes() {
         effects: &Effects::default(),
         decided: read.decided,
     };
-    let written = headers::outcome_headers(read.request_id.0, "key", &record, Some(&[b'0'; 55]));
+    let written = headers::outcome_headers(read.request_id.0, "key", &record, Some(vec![b'0'; 55].into()));
     let written = headers::with_committed(written, read.decided.time);
-    let names: BTreeSet<&str> = written.iter().map(|(name, _)| name.as_str()).collect();
+    let names: BTreeSet<&str> = written.iter().map(|(name, _)| &**name).collect();
     assert_eq!(keys(&document["components"]["schemas"]["OutcomeHeaders"]["properties"]), names);
     let dead = headers::dead_letter_headers(&[], &read.decided.position, "why");
-    let names: BTreeSet<&str> = dead.iter().map(|(name, _)| name.as_str()).collect();
+    let names: BTreeSet<&str> = dead.iter().map(|(name, _)| &**name).collect();
     assert_eq!(keys(&document["components"]["messages"]["dead_letter"]["headers"]["properties"]), names);
 }

@@ -156,7 +156,7 @@ impl Owners {
             let batch = owner.replay.decide(vec![record]).await.expect("a decision");
             for row in &batch.outbox {
                 match row.topic {
-                    Topic::Lane(to) => waiting.push((to, row.payload.clone().into(), row.headers.clone())),
+                    Topic::Lane(to) => waiting.push((to, row.payload.clone(), row.headers.clone())),
                     Topic::Outcomes => _ = wire::outcome::decode(&row.payload).expect("a readable outcome"),
                     Topic::DeadLetters => {}
                 }

@@ -26,7 +26,7 @@ pub fn record(bytes: &[u8]) {
     }
     let _ = outcome::decode(bytes);
     let names = [headers::HOPS, headers::REQUEST_ID, headers::FINGERPRINT, headers::SCHEDULE, headers::TRACEPARENT];
-    let headers: Vec<headers::Header> = names.map(|name| (name.to_owned(), bytes.to_vec())).into();
+    let headers: Vec<headers::Header> = names.map(|name| (name.into(), bytes::Bytes::copy_from_slice(bytes))).into();
     let hops = headers::hops(&headers);
     assert_eq!(headers::hops(&headers::with_hops(headers.clone(), hops)), hops);
     let _ = (headers::request_id_of(&headers), headers::fingerprint_of(&headers), headers::schedule_of(&headers));

@@ -29,14 +29,14 @@ struct InFlight;
 
 impl InFlight {
     fn begin() -> Self {
-        metrics::HTTP_IN_FLIGHT.with_label_values::<&str>(&[]).inc();
+        metrics::HTTP_IN_FLIGHT.inc();
         InFlight
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        metrics::HTTP_IN_FLIGHT.with_label_values::<&str>(&[]).dec();
+        metrics::HTTP_IN_FLIGHT.dec();
     }
 }
 
@@ -45,9 +45,10 @@ pub async fn guard(State(permits): State<Arc<Semaphore>>, request: Request, next
     let started = Instant::now();
     let _in_flight = InFlight::begin();
     // The template, not the path: paths would make a series of each id.
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let method = method_label(request.method());
-    let mut response = if is_operators(&route) {
+    let mut response = if is_operators(route) {
         answer(request, next).await
     } else if request.extensions().get::<KeptBack>().is_some() {
         Problem::new(Kind::Overloaded, "too many connections are open").into_response()
@@ -63,8 +64,8 @@ pub async fn guard(State(permits): State<Arc<Semaphore>>, request: Request, next
         // A user's own data belongs in no cache on the way.
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    metrics::HTTP_REQUESTS.with_label_values(&[&route, method, response.status().as_str()]).inc();
-    metrics::HTTP_SECONDS.with_label_values(&[&route, method]).observe(started.elapsed().as_secs_f64());
+    metrics::HTTP_REQUESTS.with_label_values(&[route, method, response.status().as_str()]).inc();
+    metrics::HTTP_SECONDS.with_label_values(&[route, method]).observe(started.elapsed().as_secs_f64());
     response
 }
 

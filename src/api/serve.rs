@@ -163,6 +163,7 @@ impl Door {
         let whole = if place.kept_back { KEPT_BACK_WHOLE } else { Duration::MAX };
         let ended = place.clone();
         tokio::select! {
+            biased;
             _ = timeout(whole, self.answer_all(stream, peer, place)) => {}
             // Its place or its memory is needed for another one.
             () = ended.ended() => {}
@@ -195,9 +196,12 @@ impl Door {
             .serve_connection(TokioIo::new(line), service)
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
+        // A token of its own: each look at the common one takes its lock.
+        let shutdown = self.shutdown.child_token();
         tokio::select! {
+            biased;
             _ = connection.as_mut() => return,
-            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
     }

@@ -92,9 +92,9 @@ fn listed(checks: &Checks) -> Vec<ProcessCheck> {
 fn figures((then, before): (Instant, Usage), (now, usage): (Instant, Usage)) -> ProcessFigures {
     let elapsed_ms = u64::try_from((now - then).as_millis()).unwrap_or(u64::MAX).max(1);
     ProcessFigures {
-        connections: metrics::HTTP_CONNECTIONS.with_label_values::<&str>(&[]).get(),
-        requests: metrics::HTTP_IN_FLIGHT.with_label_values::<&str>(&[]).get(),
-        waiters: metrics::WAITERS.with_label_values::<&str>(&[]).get(),
+        connections: metrics::HTTP_CONNECTIONS.get(),
+        requests: metrics::HTTP_IN_FLIGHT.get(),
+        waiters: metrics::WAITERS.get(),
         streams: metrics::QUEUE_STREAMS.with_label_values::<&str>(&[]).get()
             + metrics::SEAT_STREAMS.with_label_values::<&str>(&[]).get(),
         memory_bytes: usage.memory_bytes,

@@ -207,8 +207,8 @@ mod tests {
                 seq,
                 topic: Topic::Outcomes,
                 key: "k".to_owned(),
-                kind: "x".to_owned(),
-                payload: vec![],
+                kind: "x".into(),
+                payload: vec![].into(),
                 headers: vec![],
             };
             let batch = CommitBatch {

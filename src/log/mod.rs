@@ -8,6 +8,7 @@ pub(crate) mod group;
 pub mod kafka;
 mod news;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -93,7 +94,8 @@ impl PartitionCounts {
     }
 }
 
-pub type Headers = Vec<(String, Vec<u8>)>;
+/// Names and values. Most names are the program's own, and values are parts of one buffer: to copy them is cheap.
+pub type Headers = Vec<(Cow<'static, str>, Bytes)>;
 
 /// A record to append; the caller names the partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +147,27 @@ impl Record {
         self.key.as_ref().map_or(0, Bytes::len)
             + self.value.as_ref().map_or(0, Bytes::len)
             + header_bytes(&self.headers)
+    }
+}
+
+/// The name of a header that was read: without an allocation if it is one of those that nearly all records have.
+pub(crate) fn header_name(name: &str) -> Cow<'static, str> {
+    const KNOWN: [&str; 11] = [
+        "traceparent",
+        "ce_specversion",
+        "ce_id",
+        "ce_source",
+        "ce_type",
+        "ce_subject",
+        "ce_time",
+        "content-type",
+        "turnstile-request-id",
+        "turnstile-fingerprint",
+        "turnstile-schedule",
+    ];
+    match KNOWN.iter().find(|known| **known == name) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(name.to_owned()),
     }
 }
 

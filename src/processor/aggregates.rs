@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::decode::Ordered;
 use super::lanes::LaneAggregate;
 use crate::domain::{Arrival, Asking, Decision, LogTime};
 use crate::store::{AggregateLoads, StoreError};
@@ -69,16 +70,18 @@ impl<A: LaneAggregate> Cache<A> {
         missing
     }
 
-    /// Reads what these commands name and their aggregates do not know, in one read a kind.
+    /// Reads what these commands name and their aggregates do not know, in one read a kind: that for which `needed`.
     pub async fn recall<'a>(
         &mut self,
         store: &dyn AggregateLoads,
-        commands: impl Iterator<Item = (&'a A::Key, &'a A::Command, &'a Asking)>,
+        commands: impl Iterator<Item = &'a Ordered<A>>,
+        needed: impl Fn(&A::Recall) -> bool,
     ) -> Result<(), StoreError> {
         let mut wanted: BTreeSet<A::Recall> = BTreeSet::new();
-        for (key, command, asking) in commands {
+        for Ordered { key, command, asking, .. } in commands {
             if let Some(state) = self.aggregates.get(key).and_then(|cached| cached.state.as_ref()) {
-                wanted.extend(A::recalls(command, asking).into_iter().filter(|recall| !state.knows(recall)));
+                let recalls = A::recalls(command, asking).into_iter();
+                wanted.extend(recalls.filter(|recall| needed(recall) && !state.knows(recall)));
             }
         }
         if wanted.is_empty() {

@@ -8,7 +8,8 @@ use super::decode::{Forward, Ordered, Stray};
 use super::lanes::LaneAggregate;
 use super::outbox::{Cause, Outbox, Whose};
 use crate::domain::{
-    Arrival, Code, Completion, Decision, Effects, LanePartition, LogTime, Outcome, Refusal, RequestId, Verdict,
+    Arrival, Code, CommandKind, Completion, Decision, Effects, LanePartition, LogTime, Outcome, Refusal, RequestId,
+    Verdict,
 };
 use crate::log::{Headers, Record};
 use crate::store::{
@@ -34,6 +35,8 @@ pub(super) struct Batch<A: LaneAggregate> {
     /// Aggregates that commands were decided on, with the log time of the last timer's among them.
     touched: BTreeMap<A::Key, Option<LogTime>>,
     interventions: Vec<Intervention>,
+    /// Commands by type and how they ended: a batch has few kinds.
+    counts: Vec<(CommandKind, &'static str, u64)>,
 }
 
 impl<A: LaneAggregate> Batch<A> {
@@ -50,6 +53,7 @@ impl<A: LaneAggregate> Batch<A> {
             interventions: Vec::new(),
             outbox: Outbox::new(progress.next_outbox_seq),
             touched: BTreeMap::new(),
+            counts: Vec::new(),
         }
     }
 
@@ -197,8 +201,11 @@ impl<A: LaneAggregate> Batch<A> {
         self.own_outcome(command, &Err(refusal), &Effects::default(), Cause { at, headers });
     }
 
-    fn count(&self, command: &Ordered<A>, status: &str) {
-        COMMANDS_DECIDED.with_label_values(&[self.here.lane.as_str(), command.kind.as_str(), status]).inc();
+    fn count(&mut self, command: &Ordered<A>, status: &'static str) {
+        match self.counts.iter_mut().find(|(kind, ended, _)| *kind == command.kind && *ended == status) {
+            Some((_, _, count)) => *count += 1,
+            None => self.counts.push((command.kind, status, 1)),
+        }
     }
 
     pub fn stray(&mut self, record: Record, stray: Stray, at: Arrival) {
@@ -228,6 +235,9 @@ impl<A: LaneAggregate> Batch<A> {
 
     /// The batch as it is committed, and the aggregates it touched.
     pub fn finish(self) -> (CommitBatch, BTreeMap<A::Key, Option<LogTime>>) {
+        for (kind, status, count) in self.counts {
+            COMMANDS_DECIDED.with_label_values(&[self.here.lane.as_str(), kind.as_str(), status]).inc_by(count);
+        }
         let after = Progress { next_outbox_seq: self.outbox.next_seq(), ..self.after };
         let commit = CommitBatch {
             partition: self.here,

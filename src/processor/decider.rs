@@ -97,6 +97,23 @@ impl<A: LaneAggregate> Decider<A> {
         self.rest = Some(decoded);
     }
 
+    /// How many records wait to be decided next and how many bytes they are, if others may join them: nothing was read
+    /// for them yet.
+    pub fn may_grow(&self) -> Option<(usize, usize)> {
+        let rest = self.rest.as_ref().filter(|rest| !rest.requests_loaded)?;
+        Some((rest.items.len(), rest.bytes))
+    }
+
+    /// Takes in the records behind those that wait.
+    pub fn add(&mut self, records: Vec<Record>, now: LogTime) {
+        let waiting = self.rest.take();
+        self.put(records, now);
+        if let (Some(mut waiting), Some(more)) = (waiting, self.rest.take()) {
+            waiting.append(more);
+            self.rest = Some(waiting);
+        }
+    }
+
     /// Takes in what cannot be read of the next record, if an operator skipped it.
     pub fn put_unreadable(&mut self, now: LogTime) -> bool {
         let offset = self.progress.next_offset;
@@ -130,11 +147,20 @@ impl<A: LaneAggregate> Decider<A> {
     }
 
     /// Loads what these commands need: all reads of a batch, at most one of a kind. May be repeated if it fails.
-    pub async fn prefetch(&mut self, store: &dyn AggregateLoads, decoded: &Decoded<A>) -> Result<(), StoreError> {
-        let named = decoded.commands().map(|command| (&command.key, &command.command, &command.asking));
+    ///
+    /// A row that the store guards by itself is looked for where a command is known to be a repeat, or if `wary`. Else
+    /// its absence is assumed: hardly any movement of money is a repeat whose request row is deleted already, and to
+    /// look for each would be one more index read a command. If one is, the store refuses the batch, which is then decided
+    /// again warily.
+    pub async fn prefetch(
+        &mut self,
+        store: &dyn AggregateLoads,
+        decoded: &Decoded<A>,
+        wary: bool,
+    ) -> Result<(), StoreError> {
         let aggregates = async {
             self.aggregates.load(store, decoded.commands().map(|command| &command.key), self.number).await?;
-            self.aggregates.recall(store, named).await
+            self.aggregates.recall(store, decoded.commands(), |recall| wary || !A::is_guarded(recall)).await
         };
         let requests = async {
             match decoded.requests_loaded {
@@ -142,7 +168,9 @@ impl<A: LaneAggregate> Decider<A> {
                 false => self.requests.load(store, decoded.requests(), self.number).await,
             }
         };
-        tokio::try_join!(aggregates, requests).map(drop)
+        tokio::try_join!(aggregates, requests)?;
+        let repeats = decoded.commands().filter(|command| self.requests.knows(command.request()));
+        self.aggregates.recall(store, repeats, A::is_guarded).await
     }
 
     /// Decides prefetched records one after another until the batch is full or one has to wait for its log time; the

@@ -83,6 +83,8 @@ pub(super) struct Forward {
 /// Records in order of offset.
 pub(super) struct Decoded<A: LaneAggregate> {
     pub items: VecDeque<(Record, Item<A>)>,
+    /// Of the records as they came.
+    pub bytes: usize,
     /// What the store has of their requests was read already.
     pub requests_loaded: bool,
 }
@@ -95,13 +97,21 @@ impl<A: LaneAggregate> Decoded<A> {
             let item = understand(&record, here, counts).unwrap_or_else(|reason| Item::DeadLetter { reason });
             (record, item)
         };
-        Decoded { items: records.into_iter().map(item).collect(), requests_loaded: false }
+        let bytes = records.iter().map(Record::size).sum();
+        Decoded { items: records.into_iter().map(item).collect(), bytes, requests_loaded: false }
+    }
+
+    /// The records behind these, for which nothing was loaded either.
+    pub fn append(&mut self, mut behind: Self) {
+        self.items.append(&mut behind.items);
+        self.bytes += behind.bytes;
     }
 
     /// A record that the log holds and cannot give: skipped.
     pub fn unreadable(offset: u64, reason: String) -> Self {
         let record = Record::unread(offset);
-        Decoded { items: [(record, Item::Skipped { command: None, reason })].into(), requests_loaded: false }
+        let item = Item::Skipped { command: None, reason };
+        Decoded { items: [(record, item)].into(), bytes: 0, requests_loaded: false }
     }
 
     /// Marks those that an operator skipped: nothing is loaded for these.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
@@ -64,8 +65,8 @@ impl Intake {
         self.caught_up
     }
 
-    /// What the last batch left; or else waits for the first record, then takes what else has arrived. `None`: it has just
-    /// caught up. Cancel-safe.
+    /// What the last batch left; or else waits until there are so many records as `least` says, at least one, then takes
+    /// what else has arrived. `None`: it has just caught up. Cancel-safe: what has come so far waits in the decider.
     ///
     /// # Errors
     /// Why nothing can be read from this offset on.
@@ -73,6 +74,7 @@ impl Intake {
         &mut self,
         decider: &mut Decider<A>,
         portion: &Portion,
+        least: usize,
     ) -> Result<Option<Decoded<A>>, String> {
         loop {
             if !self.caught_up && self.catches_up(decider.progress().next_offset) {
@@ -82,6 +84,7 @@ impl Intake {
             match decider.waits(self.context.deps.clock.now()) {
                 None => self.read(decider, portion).await?,
                 Some((_, Ok(()))) => {
+                    self.gather(decider, portion, least).await?;
                     if let Some(records) = decider.take_rest() {
                         return Ok(Some(records));
                     }
@@ -95,6 +98,32 @@ impl Intake {
                 }
             }
         }
+    }
+
+    /// Adds what has arrived, and waits until there are so many. An error is met again when nothing waits to be decided.
+    async fn gather<A: LaneAggregate>(
+        &mut self,
+        decider: &mut Decider<A>,
+        portion: &Portion,
+        least: usize,
+    ) -> Result<(), String> {
+        let settings = &self.context.settings;
+        let most = portion.of(settings.batch_records_max);
+        while let Some((has, bytes)) = decider.may_grow()
+            && has < most
+            && bytes < settings.batch_bytes_max
+            && let Some(reader) = &mut self.reader
+        {
+            let next = reader.next(most - has, settings.batch_bytes_max - bytes);
+            let read = if has < least { Some(next.await) } else { next.now_or_never() };
+            match read {
+                Some(Ok(records)) if !records.is_empty() => {
+                    decider.add(records, self.context.deps.clock.now());
+                }
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     async fn read<A: LaneAggregate>(&mut self, decider: &mut Decider<A>, portion: &Portion) -> Result<(), String> {

@@ -43,6 +43,11 @@ pub(super) trait LaneAggregate: Aggregate {
         recalls: &[Self::Recall],
     ) -> impl Future<Output = Result<Vec<(Self::Key, Self::Row)>>> + Send;
 
+    /// Whether the store refuses a batch that was decided without this row though it is there.
+    fn is_guarded(_: &Self::Recall) -> bool {
+        false
+    }
+
     /// What is due when, of all aggregates that this partition wrote last.
     fn due(store: &dyn Timers, partition: u32) -> impl Future<Output = Result<Vec<(Self::Key, LogTime)>>> + Send;
 }
@@ -176,6 +181,11 @@ impl LaneAggregate for WalletState {
             rows.extend(found.into_iter().map(|row| (row.user_id.clone(), wallet::Row::Entry(row))));
         }
         Ok(rows)
+    }
+
+    /// A cause is unique among the entries of a wallet.
+    fn is_guarded(recall: &wallet::Recall) -> bool {
+        matches!(recall, wallet::Recall::Entry(..))
     }
 
     async fn due(_: &dyn Timers, _: u32) -> Result<Vec<(UserId, LogTime)>> {

@@ -2,6 +2,7 @@
 //!
 //! Every id is derived from the position of its cause, so a batch decided again gives the same rows.
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::decode::{Forward, Stray};
@@ -55,7 +56,7 @@ impl Outbox {
         let headers = outcome_headers(id, key, record, traceparent(cause.headers));
         let encoded = wire::outcome::encode(record);
         let kind = record.command.as_str();
-        self.push(id, Topic::Outcomes, key.to_owned(), kind, encoded.record.into_bytes(), headers);
+        self.push(id, Topic::Outcomes, key.to_owned(), kind, encoded.record.into(), headers);
         encoded.answer
     }
 
@@ -67,14 +68,14 @@ impl Outbox {
         let command = Command { request_id: RequestId(id), by: None, body };
         let headers = traceparent(cause.headers).map(with_traceparent).unwrap_or_default();
         let topic = Topic::Lane(key.lane());
-        let payload = wire::command::encode(&command);
+        let payload = wire::command::encode(&command).into();
         self.push(id, topic, key.to_string(), command.body.kind().as_str(), payload, headers);
     }
 
     /// A record forwarded to the partition it belongs on, byte for byte.
     pub fn stray(&mut self, record: Record, stray: Stray, at: &Arrival) {
         let headers = with_hops(record.headers, stray.hops);
-        let value = record.value.map(|value| value.to_vec()).unwrap_or_default();
+        let value = record.value.unwrap_or_default();
         self.push(derived(at, STRAY), stray.topic, stray.key_text, stray.kind.as_str(), value, headers);
     }
 
@@ -82,20 +83,20 @@ impl Outbox {
     pub fn forward(&mut self, forward: Forward, cause: Cause<'_>) {
         let headers = traceparent(cause.headers).map(with_traceparent).unwrap_or_default();
         let Forward { key_text, topic, kind, value } = forward;
-        self.push(derived(&cause.at, STRAY), topic, key_text, kind.as_str(), value, headers);
+        self.push(derived(&cause.at, STRAY), topic, key_text, kind.as_str(), value.into(), headers);
     }
 
     pub fn dead_letter(&mut self, record: &Record, reason: &str, at: &Arrival) {
         let key = record.key.as_ref().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default();
         let headers = dead_letter_headers(&record.headers, &at.position, reason);
-        let payload = record.value.as_ref().map(|value| value.to_vec()).unwrap_or_default();
+        let payload = record.value.clone().unwrap_or_default();
         self.push(derived(at, DEAD_LETTER), Topic::DeadLetters, key, "dead_letter", payload, headers);
     }
 
-    fn push(&mut self, id: Uuid, topic: Topic, key: String, kind: &str, payload: Vec<u8>, headers: Headers) {
+    fn push(&mut self, id: Uuid, topic: Topic, key: String, kind: &'static str, payload: Bytes, headers: Headers) {
         let seq = self.next_seq;
         self.next_seq += 1;
-        self.rows.push(OutboxRow { id, seq, topic, key, kind: kind.to_owned(), payload, headers });
+        self.rows.push(OutboxRow { id, seq, topic, key, kind: kind.into(), payload, headers });
     }
 }
 

@@ -124,6 +124,9 @@ impl<A: LaneAggregate> Owner<'_, A> {
     async fn own(&mut self, finish: &CancellationToken) -> Result<(), Ended> {
         let epoch = self.decider.progress().epoch;
         loop {
+            // A batch for each record that comes while another commits would be many small ones: 256 clients of one wallet
+            // are served by two batches in turn, each as large as the other.
+            let least = self.committing.back().map_or(1, |under_way| under_way.records);
             let decoded = tokio::select! {
                 biased;
                 () = finish.cancelled() => return Ok(()),
@@ -133,7 +136,7 @@ impl<A: LaneAggregate> Owner<'_, A> {
                 }
                 () = self.context.committer.overtaken(self.partition, epoch) => return Err(Ended::Fenced { epoch }),
                 never = self.timers.run(), if self.intake.has_caught_up() => match never {},
-                decoded = self.intake.take(&mut self.decider, self.portion), if self.committing.len() < COMMITS_MAX => {
+                decoded = self.intake.take(&mut self.decider, self.portion, least), if self.committing.len() < COMMITS_MAX => {
                     match decoded.map_err(Ended::Failed)? {
                         Some(decoded) => decoded,
                         None => continue,
@@ -206,7 +209,7 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         self.standing.begin(Step::Load);
         let mut backoff = Backoff::new();
         loop {
-            match self.decider.prefetch(&self.context.reads, decoded).await {
+            match self.decider.prefetch(&self.context.reads, decoded, self.portion.is_wary()).await {
                 Ok(()) => {
                     self.standing.done(Step::Load);
                     return Ok(());

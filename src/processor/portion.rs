@@ -4,10 +4,19 @@
 //! each commit of so many: a batch that is too large again costs its time limit and loads its aggregates anew. With a
 //! database that took 30 holds of 100 seats in time, 1,800 holds met the limit 6 times; growing by a quarter, it would be
 //! some 30.
+//!
+//! It may have been refused for a row that was assumed to be absent (see [`Decider::prefetch`]). So for a while the
+//! partition looks for every such row: whoever sends last month's charges once more makes one batch in many fail.
+//!
+//! [`Decider::prefetch`]: super::decider::Decider::prefetch
 
 use std::time::Duration;
 
 use super::commit::Backoff;
+
+/// So many records after a refusal nothing is assumed to be absent. What one refusal costs, some reads and a new epoch,
+/// is nothing beside so many.
+const WARY_RECORDS: usize = 100_000;
 
 /// A batch that the store did not take. Nothing of it was written.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,11 +52,13 @@ pub(super) struct Portion {
     stands_at: Option<u64>,
     /// First offset and number of the records that are loaded and decided.
     tried: Option<(u64, usize)>,
+    /// For so many records more nothing is assumed to be absent from the store.
+    wary: usize,
 }
 
 impl Portion {
     pub fn whole() -> Self {
-        Portion { records: None, refused_at: None, stands_at: None, tried: None, backoff: Backoff::new() }
+        Portion { records: None, refused_at: None, stands_at: None, tried: None, wary: 0, backoff: Backoff::new() }
     }
 
     /// Records that are about to be loaded and decided.
@@ -71,10 +82,16 @@ impl Portion {
         self.records.map_or(most, |records| records.min(most))
     }
 
+    /// Whether the last refusal is recent, so that nothing may be assumed to be absent.
+    pub fn is_wary(&self) -> bool {
+        self.wary > 0
+    }
+
     /// A batch of so many records was committed; `most` are allowed. The bound grows by batches
     /// that met it: not by those that were on their way when it grew last.
     pub fn committed(&mut self, records: usize, most: usize) {
         self.backoff = Backoff::new();
+        self.wary = self.wary.saturating_sub(records);
         (self.refused_at, self.stands_at) = (None, None);
         let grown = |bound: usize| if records < bound { bound } else { bound + bound / 32 + 1 };
         self.records = self.records.map(grown).filter(|bound| *bound < most);
@@ -82,6 +99,9 @@ impl Portion {
 
     pub fn not_taken(&mut self, batch: &NotTaken) -> Then {
         let alone = batch.records <= 1;
+        if !batch.timed_out {
+            self.wary = WARY_RECORDS;
+        }
         self.stands_at = alone.then_some(batch.from);
         self.records = Some((batch.records / 2).max(1));
         match (alone, batch.timed_out) {
@@ -116,6 +136,19 @@ mod tests {
         }
         assert!((100..200).contains(&commits), "{commits} commits");
         assert_eq!(portion.records, None, "no bound is left");
+    }
+
+    #[test]
+    fn nothing_is_assumed_for_a_while_after_a_refusal() {
+        let mut portion = Portion::whole();
+        portion.not_taken(&batch(2_000, true));
+        assert!(!portion.is_wary(), "it took too long, whatever it held");
+        portion.not_taken(&batch(1_000, false));
+        for _ in 0..WARY_RECORDS / 1_000 {
+            assert!(portion.is_wary());
+            portion.committed(1_000, 2_000);
+        }
+        assert!(!portion.is_wary());
     }
 
     #[test]

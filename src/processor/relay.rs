@@ -190,7 +190,7 @@ impl Relay {
         let partition = wire::routing::partition_for(&row.key, log.partitions().of(row.topic));
         let record = NewRecord {
             key: row.key.clone().into_bytes().into(),
-            value: row.payload.clone().into(),
+            value: row.payload.clone(),
             headers: match row.topic {
                 Topic::Outcomes => wire::headers::with_committed(row.headers.clone(), clock.now()),
                 Topic::Lane(_) | Topic::DeadLetters => row.headers.clone(),

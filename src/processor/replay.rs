@@ -88,7 +88,7 @@ impl<A: LaneAggregate> Decides for Decider<A> {
             return Err(StoreError::Failed(reason));
         }
         let decoded = self.take_rest().ok_or_else(|| StoreError::Failed("nothing to decide".into()))?;
-        self.prefetch(&Nothing, &decoded).await?;
+        self.prefetch(&Nothing, &decoded, false).await?;
         // Never committed: it forgets nothing.
         let decided = Decider::decide(self, decoded, NOW).commit;
         match self.waits(NOW) {

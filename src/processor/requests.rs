@@ -82,6 +82,11 @@ impl Requests {
         Ok(())
     }
 
+    /// Whether anything is known to have been decided under this id, however long ago.
+    pub fn knows(&self, key: RequestKey) -> bool {
+        self.known.contains_key(&key)
+    }
+
     /// Whether a command of this log time was decided before.
     pub fn recognize(&self, key: RequestKey, fingerprint: Fingerprint, now: LogTime) -> Seen {
         match self.known.get(&key) {

@@ -21,7 +21,7 @@ pub(super) async fn keep(context: &Context, partition: LanePartition, row: Outbo
         backoff.wait().await;
     }
     DEAD_LETTERS.with_label_values(&[partition.lane.as_str()]).inc();
-    error!(position = %letter.position, key = row.key, kind = row.kind, reason = letter.reason, "dead letter");
+    error!(position = %letter.position, key = row.key, kind = &*row.kind, reason = letter.reason, "dead letter");
     let headers = dead_letter_headers(&row.headers, &letter.position, &letter.reason);
     OutboxRow { topic: Topic::DeadLetters, headers, ..row }
 }

@@ -1,7 +1,9 @@
 //! What the store holds besides the aggregates: progress, requests, outbox, dead letters, catalog.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::dead_letter::{DeadLetter, UNSENT_OFFSET};
@@ -227,8 +229,8 @@ pub struct OutboxRow {
     /// Routing key of the record to publish; `aggregateid` of the table.
     pub key: String,
     /// Command or outcome type; `type` of the table.
-    pub kind: String,
-    pub payload: Vec<u8>,
+    pub kind: Cow<'static, str>,
+    pub payload: Bytes,
     pub headers: Headers,
 }
 
@@ -240,7 +242,7 @@ impl DeadLetter {
             unsent_to: Some(row.topic),
             reason: format!("the log refused it for {}: {reason}", row.topic),
             key: Some(row.key.clone().into_bytes()),
-            value: Some(row.payload.clone()),
+            value: Some(row.payload.to_vec()),
             headers: row.headers.clone(),
             at,
         }

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, register_gauge_vec, register_histogram_vec,
-    register_int_counter_vec, register_int_gauge_vec,
+    GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, register_gauge_vec, register_histogram_vec,
+    register_int_counter_vec, register_int_gauge, register_int_gauge_vec,
 };
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
@@ -13,6 +13,11 @@ fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
 
 fn gauge(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
     register_int_gauge_vec!(name, help, labels).expect("metric names are unique")
+}
+
+/// Without labels: reading one of a vector takes a lock and a hash each time.
+fn plain_gauge(name: &str, help: &str) -> IntGauge {
+    register_int_gauge!(name, help).expect("metric names are unique")
 }
 
 fn histogram(name: &str, help: &str, labels: &[&str], buckets: Vec<f64>) -> HistogramVec {
@@ -98,22 +103,22 @@ pub static HTTP_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("turnstile_http_seconds", "Time to the head of the answer", &["route", "method"], seconds_buckets())
 });
 /// Requests in flight.
-pub static HTTP_IN_FLIGHT: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_http_in_flight", "HTTP requests in flight", &[]));
+pub static HTTP_IN_FLIGHT: LazyLock<IntGauge> =
+    LazyLock::new(|| plain_gauge("turnstile_http_in_flight", "HTTP requests in flight"));
 /// Open connections, also those kept back for operators.
-pub static HTTP_CONNECTIONS: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_http_connections", "Open HTTP connections", &[]));
+pub static HTTP_CONNECTIONS: LazyLock<IntGauge> =
+    LazyLock::new(|| plain_gauge("turnstile_http_connections", "Open HTTP connections"));
 /// Connections that the server ended, by reason: `gave_way` to a new one while it was idle, `slow_head`,
 /// `slow_response`, `held_bytes` (the slowest, when unfinished responses held too much).
 pub static HTTP_CONNECTIONS_ENDED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter("turnstile_http_connections_ended_total", "HTTP connections ended by the server", &["reason"])
 });
 /// Bytes of responses that clients have not taken yet, each shared buffer counted once.
-pub static HTTP_HELD_BYTES: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_http_held_bytes", "Bytes held by unfinished responses", &[]));
+pub static HTTP_HELD_BYTES: LazyLock<IntGauge> =
+    LazyLock::new(|| plain_gauge("turnstile_http_held_bytes", "Bytes held by unfinished responses"));
 /// Requests waiting for an outcome.
-pub static WAITERS: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_waiters", "Requests waiting for an outcome", &[]));
+pub static WAITERS: LazyLock<IntGauge> =
+    LazyLock::new(|| plain_gauge("turnstile_waiters", "Requests waiting for an outcome"));
 /// Everything before this offset is decided or is no record: transaction markers, aborted records.
 pub static LOG_PASSED_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     let help = "Everything before this offset is decided or is no record";

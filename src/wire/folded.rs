@@ -31,7 +31,7 @@ fn parse(text: &[u8]) -> Option<Vec<Header>> {
         HeaderValue::Text(text) => Some(text.into_bytes()),
         HeaderValue::Bytes { base64 } => STANDARD.decode(base64).ok(),
     };
-    pairs.into_iter().map(|(name, value)| Some((name, bytes(value)?))).collect()
+    pairs.into_iter().map(|(name, value)| Some((name.into(), bytes(value)?.into()))).collect()
 }
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     fn header(name: &str, value: &[u8]) -> Header {
-        (name.to_owned(), value.to_vec())
+        (name.to_owned().into(), value.to_vec().into())
     }
 
     #[test]

@@ -2,15 +2,19 @@
 //!
 //! `log` owns the type of a record's headers; here they are read as a slice of it.
 
+use std::borrow::Cow;
+use std::fmt::{Display, Write};
+
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::outcome::OutcomeRecord;
 use super::time::{parse_rfc3339, rfc3339};
-use super::values::{fingerprint, fingerprint_text, uuid};
+use super::values::{fingerprint, uuid};
 use crate::domain::{Fingerprint, Lane, LogTime, Position, RequestId, ScheduleId};
 
 /// Name and value.
-pub type Header = (String, Vec<u8>);
+pub type Header = (Cow<'static, str>, Bytes);
 
 /// More than this on one record is not taken, in bytes of names and values.
 pub const BYTES_MAX: usize = 16 * 1024;
@@ -41,24 +45,50 @@ pub const REASON: &str = "turnstile-reason";
 
 /// The headers of an outcome record. `key` is its routing key; `id` must be the same on every attempt to publish. With
 /// request, fingerprint and date a front door knows without the value whether anybody waits for it.
-pub fn outcome_headers(id: Uuid, key: &str, o: &OutcomeRecord<'_>, traceparent: Option<&[u8]>) -> Vec<Header> {
+pub fn outcome_headers(id: Uuid, key: &str, o: &OutcomeRecord<'_>, traceparent: Option<Bytes>) -> Vec<Header> {
     let partition = o.decided.position.partition;
     let ending = if o.outcome.is_ok() { "succeeded" } else { "rejected" };
-    let text = |name: &str, value: String| (name.to_owned(), value.into_bytes());
-    let mut headers = vec![
-        text("ce_specversion", "1.0".to_owned()),
-        text("ce_id", id.hyphenated().to_string()),
-        text("ce_source", format!("/turnstile/{}/{}", partition.lane, partition.partition)),
-        text("ce_type", format!("turnstile.{}.{ending}", o.command)),
-        text("ce_subject", key.to_owned()),
-        text("ce_time", rfc3339(o.decided.time)),
-        text("content-type", "application/json".to_owned()),
-        text(REQUEST_ID, o.request_id.to_string()),
-        text(FINGERPRINT, fingerprint_text(o.fingerprint)),
-    ];
-    headers.extend(o.schedule_id.map(|schedule_id| text(SCHEDULE, schedule_id.to_string())));
-    headers.extend(traceparent.map(|value| (TRACEPARENT.to_owned(), value.to_vec())));
+    let mut values = Values { text: String::with_capacity(320), ends: Vec::with_capacity(10) };
+    values.add("ce_specversion", "1.0");
+    values.add("ce_id", id.hyphenated());
+    values.add("ce_source", format_args!("/turnstile/{}/{}", partition.lane, partition.partition));
+    values.add("ce_type", format_args!("turnstile.{}.{ending}", o.command));
+    values.add("ce_subject", key);
+    values.add("ce_time", rfc3339(o.decided.time));
+    values.add("content-type", "application/json");
+    values.add(REQUEST_ID, o.request_id);
+    values.add(FINGERPRINT, format_args!("{:016x}", o.fingerprint.0));
+    if let Some(schedule_id) = o.schedule_id {
+        values.add(SCHEDULE, schedule_id);
+    }
+    let mut headers = values.headers();
+    headers.extend(traceparent.map(|value| (TRACEPARENT.into(), value)));
     headers
+}
+
+/// Values of headers one behind the other: they share one allocation.
+struct Values {
+    text: String,
+    ends: Vec<(&'static str, usize)>,
+}
+
+impl Values {
+    fn add(&mut self, name: &'static str, value: impl Display) {
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "{value}");
+        self.ends.push((name, self.text.len()));
+    }
+
+    fn headers(self) -> Vec<Header> {
+        let text = Bytes::from(self.text);
+        let mut headers = Vec::with_capacity(self.ends.len() + 1);
+        let mut from = 0;
+        for (name, end) in self.ends {
+            headers.push((name.into(), text.slice(from..end)));
+            from = end;
+        }
+        headers
+    }
 }
 
 /// Bytes of names and values, for [`BYTES_MAX`].
@@ -66,8 +96,8 @@ pub fn bytes(headers: &[Header]) -> usize {
     headers.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
-fn find<'a>(headers: &'a [Header], name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
+fn find<'a>(headers: &'a [Header], name: &str) -> Option<&'a Bytes> {
+    headers.iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 fn find_text<'a>(headers: &'a [Header], name: &str) -> Option<&'a str> {
@@ -102,7 +132,7 @@ pub fn committed_of(headers: &[Header]) -> Option<LogTime> {
 
 /// The headers of an outcome that was committed at this time.
 pub fn with_committed(mut headers: Vec<Header>, at: LogTime) -> Vec<Header> {
-    headers.push((COMMITTED_AT.to_owned(), at.0.to_string().into_bytes()));
+    headers.push((COMMITTED_AT.into(), at.0.to_string().into()));
     headers
 }
 
@@ -112,14 +142,14 @@ pub fn is_refusal(headers: &[Header]) -> bool {
 }
 
 /// The trace context a record carries.
-pub fn traceparent(headers: &[Header]) -> Option<&[u8]> {
+pub fn traceparent(headers: &[Header]) -> Option<Bytes> {
     // The one length the W3C text has; anything else is not passed on.
-    find(headers, TRACEPARENT).filter(|value| value.len() == 55 && value.is_ascii())
+    find(headers, TRACEPARENT).filter(|value| value.len() == 55 && value.is_ascii()).cloned()
 }
 
 /// The headers of a command caused by one that carried this trace context.
-pub fn with_traceparent(traceparent: &[u8]) -> Vec<Header> {
-    vec![(TRACEPARENT.to_owned(), traceparent.to_vec())]
+pub fn with_traceparent(traceparent: Bytes) -> Vec<Header> {
+    vec![(TRACEPARENT.into(), traceparent)]
 }
 
 /// How often a record was forwarded. A header that is not a number counts as the highest, so that a record with a
@@ -134,16 +164,16 @@ pub fn hops(headers: &[Header]) -> u32 {
 /// The same headers with this count of hops in place of their own.
 pub fn with_hops(mut headers: Vec<Header>, hops: u32) -> Vec<Header> {
     headers.retain(|(name, _)| name != HOPS);
-    headers.push((HOPS.to_owned(), hops.to_string().into_bytes()));
+    headers.push((HOPS.into(), hops.to_string().into()));
     headers
 }
 
 /// The headers of a dead letter: the record's own ones, where it lay, and why it could not be applied.
 pub fn dead_letter_headers(headers: &[Header], position: &Position, reason: &str) -> Vec<Header> {
     let own = [POSITION, REASON];
-    let mut headers: Vec<Header> = headers.iter().filter(|(name, _)| !own.contains(&name.as_str())).cloned().collect();
-    headers.push((POSITION.to_owned(), position.to_string().into_bytes()));
-    headers.push((REASON.to_owned(), reason.as_bytes().to_vec()));
+    let mut headers: Vec<Header> = headers.iter().filter(|(name, _)| !own.contains(&&**name)).cloned().collect();
+    headers.push((POSITION.into(), position.to_string().into()));
+    headers.push((REASON.into(), Bytes::copy_from_slice(reason.as_bytes())));
     headers
 }
 
@@ -156,9 +186,9 @@ mod tests {
     fn an_outcome_is_a_cloud_event_in_binary_mode() {
         let outcome = samples::outcomes().into_iter().find(|outcome| outcome.name == "block_opened").unwrap();
         let trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let headers = outcome_headers(Uuid::from_u128(7), "käy", &outcome.record(), Some(trace));
+        let headers = outcome_headers(Uuid::from_u128(7), "käy", &outcome.record(), Some(Bytes::from_static(trace)));
         let text: Vec<(&str, &str)> =
-            headers.iter().map(|(name, value)| (name.as_str(), std::str::from_utf8(value).unwrap())).collect();
+            headers.iter().map(|(name, value)| (&**name, std::str::from_utf8(value).unwrap())).collect();
         assert_eq!(
             text,
             [
@@ -182,7 +212,7 @@ mod tests {
         assert_eq!(decided_of(&headers), Some((Lane::Seats, record.decided.time)));
         assert_eq!(committed_of(&headers), None);
         assert_eq!(committed_of(&with_committed(headers.clone(), LogTime(-5))), Some(LogTime(-5)));
-        assert_eq!(traceparent(&headers), Some(&trace[..]));
+        assert_eq!(traceparent(&headers).as_deref(), Some(&trace[..]));
         assert_eq!(bytes(&headers[..1]), "ce_specversion1.0".len());
     }
 
@@ -199,28 +229,30 @@ mod tests {
     #[test]
     fn hops_count_up_and_a_broken_count_is_the_highest() {
         assert_eq!(hops(&[]), 0);
-        let once = with_hops(vec![("a".to_owned(), vec![])], 1);
+        let once = with_hops(vec![("a".into(), Bytes::new())], 1);
         assert_eq!(hops(&once), 1);
         let twice = with_hops(once, 2);
         assert_eq!((hops(&twice), twice.len()), (2, 2), "the old count is replaced");
-        assert_eq!(hops(&[(HOPS.to_owned(), b"\xff".to_vec())]), u32::MAX);
+        assert_eq!(hops(&[(HOPS.into(), Bytes::from_static(b"\xff"))]), u32::MAX);
     }
 
     #[test]
     fn a_dead_letter_keeps_the_records_headers_and_adds_where_and_why() {
         let position = Position::new(Lane::Seats, 3, 1234);
-        let forged = vec![("a".to_owned(), vec![7]), (REASON.to_owned(), vec![])];
+        let forged = vec![("a".into(), Bytes::from_static(&[7])), (REASON.into(), Bytes::new())];
         let headers = dead_letter_headers(&forged, &position, "not UTF-8");
         let expected = [("a", &[7][..]), (POSITION, b"seats.3.1234"), (REASON, b"not UTF-8")];
-        assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
+        assert_eq!(headers, expected.map(|(name, value)| (name.into(), Bytes::from_static(value))));
     }
 
     #[test]
     fn broken_headers_are_not_believed() {
-        let bad: [&[u8]; 6] = [b"", b"abc", b"zzzzzzzzzzzzzzzz", b"+123456789abcdef", b"0123456789ABCDEF", &[0xff; 16]];
+        let bad: [&'static [u8]; 6] =
+            [b"", b"abc", b"zzzzzzzzzzzzzzzz", b"+123456789abcdef", b"0123456789ABCDEF", &[0xff; 16]];
         for bad in bad {
-            let headers: Vec<Header> =
-                [REQUEST_ID, FINGERPRINT, SCHEDULE, TRACEPARENT].map(|name| (name.to_owned(), bad.to_vec())).into();
+            let headers: Vec<Header> = [REQUEST_ID, FINGERPRINT, SCHEDULE, TRACEPARENT]
+                .map(|name| (name.into(), Bytes::from_static(bad)))
+                .into();
             assert_eq!((request_id_of(&headers), fingerprint_of(&headers)), (None, None));
             assert_eq!((schedule_of(&headers), traceparent(&headers)), (None, None));
         }

@@ -25,7 +25,9 @@ impl Object<'_> {
             self.out.push(',');
         }
         self.empty = false;
-        let _ = write!(self.out, "\"{name}\":");
+        self.out.push('"');
+        self.out.push_str(name);
+        self.out.push_str("\":");
     }
 
     /// A number or a boolean.
@@ -45,7 +47,9 @@ impl Object<'_> {
     /// A text of characters that need no escaping: ids, block names, codes.
     pub(super) fn plain(&mut self, name: &str, value: impl Display) -> &mut Self {
         self.name(name);
-        let _ = write!(self.out, "\"{value}\"");
+        self.out.push('"');
+        let _ = write!(self.out, "{value}");
+        self.out.push('"');
         self
     }
 

@@ -16,9 +16,17 @@ use super::switch::Switch;
 use super::{SEATS, empty_batch, settings};
 
 fn row(seq: u64) -> OutboxRow {
-    let (key, kind) = ("key".to_owned(), "hold_seats".to_owned());
+    let key = "key".to_owned();
     let id = Uuid::from_u128(u128::from(seq));
-    OutboxRow { id, seq, topic: Topic::Outcomes, key, kind, payload: vec![1; 200], headers: Vec::new() }
+    OutboxRow {
+        id,
+        seq,
+        topic: Topic::Outcomes,
+        key,
+        kind: "hold_seats".into(),
+        payload: vec![1; 200].into(),
+        headers: Vec::new(),
+    }
 }
 
 /// Commits one record after another, as an owner does: what has no answer is looked up before it is sent again.

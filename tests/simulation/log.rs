@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 use turnstile::log::{
-    AppendError, AppendFuture, Appended, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader,
-    ReadError, Record, Timestamp, Topic,
+    AppendError, AppendFuture, Appended, Headers, Log, LogIdentity, Membership, NewRecord, PartitionCounts,
+    PartitionReader, ReadError, Record, Timestamp, Topic,
 };
 use turnstile::wire;
 
@@ -102,6 +102,11 @@ impl SimLog {
         slots.all(|slot| slot.marker)
     }
 
+    /// Whether there is no record at this offset.
+    pub fn is_marker(&self, place: (Topic, u32), offset: u64) -> bool {
+        self.lock()[&place].slots.get(offset as usize).is_some_and(|slot| slot.marker)
+    }
+
     /// Puts another record in the place of one.
     pub fn forge(&self, place: (Topic, u32), offset: u64) {
         if let Some(slot) = self.lock().get_mut(&place).and_then(|partition| partition.slots.get_mut(offset as usize)) {
@@ -110,7 +115,7 @@ impl SimLog {
     }
 
     /// Stores a record that may lack key and value, as another program's may.
-    pub fn put(&self, place: (Topic, u32), key: Option<Bytes>, value: Option<Bytes>, headers: Vec<(String, Vec<u8>)>) {
+    pub fn put(&self, place: (Topic, u32), key: Option<Bytes>, value: Option<Bytes>, headers: Headers) {
         let delay = self.sim.delay();
         self.push(place, key, value, headers, delay);
     }
@@ -138,7 +143,7 @@ impl SimLog {
         place: (Topic, u32),
         key: Option<Bytes>,
         value: Option<Bytes>,
-        headers: Vec<(String, Vec<u8>)>,
+        headers: Headers,
         delay: Duration,
     ) -> (u64, Instant) {
         let timestamp = Timestamp::LogAppend(self.now_ms());
@@ -228,7 +233,7 @@ impl SimLog {
             false => Refusals::Left(0),
         };
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        match refusals.entry(id.clone()).or_insert_with(draw) {
+        match refusals.entry(id.to_vec()).or_insert_with(draw) {
             Refusals::ForGood => true,
             Refusals::Left(left) => std::mem::replace(left, left.saturating_sub(1)) > 0,
         }
@@ -376,7 +381,7 @@ impl Log for SimLog {
 
 impl SimLog {
     /// Stores a second copy of a record: directly behind the first, or later.
-    fn copy_later(&self, place: (Topic, u32), (key, value, headers): (Bytes, Bytes, Vec<(String, Vec<u8>)>)) {
+    fn copy_later(&self, place: (Topic, u32), (key, value, headers): (Bytes, Bytes, Headers)) {
         self.sim.note("append twice", [code(place.0), place.1.into(), 0]);
         if self.sim.below(2) == 0 {
             self.push(place, Some(key), Some(value), headers, Duration::ZERO);

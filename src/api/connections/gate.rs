@@ -160,7 +160,7 @@ impl Gate {
             return Err(again);
         };
         let (id, ended) = state.seat(kept_back);
-        metrics::HTTP_CONNECTIONS.with_label_values::<&str>(&[]).inc();
+        metrics::HTTP_CONNECTIONS.inc();
         let [waiting, written, cut] = [true, false, false].map(AtomicBool::new);
         Ok(Arc::new(Place { gate: self.clone(), id, kept_back, waiting, written, cut, ended }))
     }
@@ -232,7 +232,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        metrics::HTTP_CONNECTIONS.with_label_values::<&str>(&[]).dec();
+        metrics::HTTP_CONNECTIONS.dec();
         if self.gate.lock().remove(self.id) {
             self.gate.left.notify_one();
         }

@@ -133,7 +133,7 @@ impl Held {
         });
         state.add(id, buffer);
         while state.bytes > self.bytes_max && state.end_slowest() {}
-        metrics::HTTP_HELD_BYTES.with_label_values::<&str>(&[]).set(state.bytes as i64);
+        metrics::HTTP_HELD_BYTES.set(state.bytes as i64);
         Bytes::from_owner(Ticket { bytes, held: self.clone(), id, buffer })
     }
 
@@ -160,7 +160,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.held.lock();
         state.release(self.id, self.buffer);
-        metrics::HTTP_HELD_BYTES.with_label_values::<&str>(&[]).set(state.bytes as i64);
+        metrics::HTTP_HELD_BYTES.set(state.bytes as i64);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::api::http::problem::{Kind, Problem};
 use crate::domain::Position;
 use crate::log::AppendError;
 use crate::store::{DeadLetterView, DoneBy};
+use crate::wire::headers::Header;
 use crate::wire::time::rfc3339;
 
 /// Newest first.
@@ -123,8 +124,7 @@ impl From<&[u8]> for Bytes {
 impl From<&DeadLetterView> for DeadLetterObject {
     fn from(view: &DeadLetterView) -> Self {
         let letter = &view.letter;
-        let header =
-            |(name, value): &(String, Vec<u8>)| HeaderObject { name: name.clone(), value: value.as_slice().into() };
+        let header = |(name, value): &Header| HeaderObject { name: name.to_string(), value: value[..].into() };
         DeadLetterObject {
             summary: view.into(),
             key: letter.key.as_deref().map(Bytes::from),

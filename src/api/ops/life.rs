@@ -291,6 +291,6 @@ fn undecided(id: Option<RequestId>, position: Position, record: &Record, moments
 }
 
 fn trace_id(of: &[headers::Header]) -> Option<String> {
-    let text = std::str::from_utf8(headers::traceparent(of)?).ok()?;
-    text.split('-').nth(1).map(str::to_owned)
+    let traceparent = headers::traceparent(of)?;
+    std::str::from_utf8(&traceparent).ok()?.split('-').nth(1).map(str::to_owned)
 }

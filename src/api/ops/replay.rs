@@ -40,7 +40,7 @@ pub async fn replay(
     let value = letter.value.ok_or(ReplayError::NoValue(position))?;
     // Resets the hop count: a record with too many hops would become a dead letter again.
     let kept = letter.headers.into_iter().filter(|(name, _)| name != HOPS && name != REPLAYED_BY);
-    let headers = kept.chain([(REPLAYED_BY.to_owned(), by.as_str().as_bytes().to_vec())]).collect();
+    let headers = kept.chain([(REPLAYED_BY.into(), by.as_str().to_owned().into())]).collect();
     let key = letter.key.unwrap_or_default();
     let (topic, partition) = match letter.unsent_to {
         None => (Topic::Lane(position.lane()), position.partition.partition),

@@ -283,7 +283,7 @@ mod tests {
         feed.deliver(&record(&user, None));
         let mut refused = record(&format!("{SCHEDULE}/main"), Some(SCHEDULE));
         let kind = refused.headers.iter_mut().find(|(name, _)| name == "ce_type").unwrap();
-        kind.1 = b"turnstile.hold_seats.rejected".to_vec();
+        kind.1 = "turnstile.hold_seats.rejected".into();
         feed.deliver(&refused);
         assert_eq!(*changed.lock().unwrap(), [SCHEDULE], "a refusal changes nothing");
     }

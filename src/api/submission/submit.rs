@@ -146,7 +146,7 @@ impl Submission {
         let record = NewRecord {
             key: Bytes::from(key),
             value: Bytes::from(command::encode(command)),
-            headers: vec![(TRACEPARENT.to_owned(), traceparent.as_bytes().to_vec())],
+            headers: vec![(TRACEPARENT.into(), Bytes::copy_from_slice(traceparent.as_bytes()))],
         };
         let failure = match timeout(*append_timeout, log.append(topic, place.partition, record)).await {
             Ok(Ok(appended)) => {

@@ -14,8 +14,8 @@ pub fn is_traceparent(text: &str) -> bool {
 /// A new trace, sampled.
 pub fn new_traceparent() -> String {
     let trace = Uuid::new_v4();
-    // Version and variant bits make neither id all zero.
-    let span = Uuid::new_v4().as_u64_pair().1;
+    // A span's id need only be unique within its trace. The variant bits make neither id all zero.
+    let span = trace.as_u64_pair().1;
     format!("00-{}-{span:016x}-01", trace.simple())
 }
 

@@ -61,7 +61,7 @@ impl Waiters {
         table.next_ticket += 1;
         table.count += 1;
         table.by_request.entry(request_id).or_default().push(Entry { ticket, fingerprint, sender });
-        metrics::WAITERS.with_label_values::<&str>(&[]).set(as_gauge(table.count));
+        metrics::WAITERS.set(as_gauge(table.count));
         Some(Waiter { request_id, ticket, waiters: self.clone(), receiver })
     }
 
@@ -85,7 +85,7 @@ impl Waiters {
         if !left.is_empty() {
             table.by_request.insert(request_id, left);
         }
-        metrics::WAITERS.with_label_values::<&str>(&[]).set(as_gauge(table.count));
+        metrics::WAITERS.set(as_gauge(table.count));
         drop(table);
         for entry in served {
             // The other side may have given up meanwhile.
@@ -108,7 +108,7 @@ impl Waiters {
             table.by_request.remove(&request_id);
         }
         table.count -= removed;
-        metrics::WAITERS.with_label_values::<&str>(&[]).set(as_gauge(table.count));
+        metrics::WAITERS.set(as_gauge(table.count));
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

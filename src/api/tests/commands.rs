@@ -41,7 +41,7 @@ async fn f47_the_trace_of_a_request_goes_with_its_command() {
     let partition = partition_for("alice", 2);
     let mut reader = door.log.read(Topic::Lane(Lane::Wallets), partition, 0).await.unwrap();
     let record = reader.next(1, 1 << 20).await.unwrap().remove(0);
-    assert_eq!(traceparent(&record.headers), Some(trace.as_bytes()));
+    assert_eq!(traceparent(&record.headers).as_deref(), Some(trace.as_bytes()));
 }
 
 #[tokio::test]

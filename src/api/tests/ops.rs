@@ -1,5 +1,7 @@
 //! `/v1/ops`: for admins, with what processes say and what the store holds.
 
+use bytes::Bytes;
+
 use super::*;
 use crate::domain::{Lane, LanePartition, LogTime};
 use crate::log::NewRecord;
@@ -173,7 +175,7 @@ async fn b3_a_dead_letter_is_replayed_while_the_server_runs_under_the_admins_nam
         reason: "unknown type".to_owned(),
         key: Some(b"k\xff".to_vec()),
         value: Some(b"{}".to_vec()),
-        headers: vec![("turnstile-hops".to_owned(), b"4".to_vec()), ("a".to_owned(), b"b".to_vec())],
+        headers: vec![("turnstile-hops".into(), Bytes::from("4")), ("a".into(), Bytes::from("b"))],
         at: LogTime(1_000),
     };
     door.store.keep_unsent(&letter).await.unwrap();
@@ -187,8 +189,8 @@ async fn b3_a_dead_letter_is_replayed_while_the_server_runs_under_the_admins_nam
     }
     let mut reader = door.log.read(Topic::Lane(Lane::Seats), 0, 0).await.unwrap();
     let record = reader.next(1, 1).await.unwrap().remove(0);
-    let header = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
-    assert_eq!(record.headers, [header("a", b"b"), header("turnstile-replayed-by", b"admin")]);
+    let header = |name: &'static str, value: &'static str| (name.into(), Bytes::from(value));
+    assert_eq!(record.headers, [header("a", "b"), header("turnstile-replayed-by", "admin")]);
     let listed = door.look("dead-letters").await;
     assert_eq!(listed["dead_letters"][0]["replayed"]["by"], "admin");
     assert_eq!(door.store.open_dead_letters(10).await, Ok(0));

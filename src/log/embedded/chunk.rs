@@ -7,7 +7,7 @@
 use bytes::{Buf, Bytes};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::log::{AppendError, NewRecord, Record, Timestamp};
+use crate::log::{AppendError, NewRecord, Record, Timestamp, header_name};
 
 /// A row is split at this many bytes, so that reading one record costs little more than the record.
 pub(super) const CHUNK_BYTES_MAX: usize = 256 * 1024;
@@ -59,8 +59,8 @@ pub(super) fn decode(first_offset: u64, time_ms: i64, records: usize, mut body: 
         for _ in 0..header_count {
             let name_len = usize::from(body.try_get_u16_le().ok()?);
             let value_len = usize::try_from(body.try_get_u32_le().ok()?).ok()?;
-            let name = String::from_utf8(take(&mut body, name_len)?.into()).ok()?;
-            headers.push((name, take(&mut body, value_len)?.into()));
+            let name = header_name(std::str::from_utf8(&take(&mut body, name_len)?).ok()?);
+            headers.push((name, take(&mut body, value_len)?));
         }
         let key = take(&mut body, key_len)?;
         let value = take(&mut body, value_len)?;
@@ -85,7 +85,7 @@ mod tests {
             timestamp: Timestamp::LogAppend(77),
             key: Some("key".into()),
             value: Some(value.into()),
-            headers: vec![("name".to_owned(), b"value".to_vec()), ("empty".to_owned(), Vec::new())],
+            headers: vec![("name".into(), "value".into()), ("empty".into(), Bytes::new())],
             unreadable_headers: 0,
         }
     }

@@ -91,7 +91,7 @@ async fn rubbish_between_good_records_stops_nothing() {
         house.log.put(place, bytes("alice"), value, Vec::new(), time);
         house.send(good.clone()).await;
     }
-    let headers = vec![("baggage".to_owned(), vec![b'x'; 16 * 1024])];
+    let headers = vec![("baggage".into(), vec![b'x'; 16 * 1024].into())];
     house.log.put(place, bytes("alice"), Some(wire::command::encode(&new(good.clone())).into()), headers, time);
     house.send(good.clone()).await;
     let count = rubbish.len() + 1;

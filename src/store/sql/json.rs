@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::cells::corrupt;
@@ -34,21 +35,42 @@ enum HeaderValue {
 
 /// `[["name","text"],["name",{"base64":"…"}]]`, in the order of the record; a name may repeat.
 pub(super) fn headers(headers: &Headers) -> String {
-    let value = |bytes: &Vec<u8>| match std::str::from_utf8(bytes) {
-        Ok(text) => HeaderValue::Text(text.to_owned()),
-        Err(_) => HeaderValue::Bytes { base64: STANDARD.encode(bytes) },
-    };
-    let pairs: Vec<(&str, HeaderValue)> = headers.iter().map(|(name, bytes)| (name.as_str(), value(bytes))).collect();
-    to_text(&pairs)
+    let mut text = String::with_capacity(640);
+    text.push('[');
+    for (place, (name, value)) in headers.iter().enumerate() {
+        text.push_str(if place == 0 { "[" } else { ",[" });
+        push_text(&mut text, name);
+        text.push(',');
+        match std::str::from_utf8(value) {
+            Ok(value) => push_text(&mut text, value),
+            Err(_) => text.push_str(&to_text(&HeaderValue::Bytes { base64: STANDARD.encode(value) })),
+        }
+        text.push(']');
+    }
+    text.push(']');
+    text
+}
+
+/// Each outcome has ten headers: those that need no escaping go without a serializer.
+fn push_text(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&to_text(&text));
+    }
 }
 
 pub(super) fn parse_headers(text: &str) -> Result<Headers, StoreError> {
     let pairs: Vec<(String, HeaderValue)> = parse("headers", text)?;
     let bytes = |value| match value {
-        HeaderValue::Text(text) => Ok(text.into_bytes()),
-        HeaderValue::Bytes { base64 } => STANDARD.decode(base64).map_err(|error| corrupt("headers", error)),
+        HeaderValue::Text(text) => Ok(text.into()),
+        HeaderValue::Bytes { base64 } => {
+            STANDARD.decode(base64).map(Bytes::from).map_err(|error| corrupt("headers", error))
+        }
     };
-    pairs.into_iter().map(|(name, value)| Ok((name, bytes(value)?))).collect()
+    pairs.into_iter().map(|(name, value)| Ok((name.into(), bytes(value)?))).collect()
 }
 
 pub(super) fn status(status: &ProcessStatus) -> String {
@@ -142,9 +164,10 @@ mod tests {
     #[test]
     fn headers_keep_order_repeats_and_bytes_that_are_no_text() {
         let written: Headers = vec![
-            ("traceparent".into(), b"00-ab\0cd".to_vec()),
-            ("raw".into(), vec![0xff, 0x00, 0xfe]),
-            ("traceparent".into(), Vec::new()),
+            ("traceparent".into(), "00-ab\0cd".into()),
+            ("raw".into(), vec![0xff, 0x00, 0xfe].into()),
+            ("a \"name\"".into(), "a\\b".into()),
+            ("traceparent".into(), Bytes::new()),
         ];
         assert_eq!(parse_headers(&headers(&written)), Ok(written));
         assert!(parse_headers("[[1,2]]").is_err());

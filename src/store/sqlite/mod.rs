@@ -54,7 +54,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates the file and brings its tables up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let options = options(path);
+        let options = options(path).statement_cache_capacity(bulk::STATEMENTS);
         let opening = alone(path).await?;
         let mut connection = options.connect().await.map_err(store_error)?;
         migrate(&mut connection).await?;
@@ -165,8 +165,14 @@ impl Dialect for SqliteStore {
     }
 
     async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
-        let claims: Vec<Statements> = claims(group)?.iter().map(Statements::of).collect::<Result<_, _>>()?;
-        self.writer.commit(claims).await
+        let claims = claims(group)?;
+        let together = self.writer.commit(vec![Statements::of(&claims)?]).await?;
+        if claims.len() == 1 || together == [Committed::Done] {
+            return Ok(vec![together.first().copied().unwrap_or(Committed::Fenced); claims.len()]);
+        }
+        // Some are fenced, so nothing was done: each by itself.
+        let apart = claims.chunks(1).map(Statements::of).collect::<Result<_, _>>()?;
+        self.writer.commit(apart).await
     }
 }
 

@@ -95,8 +95,8 @@ async fn batches_of_one_group_do_not_share_their_fate() {
         seq: 0,
         topic: Topic::Outcomes,
         key: "k".to_owned(),
-        kind: "x".to_owned(),
-        payload: Vec::new(),
+        kind: "x".into(),
+        payload: Vec::new().into(),
         headers: Vec::new(),
     };
     batches[3].outbox = vec![row.clone(), row];

@@ -80,10 +80,10 @@ pub async fn partitions_count_their_own_offsets(log: Arc<dyn Log>) {
 
 pub async fn a_record_comes_back_as_it_went_in(log: Arc<dyn Log>) {
     let headers = vec![
-        ("traceparent".to_owned(), b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_vec()),
-        ("twice".to_owned(), b"1".to_vec()),
-        ("twice".to_owned(), vec![0, 255, 10]),
-        ("empty".to_owned(), Vec::new()),
+        ("traceparent".into(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        ("twice".into(), "1".into()),
+        ("twice".into(), vec![0, 255, 10].into()),
+        ("empty".into(), Bytes::new()),
     ];
     let large: Bytes = (0..1_500_000u32).map(|i| (i * 31) as u8).collect::<Vec<_>>().into();
     let sent = [

@@ -289,7 +289,7 @@ pub async fn a_row_that_cannot_be_sent_is_kept_once(store: Arc<dyn Store>) {
     let stored = store.dead_letter(letter.position).await.unwrap().unwrap().letter;
     assert!(stored.reason.contains("too large"), "{}", stored.reason);
     assert_eq!(DeadLetter { reason: letter.reason.clone(), ..stored }, letter);
-    assert_eq!((letter.unsent_to, letter.value), (Some(row.topic), Some(row.payload)));
+    assert_eq!((letter.unsent_to, letter.value), (Some(row.topic), Some(row.payload.to_vec())));
     assert_eq!(store.dead_letter(SEATS.at(7)).await.unwrap().unwrap().letter, dead_letter(SEATS, 7));
 }
 

@@ -353,8 +353,8 @@ pub fn outbox_row(seq: u64) -> OutboxRow {
         topic: if seq.is_multiple_of(2) { Topic::Outcomes } else { Topic::Lane(Lane::Wallets) },
         key: format!("key-{seq}"),
         kind: "hold_seats".into(),
-        payload: format!("{{\"seq\":{seq}}}").into_bytes(),
-        headers: vec![("ce_id".into(), b"x".to_vec()), ("raw".into(), vec![0xff, 0, 1])],
+        payload: format!("{{\"seq\":{seq}}}").into(),
+        headers: vec![("ce_id".into(), "x".into()), ("raw".into(), vec![0xff, 0, 1].into())],
     }
 }
 
@@ -365,7 +365,7 @@ pub fn dead_letter(partition: LanePartition, offset: u64) -> DeadLetter {
         reason: "unknown type \"dance\"".into(),
         key: Some(b"alice".to_vec()),
         value: Some(vec![0xc3, 0x28, 0]),
-        headers: vec![("traceparent".into(), b"00-1-2-01".to_vec())],
+        headers: vec![("traceparent".into(), "00-1-2-01".into())],
         at: arrival(partition, offset).time,
     }
 }

@@ -49,7 +49,7 @@ async fn outcomes_are_published_and_agree(log: &dyn Log, requests: &BTreeSet<Str
         for record in records(log, Topic::Outcomes, partition, 0).await {
             let value = record.value.expect("an outcome has a value");
             let id = record.headers.iter().find(|(name, _)| name == "ce_id").expect("CloudEvents headers").1.clone();
-            if let Some(before) = ids.insert(id, value.to_vec()) {
+            if let Some(before) = ids.insert(id.to_vec(), value.to_vec()) {
                 assert_eq!(before, value, "one event id, two contents");
             }
             let decided = outcome::decode(&value).expect("an outcome");

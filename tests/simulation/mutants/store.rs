@@ -135,7 +135,7 @@ impl Owners {
     fn publish(&self, rows: &[OutboxRow]) {
         for row in rows {
             let partition = wire::routing::partition_for(&row.key, self.log.partitions().of(row.topic));
-            let (key, value) = (row.key.clone().into(), row.payload.clone().into());
+            let (key, value) = (row.key.clone().into(), row.payload.clone());
             drop(self.log.append(row.topic, partition, NewRecord { key, value, headers: row.headers.clone() }));
         }
     }

@@ -10,7 +10,7 @@ mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use turnstile::domain::{Body, Command, Lane, LanePartition, Row, block};
+use turnstile::domain::{Body, Command, Lane, LanePartition, Position, Row, block};
 use turnstile::log::{Headers, Log, Record, Topic};
 use turnstile::store::{AuditReads, DeadLetter, DeadLetters, Page, RequestRow, StateTable, lane_partitions};
 use turnstile::wire;
@@ -145,6 +145,13 @@ async fn dead_letters(cluster: &Cluster, letters: &[DeadLetter]) -> Checked {
     must!(ids.len() == refused.len(), "{} outcomes are kept as unsent, {} are refused", ids.len(), refused.len());
     must!(ids.into_iter().collect::<BTreeSet<_>>() == refused, "other outcomes are kept as unsent than are refused");
     expected.extend(unsent().map(|letter| letter.position.to_string()));
+    // Of markers that were skipped while nothing could be read.
+    let marker = |letter: &&DeadLetter| {
+        let Position { partition, offset } = letter.position;
+        let place = (Topic::Lane(partition.lane), partition.partition);
+        letter.unsent_to.is_none() && letter.value.is_none() && cluster.log.is_marker(place, offset)
+    };
+    expected.extend(letters.iter().filter(marker).map(|letter| letter.position.to_string()));
     let mut published = BTreeSet::new();
     for record in cluster.log.all(Topic::DeadLetters, 0) {
         let position = header(&record.headers, wire::headers::POSITION);
@@ -157,7 +164,7 @@ async fn dead_letters(cluster: &Cluster, letters: &[DeadLetter]) -> Checked {
 }
 
 pub fn header(headers: &Headers, wanted: &str) -> Option<Vec<u8>> {
-    headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+    headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.to_vec())
 }
 
 /// Numbers of equal items.

@@ -90,7 +90,7 @@ fn expected_headers(case: &Case) -> (String, Vec<(String, String)>) {
 fn check_headers(record: &Record, key: &str, expected: &[(String, String)]) -> Result<(), String> {
     must!(record.key.as_deref() == Some(key.as_bytes()), "its key is {:?}, not {key}", record.key);
     for (name, value) in expected {
-        let found = record.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_slice());
+        let found = record.headers.iter().find(|(header, _)| header == name).map(|(_, value)| &value[..]);
         must!(found == Some(value.as_bytes()), "header {name} is not {value}");
     }
     Ok(())

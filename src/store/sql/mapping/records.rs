@@ -90,8 +90,8 @@ pub fn outbox(row: &impl Cells) -> Result<OutboxRow> {
         seq: row.int("seq")?,
         topic: row.parsed("aggregatetype")?,
         key: row.string("aggregateid")?,
-        kind: row.string("type")?,
-        payload: row.bytes("payload")?.unwrap_or_default(),
+        kind: row.string("type")?.into(),
+        payload: row.bytes("payload")?.unwrap_or_default().into(),
         headers: json::parse_headers(row.text("headers")?)?,
     })
 }
