@@ -23,6 +23,8 @@ pub async fn run(args: &Args) -> anyhow::Result<()> {
         for strategy in args.strategies() {
             let measured = measure(&args, strategy, pattern, &mut progress).await;
             report.put(measured.with_context(|| format!("{strategy}, {pattern}"))?);
+            // What is measured is kept, also if the next one fails.
+            report.write(&args.out)?;
         }
     }
     if args.quick && args.strategies().contains(&Strategy::ForUpdate) {
@@ -32,7 +34,7 @@ pub async fn run(args: &Args) -> anyhow::Result<()> {
     }
     progress.end();
     print!("{}", report.table());
-    report.write(&args.out)
+    Ok(())
 }
 
 /// All cells of a strategy with a pattern, in one system, which is checked afterwards.
@@ -43,7 +45,7 @@ async fn measure(
     progress: &mut Progress,
 ) -> anyhow::Result<Vec<Cell>> {
     progress.show(&format!("{strategy} {pattern}: starting"));
-    let mut system = System::start(strategy, &Options::of(args, None)).await?;
+    let mut system = System::start(strategy, &Options::of(args, strategy, pattern, None)).await?;
     let cells = cells(args, &mut system, pattern, progress).await;
     system.remove().await?;
     cells
@@ -52,7 +54,8 @@ async fn measure(
 /// An error that was planted in a rival must be found.
 async fn find(args: &Args, planted: Planted, progress: &mut Progress) -> anyhow::Result<()> {
     progress.show(&format!("an error that must be found: {planted:?}"));
-    let mut system = System::start(Strategy::ForUpdate, &Options::of(args, Some(planted))).await?;
+    let options = Options::of(args, Strategy::ForUpdate, planted.pattern(), Some(planted));
+    let mut system = System::start(Strategy::ForUpdate, &options).await?;
     let cells = cells(args, &mut system, planted.pattern(), progress).await;
     system.remove().await?;
     let complaint = cells.err().map(|error| format!("{error:#}")).unwrap_or_default();

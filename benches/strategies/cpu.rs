@@ -26,6 +26,8 @@ pub struct Usage {
     pub database: u64,
     pub redis: u64,
     pub generator: u64,
+    /// Of all processes of the machine, these included.
+    pub machine: u64,
 }
 
 struct Stat {
@@ -60,6 +62,15 @@ fn ticks_of_family(pid: u32) -> u64 {
     parent.own + parent.of_ended_children + children.map(|stat| stat.own).sum::<u64>()
 }
 
+/// Busy time of all cores; what a hypervisor took counts as taken by others.
+fn ticks_of_machine() -> u64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks: Vec<u64> = fields.filter_map(|field| field.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    [0, 1, 2, 5, 6, 7].iter().filter_map(|at| ticks.get(*at)).sum()
+}
+
 impl Processes {
     pub fn usage(&self) -> Usage {
         let micros = |ticks: u64| ticks * MICROS_PER_TICK;
@@ -70,11 +81,18 @@ impl Processes {
             database: micros(ticks_of_family(self.database)),
             redis: micros(ticks_of(self.redis)),
             generator: micros(Stat::read("self").map_or(0, |stat| stat.own)),
+            machine: micros(ticks_of_machine()),
         }
     }
 }
 
 impl Usage {
+    /// CPU time of what does not belong to the measurement.
+    pub fn others(&self) -> u64 {
+        let known = self.front + self.worker + self.broker + self.database + self.redis + self.generator;
+        self.machine.saturating_sub(known)
+    }
+
     pub fn since(&self, before: &Usage) -> Usage {
         Usage {
             front: self.front.saturating_sub(before.front),
@@ -83,6 +101,7 @@ impl Usage {
             database: self.database.saturating_sub(before.database),
             redis: self.redis.saturating_sub(before.redis),
             generator: self.generator.saturating_sub(before.generator),
+            machine: self.machine.saturating_sub(before.machine),
         }
     }
 }

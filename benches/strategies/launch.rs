@@ -22,7 +22,7 @@ const LISTENS_WITHIN: Duration = Duration::from_secs(60);
 pub async fn rival(strategy: Strategy, schema: &str, options: &Options) -> anyhow::Result<Command> {
     run_sql(&format!("create schema {schema}; set search_path = {schema}; {}", rivals::SCHEMA)).await?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["--serve", strategy.name(), "--pool", &options.pool.unwrap_or(strategy.pool()).to_string()]);
+    command.args(["--serve", strategy.name(), "--pool", &options.pool.to_string()]);
     if let Some(planted) = options.planted.and_then(|planted| planted.to_possible_value()) {
         command.args(["--planted", planted.get_name()]);
     }

@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(strategy) = args.serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        return runtime.block_on(rivals::serve(strategy, args.pool, args.planted));
+        return runtime.block_on(rivals::serve(strategy, args.pool.unwrap_or(1), args.planted));
     }
     // The generator's clients share one thread: cheaper than many, and never the bottleneck (its CPU time is reported).
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -57,6 +57,8 @@ pub struct Cell {
     pub database_us: f64,
     pub redis_us: f64,
     pub generator_us: f64,
+    /// Cores that other processes of the machine took meanwhile: a cell with many says little. NaN if not known.
+    pub others_cores: f64,
     /// Bytes of PostgreSQL's write-ahead log a command.
     pub wal_bytes: f64,
 }
@@ -85,6 +87,7 @@ impl Cell {
             database_us: each(usage.database),
             redis_us: each(usage.redis),
             generator_us: each(usage.generator),
+            others_cores: usage.others() as f64 / took.as_micros() as f64,
             wal_bytes: 0.0,
         }
     }
@@ -114,6 +117,7 @@ impl Cell {
             database_us: number("database_us")?,
             redis_us: number("redis_us")?,
             generator_us: number("generator_us")?,
+            others_cores: number("others_cores").unwrap_or(f64::NAN),
             wal_bytes: number("wal_bytes")?,
         })
     }
@@ -139,7 +143,8 @@ impl Cell {
             "p50_ms": rounded(self.p50), "p99_ms": rounded(self.p99), "p999_ms": rounded(self.p999),
             "front_us": rounded(self.front_us), "worker_us": rounded(self.worker_us), "broker_us": rounded(self.broker_us),
             "database_us": rounded(self.database_us), "redis_us": rounded(self.redis_us),
-            "generator_us": rounded(self.generator_us), "wal_bytes": rounded(self.wal_bytes),
+            "generator_us": rounded(self.generator_us),
+            "others_cores": rounded(self.others_cores), "wal_bytes": rounded(self.wal_bytes),
         })
     }
 }
@@ -177,13 +182,13 @@ impl Report {
             }
             let _ = writeln!(text, "\n### {pattern}\n");
             text.push_str(
-                "| strategy | load | a second | lowest–highest | p50 ms | p99 ms | p99.9 ms | front µs | worker µs | broker µs | database µs | Redis µs | generator µs | WAL bytes | missed |\n\
-                 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+                "| strategy | load | a second | lowest–highest | p50 ms | p99 ms | p99.9 ms | front µs | worker µs | broker µs | database µs | Redis µs | generator µs | WAL bytes | missed | others, cores |\n\
+                 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
             );
             for cell in cells {
                 let _ = writeln!(
                     text,
-                    "| {} | {} | {:.0} | {:.0}–{:.0} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {} |",
+                    "| {} | {} | {:.0} | {:.0}–{:.0} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {:.1} |",
                     cell.strategy,
                     cell.loop_name(),
                     cell.rate,
@@ -199,7 +204,8 @@ impl Report {
                     cell.redis_us,
                     cell.generator_us,
                     cell.wal_bytes,
-                    cell.missed
+                    cell.missed,
+                    cell.others_cores
                 );
             }
         }

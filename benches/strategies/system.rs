@@ -24,7 +24,7 @@ use crate::strategy::Strategy;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const PREPARED_WITHIN: Duration = Duration::from_secs(240);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
-const PREPARING_CLIENTS: usize = 256;
+const PREPARING_CLIENTS: usize = 1024;
 
 pub struct System {
     pub strategy: Strategy,
@@ -37,7 +37,8 @@ pub struct System {
 }
 
 pub struct Options {
-    pub pool: Option<usize>,
+    /// Connections of a rival.
+    pub pool: usize,
     pub partitions: Option<u32>,
     /// Turnstile's two roles as two processes.
     pub split: bool,
@@ -47,8 +48,9 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn of(args: &Args, planted: Option<Planted>) -> Options {
-        let (pool, partitions, split, quick) = (args.pool, args.partitions, args.split, args.quick);
+    pub fn of(args: &Args, strategy: Strategy, pattern: Pattern, planted: Option<Planted>) -> Options {
+        let pool = args.pool.unwrap_or(strategy.pool(pattern));
+        let (partitions, split, quick) = (args.partitions, args.split, args.quick);
         Options { pool, partitions, split, quick, planted }
     }
 }

@@ -7,6 +7,7 @@ use super::anchor;
 use super::decode::{Forward, Ordered, Stray};
 use super::lanes::LaneAggregate;
 use super::outbox::{Cause, Outbox, Whose};
+use super::schedule::Found;
 use crate::domain::{
     Arrival, Code, CommandKind, Completion, Decision, Effects, LanePartition, LogTime, Outcome, Refusal, RequestId,
     Verdict,
@@ -17,6 +18,9 @@ use crate::store::{
 };
 use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, INBOX_FORWARDED, STRAYS_FORWARDED};
 use crate::wire::outcome::OutcomeRecord;
+
+/// Aggregates that commands were decided on, with the log time of the last timer's among them and what it found.
+type TouchedKeys<K> = BTreeMap<K, Option<(LogTime, Found)>>;
 
 /// What a batch has led to so far.
 pub(super) struct Batch<A: LaneAggregate> {
@@ -32,8 +36,7 @@ pub(super) struct Batch<A: LaneAggregate> {
     completions: Vec<RequestCompletion>,
     dead_letters: Vec<DeadLetter>,
     outbox: Outbox,
-    /// Aggregates that commands were decided on, with the log time of the last timer's among them.
-    touched: BTreeMap<A::Key, Option<LogTime>>,
+    touched: TouchedKeys<A::Key>,
     interventions: Vec<Intervention>,
     /// Commands by type and how they ended: a batch has few kinds.
     counts: Vec<(CommandKind, &'static str, u64)>,
@@ -101,7 +104,8 @@ impl<A: LaneAggregate> Batch<A> {
         for (index, body) in follow_ups.into_iter().enumerate() {
             self.outbox.follow_up(body, index, cause);
         }
-        let timer = command.is_timer().then_some(at.time);
+        let found = if verdict == Verdict::Nothing { Found::Nothing } else { Found::Something };
+        let timer = command.is_timer().then_some((at.time, found));
         let touched = self.touched.entry(command.key).or_default();
         *touched = timer.or(*touched);
     }
@@ -234,7 +238,7 @@ impl<A: LaneAggregate> Batch<A> {
     }
 
     /// The batch as it is committed, and the aggregates it touched.
-    pub fn finish(self) -> (CommitBatch, BTreeMap<A::Key, Option<LogTime>>) {
+    pub fn finish(self) -> (CommitBatch, TouchedKeys<A::Key>) {
         for (kind, status, count) in self.counts {
             COMMANDS_DECIDED.with_label_values(&[self.here.lane.as_str(), kind.as_str(), status]).inc_by(count);
         }

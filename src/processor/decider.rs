@@ -7,6 +7,7 @@ use super::interventions::Interventions;
 use super::lanes::LaneAggregate;
 use super::log_time;
 use super::requests::{Requests, Seen};
+use super::schedule::Found;
 use crate::domain::{Arrival, LanePartition, LogTime, Verdict};
 use crate::log::{Headers, PartitionCounts, Record};
 use crate::store::{AggregateLoads, CommitBatch, Progress, Remember, StoreError};
@@ -36,8 +37,8 @@ pub(super) struct Touched<K> {
     pub key: K,
     /// From when on a timer record has something to do.
     pub due: Option<LogTime>,
-    /// The log time of the last timer's record that was decided.
-    pub timer: Option<LogTime>,
+    /// The log time of the last timer's record that was decided, and what it found.
+    pub timer: Option<(LogTime, Found)>,
 }
 
 pub(super) struct Decider<A: LaneAggregate> {

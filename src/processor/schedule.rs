@@ -29,6 +29,14 @@ pub(super) struct Due {
     pub at: Instant,
 }
 
+/// What a timer's record found to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    /// There may be more of it: then it is due since the same time as before.
+    Something,
+}
+
 /// At most one entry an aggregate that has something due.
 #[derive(Debug)]
 pub(super) struct Schedule<K> {
@@ -86,8 +94,9 @@ impl<K: Clone + Eq + Ord + Hash> Schedule<K> {
         }
     }
 
-    /// What is due of an aggregate by its latest state; `None`: nothing any more. `decided`: a timer's record was.
-    pub fn set(&mut self, key: &K, due: Option<Due>, decided: bool) {
+    /// What is due of an aggregate by its latest state; `None`: nothing any more. `decided`: what a timer's record
+    /// found, if one was decided.
+    pub fn set(&mut self, key: &K, due: Option<Due>, decided: Option<Found>) {
         let known = self.timers.get(key).copied();
         let Some(due) = due else {
             if let Some(timer) = self.timers.remove(key) {
@@ -101,10 +110,12 @@ impl<K: Clone + Eq + Ord + Hash> Schedule<K> {
         if known.due.time != due.time {
             timer.in_vain = 0;
         }
-        if let (Record::Appended { at, .. }, true) = (timer.record, decided) {
-            if known.due.time == due.time {
-                timer.in_vain = (timer.in_vain + 1).min(DOUBLED_MAX);
-            }
+        if let (Record::Appended { at, .. }, Some(found)) = (timer.record, decided) {
+            timer.in_vain = match found {
+                Found::Something => 0,
+                Found::Nothing if known.due.time == due.time => (timer.in_vain + 1).min(DOUBLED_MAX),
+                Found::Nothing => timer.in_vain,
+            };
             timer.record = Record::Decided { at };
         }
         self.put(key.clone(), timer);
@@ -167,7 +178,7 @@ mod tests {
 
     fn due_at(ms: u64) -> Schedule<u8> {
         let mut schedule = Schedule::new();
-        schedule.set(&1, due(ms), false);
+        schedule.set(&1, due(ms), None);
         schedule
     }
 
@@ -176,12 +187,12 @@ mod tests {
         let mut schedule = due_at(1_000);
         assert!(schedule.fire(at(999), 10).is_empty());
         assert_eq!(schedule.fire(at(1_000), 10), [1]);
-        schedule.set(&1, due(1_000), false);
+        schedule.set(&1, due(1_000), None);
         assert!(schedule.fire(at(5_999), 10).is_empty(), "it is on its way, whatever else is decided");
         assert_eq!(schedule.fire(at(6_000), 10), [1]);
         assert!(schedule.fire(at(15_999), 10).is_empty());
         assert_eq!(schedule.fire(at(16_000), 10), [1]);
-        schedule.set(&1, None, true);
+        schedule.set(&1, None, Some(Found::Something));
         assert_eq!(schedule.next(), None);
     }
 
@@ -199,10 +210,20 @@ mod tests {
     fn what_is_due_again_at_once_keeps_its_distance() {
         let mut schedule = due_at(1_000);
         schedule.fire(at(1_000), 10);
-        schedule.set(&1, due(1_001), true);
+        schedule.set(&1, due(1_001), Some(Found::Something));
         assert_eq!(schedule.next(), Some(at(1_100)));
-        schedule.set(&1, due(9_000), false);
+        schedule.set(&1, due(9_000), None);
         assert_eq!(schedule.next(), Some(at(9_000)), "due later");
+    }
+
+    #[test]
+    fn what_one_record_left_undone_follows_at_once() {
+        let mut schedule = due_at(1_000);
+        for n in 0..30 {
+            assert_eq!(schedule.fire(at(1_000 + n * 100), 10), [1]);
+            schedule.set(&1, due(1_000), Some(Found::Something));
+            assert_eq!(schedule.next(), Some(at(1_100 + n * 100)));
+        }
     }
 
     #[test]
@@ -212,22 +233,22 @@ mod tests {
         for now in 1_000..61_000 {
             if !schedule.fire(at(now), 10).is_empty() {
                 fired.push(now);
-                schedule.set(&1, due(1_000), true);
+                schedule.set(&1, due(1_000), Some(Found::Nothing));
             }
         }
         assert_eq!(fired[..4], [1_000, 1_200, 1_600, 2_400]);
         assert!(fired.len() < 20, "{fired:?}");
         let last = fired[fired.len() - 1];
-        schedule.set(&1, due(61_000), false);
+        schedule.set(&1, due(61_000), None);
         assert_eq!(schedule.fire(at(61_000), 10), [1], "the last one was appended at {last}");
-        schedule.set(&1, due(61_001), true);
+        schedule.set(&1, due(61_001), Some(Found::Something));
         assert_eq!(schedule.next(), Some(at(61_100)), "it found something");
     }
 
     #[test]
     fn what_is_due_earlier_than_before_fires_earlier() {
         let mut schedule = due_at(9_000);
-        schedule.set(&1, due(1_000), false);
+        schedule.set(&1, due(1_000), None);
         assert_eq!(schedule.fire(at(1_000), 10), [1]);
     }
 
@@ -235,7 +256,7 @@ mod tests {
     fn firing_is_bounded_and_in_order_of_time() {
         let mut schedule = Schedule::new();
         for n in 0..10 {
-            schedule.set(&n, due(n), false);
+            schedule.set(&n, due(n), None);
         }
         assert_eq!(schedule.fire(at(100), 4), [0, 1, 2, 3]);
         assert_eq!(schedule.next(), Some(at(4)));

@@ -51,7 +51,7 @@ impl<A: LaneAggregate> Timers<A> {
         let mut timers = Timers { here, log, clock, schedule, acks, stamped: None };
         for (key, time) in due {
             let due = timers.due(time, last);
-            timers.schedule.set(&key, Some(due), false);
+            timers.schedule.set(&key, Some(due), None);
         }
         timers
     }
@@ -59,13 +59,13 @@ impl<A: LaneAggregate> Timers<A> {
     /// Takes in what is due after a batch; `last`: its log time.
     pub fn set(&mut self, touched: &[Touched<A::Key>], last: LogTime) {
         for Touched { key, timer, .. } in touched {
-            if let (Some(time), Some(at)) = (timer, self.schedule.appended_at(key)) {
+            if let (Some((time, _)), Some(at)) = (timer, self.schedule.appended_at(key)) {
                 self.stamped = Some((at, *time));
             }
         }
         for Touched { key, due, timer } in touched {
             let due = due.map(|time| self.due(time, last));
-            self.schedule.set(key, due, timer.is_some());
+            self.schedule.set(key, due, timer.map(|(_, found)| found));
         }
     }
 

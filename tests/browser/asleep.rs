@@ -92,7 +92,7 @@ async fn a6_a_page_that_was_frozen_keeps_its_place_and_is_admitted_next() {
     world::run(async |world| {
         let crowd = waiting_count();
         // Long enough that all of the crowd still wait when the last of them has joined.
-        let away = 12.max(crowd / 1_500);
+        let away = 12.max(crowd / 2_000);
         let queue = json!({
             "max_active": 1, "active_ttl_seconds": 3_600, "claim_after_seconds": 3_600, "max_waiting": 200_000,
             "abandon_after_seconds": away,

@@ -127,8 +127,9 @@ impl Layer for Archived {
         let answered = answer.await?;
         if let Call::Acquire(of) = call {
             let outbox_seq = self.0.below.progress(of).await?.map_or(0, |progress| progress.next_outbox_seq);
-            let offset = self.0.end(of);
-            lock(&self.0.kept).due.insert(of, Due { offset, outbox_seq });
+            // What was appended since others acquired it was never decided.
+            let end = Due { offset: self.0.end(of), outbox_seq };
+            lock(&self.0.kept).due.entry(of).or_insert(end).outbox_seq = outbox_seq;
         }
         Ok(answered)
     }

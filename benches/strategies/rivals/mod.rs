@@ -85,9 +85,8 @@ pub trait Rival: Send + Sync {
 }
 
 /// Serves until standard input ends, which it does with the process that started this one.
-pub async fn serve(strategy: Strategy, pool: Option<usize>, planted: Option<Planted>) -> anyhow::Result<()> {
+pub async fn serve(strategy: Strategy, pool: usize, planted: Option<Planted>) -> anyhow::Result<()> {
     let place = session::Place { url: env("TURNSTILE_TEST_DATABASE_URL")?, schema: env("RIVAL_SCHEMA")? };
-    let pool = pool.unwrap_or(strategy.pool());
     let rival: Arc<dyn Rival> = match strategy {
         Strategy::ForUpdate => match planted {
             Some(planted) => Arc::new(planted::Broken::connect(&place, pool, planted).await?),

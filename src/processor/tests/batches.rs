@@ -20,6 +20,7 @@ use crate::processor::batch::Batch;
 use crate::processor::decider::{DecidedBatch, Decider, Limits};
 use crate::processor::decode::{Decoded, Item};
 use crate::processor::lanes::LaneAggregate;
+use crate::processor::schedule::Found;
 use crate::store::{
     AggregateLoads, CommitBatch, Committed, Ownership, Progress, Remember, RequestState, RequestStatus,
 };
@@ -201,7 +202,7 @@ fn a_request_that_waits_in_the_same_batch_is_completed_in_its_row() {
     assert!(
         matches!(&row.state, RequestState::Decided(decided) if decided.outcome.as_bytes() == commit.outbox[1].payload)
     );
-    assert_eq!(touched.into_iter().collect::<Vec<_>>(), [(key, Some(LogTime(1_000)))]);
+    assert_eq!(touched.into_iter().collect::<Vec<_>>(), [(key, Some((LogTime(1_000), Found::Nothing)))]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::domain::block::{Block, Command as OfBlock};
 use crate::domain::{BlockKey, Body, Lane, LanePartition, LogTime, ScheduleId};
 use crate::log::{Log, PartitionCounts, Topic};
 use crate::processor::decider::Touched;
+use crate::processor::schedule::Found;
 use crate::processor::timers::Timers;
 use crate::runtime::clock::Clock;
 use crate::testing::MemoryLog;
@@ -42,7 +43,10 @@ async fn a_record_is_appended_once_until_it_is_decided() {
     assert_eq!(after(&mut timers, &log, 200).await, 2, "not decided after 5 s");
     assert_eq!(after(&mut timers, &log, 9_700).await, 2);
     assert_eq!(after(&mut timers, &log, 200).await, 3, "nor after 10 s more");
-    timers.set(&[Touched { key: key.clone(), due: None, timer: Some(LogTime(10_000)) }], LogTime(10_000));
+    timers.set(
+        &[Touched { key: key.clone(), due: None, timer: Some((LogTime(10_000), Found::Something)) }],
+        LogTime(10_000),
+    );
     assert_eq!(after(&mut timers, &log, 60_000).await, 3);
     let mut reader = log.read(Topic::Lane(Lane::Seats), 0, 0).await.expect("readable");
     let records = reader.next(10, usize::MAX).await.expect("readable");
