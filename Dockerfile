@@ -9,7 +9,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release --features kafka-tls --bin turnstile \
+    cargo build --locked --release --features kafka-tls,otel --bin turnstile \
     && cp target/release/turnstile /turnstile
 
 FROM debian:bookworm-slim

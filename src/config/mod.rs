@@ -9,6 +9,7 @@ mod log;
 mod notifier;
 mod read;
 mod show;
+mod telemetry;
 mod tickets;
 mod web;
 mod worker;
@@ -22,11 +23,12 @@ pub use layers::{ConfigError, Layers, Source};
 pub use log::{Database, LogConfig};
 pub use notifier::Notifier;
 pub use read::Secret;
+pub use telemetry::Traces;
 pub use tickets::{Seeds, Tickets, seed};
 pub use web::Web;
 pub use worker::{Retention, WorkerConfig, age};
 
-use crate::telemetry::logging::{LogFormat, Logging};
+use crate::telemetry::logging::Logging;
 
 /// The commented defaults; they contain every key.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -47,6 +49,7 @@ pub struct Config {
     pub notifier: Notifier,
     pub shutdown_deadline: Duration,
     pub logging: Logging,
+    pub traces: Traces,
     pub demo_on_first_start: bool,
 }
 
@@ -74,11 +77,7 @@ pub fn layers(file: Option<&Path>, environment: impl Iterator<Item = (String, St
 
 impl Config {
     pub fn read(layers: &Layers) -> Result<Self, ConfigError> {
-        let formats = [("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json)];
-        let filter = layers.text("telemetry.log_filter")?;
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(filter) {
-            return Err(layers.refuse("telemetry.log_filter", format_args!("is {filter:?}: {error}")));
-        }
+        let logging = telemetry::logging(layers)?;
         let data_dir = layers.text("data_dir")?;
         if data_dir.is_empty() {
             return Err(layers.refuse("data_dir", "must not be empty"));
@@ -97,7 +96,8 @@ impl Config {
             retention: Retention::read(layers)?,
             notifier: Notifier::read(layers)?,
             shutdown_deadline: layers.seconds("shutdown.deadline_seconds", 1..=600)?,
-            logging: Logging { format: layers.choice("telemetry.log_format", &formats)?, filter: filter.to_owned() },
+            logging,
+            traces: Traces::read(layers)?,
             demo_on_first_start: layers.flag("demo.on_first_start")?,
         };
         if config.shutdown_deadline <= config.worker.drain_deadline {

@@ -18,6 +18,7 @@ use crate::domain::LogTime;
 use crate::runtime::clock::Clock;
 use crate::store::{FailedEvent, Failure, OnFailure, StoreError, Webhook, WebhookContent, WebhookFormat, Webhooks};
 use crate::telemetry::metrics::WEBHOOK_DELIVERIES;
+use crate::wire::headers::TRACEPARENT;
 
 /// Longest text kept of a failure, in characters.
 const REASON_CHARS_MAX: usize = 300;
@@ -48,6 +49,8 @@ pub struct Parcel {
     /// Where its last outcome lies.
     pub offset: u64,
     pub events: u64,
+    /// Trace context of its outcome, or of the delivery's own span.
+    pub traceparent: Option<String>,
 }
 
 /// What delivering for one endpoint uses.
@@ -71,7 +74,7 @@ impl Courier {
 
     pub fn parcel(&self, event: &Event, offset: u64) -> Parcel {
         let body = event.body(self.content().include_user);
-        Parcel { id: event.id.clone(), kind: event.kind, body, offset, events: 1 }
+        Parcel { id: event.id.clone(), kind: event.kind, body, offset, events: 1, traceparent: None }
     }
 
     /// Delivers what `partition` is at. Before it waits for another attempt, which may take hours, the caller lets go of
@@ -89,7 +92,9 @@ impl Courier {
             {
                 return Ended::Stopped;
             }
-            let headers = headers(self.content(), &parcel.id, self.clock.now(), &parcel.body);
+            let mut headers = headers(self.content(), &parcel.id, self.clock.now(), &parcel.body);
+            let traced = parcel.traceparent.as_ref().and_then(|text| HeaderValue::from_str(text).ok());
+            headers.extend(traced.map(|value| (HeaderName::from_static(TRACEPARENT), value)));
             let called = line.post(&self.target.url, &headers, &parcel.body).await;
             if called.as_ref().is_ok_and(Answer::is_success) {
                 self.count("delivered", parcel.events);

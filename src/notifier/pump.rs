@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Line;
-use super::delivery::{Courier, Ended};
+use super::delivery::{Courier, Ended, Parcel};
 use super::event::{self, Event};
 use super::feed::{Feed, Piece};
+use crate::domain::LogTime;
 use crate::log::Record;
+use crate::telemetry::spans::{Context, Kind, Span};
+use crate::wire::headers;
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -56,8 +59,13 @@ async fn deliver_all(courier: &Courier, line: &mut Line, partition: u32, records
             if courier.stop.is_cancelled() {
                 return Ended::Stopped;
             }
-            let parcel = courier.parcel(&event, record.offset);
-            match courier.deliver(line, partition, &parcel, &mut || records = Vec::new().into_iter()).await {
+            let mut parcel = courier.parcel(&event, record.offset);
+            let call = Call::of(&mut parcel, &record, courier.clock.now());
+            let ended = courier.deliver(line, partition, &parcel, &mut || records = Vec::new().into_iter()).await;
+            if let Some(call) = call {
+                call.end(courier, &parcel, ended == Ended::Done);
+            }
+            match ended {
                 Ended::Done => {}
                 other => return other,
             }
@@ -65,6 +73,41 @@ async fn deliver_all(courier: &Courier, line: &mut Line, partition: u32, records
         courier.cursors.advance(partition, record.offset + 1);
     }
     Ended::Done
+}
+
+/// The span of a delivery, with all its attempts, where the command of its outcome is sampled.
+struct Call {
+    context: Context,
+    parent: [u8; 8],
+    begun: LogTime,
+}
+
+impl Call {
+    /// Also gives the parcel its trace context.
+    fn of(parcel: &mut Parcel, record: &Record, begun: LogTime) -> Option<Call> {
+        let traceparent = headers::traceparent(&record.headers);
+        let outcome = Context::sampled(traceparent.as_deref());
+        let context = outcome.map(Context::child);
+        let passed_on = || traceparent.as_deref().and_then(|text| std::str::from_utf8(text).ok()).map(str::to_owned);
+        parcel.traceparent = context.map(Context::traceparent).or_else(passed_on);
+        outcome.zip(context).map(|(outcome, context)| Call { context, parent: outcome.span, begun })
+    }
+
+    fn end(self, courier: &Courier, parcel: &Parcel, taken: bool) {
+        let endpoint = courier.target.webhook.name.clone();
+        Span {
+            context: self.context,
+            parent: Some(self.parent),
+            kind: Kind::Client,
+            name: format!("webhook {}", parcel.kind),
+            start_ms: self.begun.0,
+            end_ms: courier.clock.now().0,
+            attributes: vec![("turnstile.endpoint", endpoint), ("turnstile.webhook_id", parcel.id.clone())],
+            links: Vec::new(),
+            failed: !taken,
+        }
+        .end();
+    }
 }
 
 async fn deliver_gap(courier: &Courier, line: &mut Line, partition: u32, (from, to): (u64, u64)) -> Ended {

@@ -90,5 +90,5 @@ fn parcel(gathered: &Gathered) -> Parcel {
     let id = gathered.events.first().map(|event| event.id.clone()).unwrap_or_default();
     let offset = gathered.next.first_key_value().map_or(0, |(_, next)| next.saturating_sub(1));
     let events = gathered.events.len() as u64;
-    Parcel { id, kind: "turnstile.message", body: message(&gathered.events), offset, events }
+    Parcel { id, kind: "turnstile.message", body: message(&gathered.events), offset, events, traceparent: None }
 }

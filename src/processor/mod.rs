@@ -39,6 +39,7 @@ mod retry;
 mod schedule;
 mod standing;
 mod timers;
+mod traces;
 mod unsent;
 mod watch;
 

@@ -19,6 +19,7 @@ use tracing::warn;
 use super::commit::Backoff;
 use super::context::Context;
 use super::standing::{Standing, Step};
+use super::traces::{self, Traced};
 use super::unsent;
 use crate::domain::LanePartition;
 use crate::log::{AppendError, AppendFuture, Appended, NewRecord, Topic};
@@ -69,6 +70,8 @@ const REFUSALS_MAX: u32 = 3;
 struct Sent {
     row: OutboxRow,
     fate: Fate,
+    /// If its command is sampled.
+    traced: Option<Traced>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,6 +140,8 @@ impl Relay {
     }
 
     async fn publish(&mut self, rows: impl Iterator<Item = OutboxRow>) {
+        let rows: Vec<OutboxRow> = rows.collect();
+        let batch = traces::batch(self.partition, &rows, &self.context.deps.clock);
         for row in rows {
             while !self.has_room()
                 && let Some(ack) = self.acks.next().await
@@ -145,7 +150,8 @@ impl Relay {
                 self.append_waiting().await;
             }
             self.standing.begin(Step::Publish);
-            self.sent.push_back(Sent { row, fate: Fate::Open });
+            let traced = batch.and_then(|batch| Traced::of(&row, batch));
+            self.sent.push_back(Sent { row, fate: Fate::Open, traced });
             self.append_waiting().await;
         }
         self.show_pending();
@@ -212,6 +218,9 @@ impl Relay {
     /// Notes what became of a row.
     fn note(&mut self, seq: u64, ack: Result<Appended, AppendError>) {
         if let Ok(at) = self.sent.binary_search_by_key(&seq, |sent| sent.row.seq) {
+            if let (Ok(appended), Some(traced)) = (&ack, self.sent[at].traced.take()) {
+                traced.published(&self.sent[at].row, appended.offset, self.context.deps.clock.now());
+            }
             self.sent[at].fate = match ack {
                 Ok(_) => Fate::Acknowledged,
                 Err(AppendError::Refused(_)) => Fate::Refused,

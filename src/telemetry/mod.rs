@@ -1,5 +1,6 @@
-//! Metrics and log lines for operators.
+//! Metrics, log lines and traces for operators.
 
 pub mod logging;
 pub mod metrics;
 pub mod process;
+pub mod spans;

@@ -41,6 +41,8 @@ mod seats;
 mod shutdown;
 mod stepped_over;
 mod strangers;
+#[cfg(feature = "otel")]
+mod traces;
 mod wallet;
 mod webhooks;
 mod whole;

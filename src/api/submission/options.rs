@@ -8,6 +8,7 @@ use super::traceparent::{is_traceparent, new_traceparent};
 use crate::api::http::prefer::{Wait, WaitLimit};
 use crate::api::http::problem::Problem;
 use crate::domain::{RequestId, UserId};
+use crate::telemetry::spans::Context;
 use crate::wire::headers::TRACEPARENT;
 
 #[derive(Debug, Clone)]
@@ -16,6 +17,28 @@ pub struct SubmitOptions {
     pub wait: Option<Wait>,
     /// W3C trace context: the request's own, or a new one.
     pub traceparent: String,
+    /// The span of this request, if its trace is sampled and collected; then `traceparent` names it.
+    pub span: Option<RequestSpan>,
+}
+
+/// The span of a request, and the one of the client's that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestSpan {
+    pub context: Context,
+    pub parent: Option<[u8; 8]>,
+}
+
+/// The trace context that the command gets, and the request's span.
+fn traced(given: Option<&str>) -> (String, Option<RequestSpan>) {
+    let traceparent = given.map_or_else(new_traceparent, str::to_owned);
+    match Context::sampled(Some(traceparent.as_bytes())) {
+        Some(client) => {
+            let context = client.child();
+            let parent = given.map(|_| client.span);
+            (context.traceparent(), Some(RequestSpan { context, parent }))
+        }
+        None => (traceparent, None),
+    }
 }
 
 impl SubmitOptions {
@@ -27,7 +50,7 @@ impl SubmitOptions {
     /// The options of one of several commands that a request sends; `part` tells them apart.
     pub fn part(&self, part: &str, wait: Wait) -> SubmitOptions {
         let key = self.key.as_ref().map(|key| key.part(part));
-        SubmitOptions { key, wait: Some(wait), traceparent: self.traceparent.clone() }
+        SubmitOptions { key, wait: Some(wait), traceparent: self.traceparent.clone(), span: self.span }
     }
 }
 
@@ -42,7 +65,7 @@ where
         let key = IdempotencyKey::from_headers(&parts.headers)?;
         let wait = Wait::from_headers(&parts.headers, WaitLimit::from_ref(state).0);
         let given = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let traceparent = given.filter(|text| is_traceparent(text)).map_or_else(new_traceparent, str::to_owned);
-        Ok(SubmitOptions { key, wait, traceparent })
+        let (traceparent, span) = traced(given.filter(|text| is_traceparent(text)));
+        Ok(SubmitOptions { key, wait, traceparent, span })
     }
 }

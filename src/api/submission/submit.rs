@@ -21,6 +21,7 @@ use crate::api::http::rate_limit::RateLimiter;
 use crate::domain::{Body, Code, Command, Fingerprint, LanePartition, Position, RequestId, UserId};
 use crate::log::{AppendError, Log, NewRecord, Topic};
 use crate::store::Reads;
+use crate::telemetry::spans::{self, Span};
 use crate::wire::headers::TRACEPARENT;
 use crate::wire::{command, routing};
 
@@ -63,6 +64,30 @@ impl Submission {
     /// The waiter is registered before the store is asked, and the store is asked before the append: whichever way the
     /// outcome becomes known, it is not missed.
     pub async fn publish(&self, sender: &UserId, options: &SubmitOptions, body: Body) -> Result<Answer, Problem> {
+        let Some(span) = options.span else { return self.publish_once(sender, options, body).await };
+        let (kind, start) = (body.kind(), self.sources.lives.now());
+        let answered = self.publish_once(sender, options, body).await;
+        let mut attributes = vec![("turnstile.command", kind.to_string())];
+        attributes.extend(answered.as_ref().ok().map(|answer| match answer {
+            Answer::Decided(decided) => ("turnstile.request_id", decided.request_id.to_string()),
+            Answer::Pending { request_id, .. } => ("turnstile.request_id", request_id.to_string()),
+        }));
+        Span {
+            context: span.context,
+            parent: span.parent,
+            kind: spans::Kind::Server,
+            name: format!("POST {kind}"),
+            start_ms: start.0,
+            end_ms: self.sources.lives.now().0,
+            attributes,
+            links: Vec::new(),
+            failed: answered.is_err(),
+        }
+        .end();
+        answered
+    }
+
+    async fn publish_once(&self, sender: &UserId, options: &SubmitOptions, body: Body) -> Result<Answer, Problem> {
         let received = self.sources.lives.now();
         let command = command_of(sender, options, body);
         let (request_id, fingerprint) = (command.request_id, command::fingerprint(&command));

@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use crate::telemetry::spans;
+
 /// Version 00 of the W3C trace context, with ids that are not all zero.
 pub fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -11,12 +13,12 @@ pub fn is_traceparent(text: &str) -> bool {
         if hex(trace, 32) && set(trace) && hex(span, 16) && set(span) && hex(flags, 2))
 }
 
-/// A new trace, sampled.
+/// A new trace, sampled as often as `telemetry.trace_ratio` says.
 pub fn new_traceparent() -> String {
     let trace = Uuid::new_v4();
     // A span's id need only be unique within its trace. The variant bits make neither id all zero.
-    let span = trace.as_u64_pair().1;
-    format!("00-{}-{span:016x}-01", trace.simple())
+    let (span, flags) = (trace.as_u64_pair().1, u8::from(spans::draws(trace)));
+    format!("00-{}-{span:016x}-{flags:02x}", trace.simple())
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use self::receiver::{Received, Receiver};
+use self::receiver::Received;
+pub use self::receiver::Receiver;
 use crate::harness::server::Server;
 use crate::harness::{Pair, System, User, run_set, until};
 
@@ -232,7 +233,7 @@ pub fn here(file: &str) -> PathBuf {
 }
 
 /// What a variable of `scripts/receivers env` says, or `None`: then the check is left out, where tools are not required.
-fn tool(variable: &str) -> Option<String> {
+pub fn tool(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok().filter(|value| !value.is_empty());
     if found.is_none() {
         let required = std::env::var("TURNSTILE_TEST_REQUIRE_SERVICES").is_ok_and(|value| value == "1");

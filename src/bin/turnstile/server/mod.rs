@@ -22,6 +22,7 @@ use turnstile::runtime::shutdown::{self, Hangups};
 use turnstile::runtime::supervise::Supervisor;
 use turnstile::store::{Process, ProcessStatus, Remember};
 use turnstile::telemetry::metrics::{BUILD_INFO, PARTITIONS};
+use turnstile::telemetry::spans;
 use turnstile::{api, notifier, processor};
 
 use crate::demo::{self, Target};
@@ -153,6 +154,11 @@ async fn serve(
 
     let shutdown = signals.shutdown;
     let mut tasks = Supervisor::new(shutdown.clone());
+    spans::set_ratio(f64::from(config.traces.per_million) / 1e6);
+    #[cfg(feature = "otel")]
+    if let Some(endpoint) = config.traces.endpoint.clone() {
+        tasks.spawn("traces", spans::start(endpoint, name.clone(), shutdown.clone()));
+    }
     tasks.spawn("reload", reload(state.clone(), signals.hangups, shutdown.clone()));
     let heart = heartbeat::Heart {
         store: opened.store.clone(),
