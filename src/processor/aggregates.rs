@@ -75,13 +75,13 @@ impl<A: LaneAggregate> Cache<A> {
         &mut self,
         store: &dyn AggregateLoads,
         commands: impl Iterator<Item = &'a Ordered<A>>,
-        needed: impl Fn(&A::Recall) -> bool,
+        needed: impl Fn(&A, &A::Recall) -> bool,
     ) -> Result<(), StoreError> {
         let mut wanted: BTreeSet<A::Recall> = BTreeSet::new();
         for Ordered { key, command, asking, .. } in commands {
             if let Some(state) = self.aggregates.get(key).and_then(|cached| cached.state.as_ref()) {
                 let recalls = A::recalls(command, asking).into_iter();
-                wanted.extend(recalls.filter(|recall| needed(recall) && !state.knows(recall)));
+                wanted.extend(recalls.filter(|recall| needed(state, recall) && !state.knows(recall)));
             }
         }
         if wanted.is_empty() {

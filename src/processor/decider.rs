@@ -159,9 +159,12 @@ impl<A: LaneAggregate> Decider<A> {
         decoded: &Decoded<A>,
         wary: bool,
     ) -> Result<(), StoreError> {
+        let incoming: i128 = decoded.commands().map(|command| A::incoming(&command.command)).sum();
         let aggregates = async {
             self.aggregates.load(store, decoded.commands().map(|command| &command.key), self.number).await?;
-            self.aggregates.recall(store, decoded.commands(), |recall| wary || !A::is_guarded(recall)).await
+            self.aggregates
+                .recall(store, decoded.commands(), |state, recall| wary || !state.is_guarded(recall, incoming))
+                .await
         };
         let requests = async {
             match decoded.requests_loaded {
@@ -171,7 +174,7 @@ impl<A: LaneAggregate> Decider<A> {
         };
         tokio::try_join!(aggregates, requests)?;
         let repeats = decoded.commands().filter(|command| self.requests.knows(command.request()));
-        self.aggregates.recall(store, repeats, A::is_guarded).await
+        self.aggregates.recall(store, repeats, |state, recall| state.is_guarded(recall, incoming)).await
     }
 
     /// Decides prefetched records one after another until the batch is full or one has to wait for its log time; the

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use crate::domain::block::{self, Block};
+use crate::domain::money::BALANCE_MAX;
 use crate::domain::queue::{self, QueueState};
-use crate::domain::wallet::{self, Wallet, WalletState};
+use crate::domain::wallet::{self, EntryKind, Wallet, WalletState};
 use crate::domain::{Aggregate, BlockKey, Body, Changes, CommandKind, LogTime, RoutingKey, ScheduleId, UserId};
 use crate::store::{AggregateLoads, StoreError, Timers};
 
@@ -43,9 +44,15 @@ pub(super) trait LaneAggregate: Aggregate {
         recalls: &[Self::Recall],
     ) -> impl Future<Output = Result<Vec<(Self::Key, Self::Row)>>> + Send;
 
-    /// Whether the store refuses a batch that was decided without this row though it is there.
-    fn is_guarded(_: &Self::Recall) -> bool {
+    /// Whether the store refuses whatever is decided without this row though it is there, after commands of a batch that
+    /// bring `incoming` in all. A refusal of the rules writes nothing that the store could refuse.
+    fn is_guarded(&self, _: &Self::Recall, _incoming: i128) -> bool {
         false
+    }
+
+    /// Money that a command may add to a wallet.
+    fn incoming(_: &Self::Command) -> i128 {
+        0
     }
 
     /// What is due when, of all aggregates that this partition wrote last.
@@ -183,9 +190,20 @@ impl LaneAggregate for WalletState {
         Ok(rows)
     }
 
-    /// A cause is unique among the entries of a wallet.
-    fn is_guarded(recall: &wallet::Recall) -> bool {
-        matches!(recall, wallet::Recall::Entry(..))
+    /// A cause is unique among the entries of a wallet, and a charge writes one unless it goes beyond the limit. A debit may
+    /// lack money that it had when it came first.
+    fn is_guarded(&self, recall: &wallet::Recall, incoming: i128) -> bool {
+        let charge = matches!(recall, wallet::Recall::Entry(EntryKind::Charge, _));
+        charge && i128::from(self.balance().get()) + incoming <= i128::from(BALANCE_MAX)
+    }
+
+    fn incoming(command: &wallet::Command) -> i128 {
+        match command {
+            wallet::Command::ChargeWallet(movement) => i128::from(movement.amount.max(0)),
+            wallet::Command::CreditWallet(payment) => i128::from(payment.amount.get()),
+            wallet::Command::AskPayment(ask) => i128::from(ask.payment.amount.get()),
+            wallet::Command::DebitWallet(_) | wallet::Command::DebitForPayment(_) => 0,
+        }
     }
 
     async fn due(_: &dyn Timers, _: u32) -> Result<Vec<(UserId, LogTime)>> {

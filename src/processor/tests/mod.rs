@@ -260,6 +260,10 @@ fn charge(user: &str, amount: i64) -> Body {
     Body::Wallets(OfWallet::ChargeWallet(Movement { user_id: name(user), amount, reason: None }))
 }
 
+fn debit(user: &str, amount: i64) -> Body {
+    Body::Wallets(OfWallet::DebitWallet(Movement { user_id: name(user), amount, reason: None }))
+}
+
 fn pay(key: &BlockKey, user: &str, reservation_id: ReservationId) -> Body {
     let pay = PayReservation { key: key.clone(), user_id: name(user), reservation_id, amount: None };
     Body::Seats(OfBlock::PayReservation(pay))

@@ -1,4 +1,4 @@
-//! Charges that come again after their request rows no longer count.
+//! Charges and debits that come again after their request rows no longer count.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::FutureExt;
 
 use super::batches::{commit, decoded, here, record, wallets};
-use super::{charge, new};
+use super::{charge, debit, new};
+use crate::domain::money::AMOUNT_MAX;
 use crate::domain::wallet::WalletState;
 use crate::domain::{Command, Lane, LogTime};
 use crate::log::{Record, Timestamp};
@@ -103,4 +104,38 @@ async fn a_repeat_whose_request_is_deleted_is_refused_by_the_store_and_then_deci
     commit(&store, &batch).await;
     let balance = store.load_wallets(&["alice".parse().unwrap()]).await.expect("readable")[0].balance;
     assert_eq!(balance.get(), 10);
+}
+
+#[tokio::test]
+async fn a_debit_that_comes_again_without_its_request_gets_its_first_answer_whatever_the_balance_is_now() {
+    let command = new(debit("alice", 10));
+    let store = FaultyStore::in_memory();
+    let mut first = decider(&store).await;
+    let charge = decide(&mut first, &store, record(0, &new(charge("alice", 10))), false).await;
+    commit(&store, &charge.commit).await;
+    first.committed(charge.number, charge.commit.after.next_offset);
+    let debit = decide(&mut first, &store, record(1, &command), false).await.commit;
+    commit(&store, &debit).await;
+    assert_eq!(store.forget_requests(here(Lane::Wallets), LogTime(LATER), 10).await, Ok(2));
+    let late = Record { timestamp: Timestamp::LogAppend(LATER), ..record(2, &command) };
+    let batch = decide(&mut decider(&store).await, &store, late, false).await.commit;
+    assert!(batch.changes.is_empty());
+    assert_eq!(result(&batch), result(&debit));
+}
+
+#[tokio::test]
+async fn a_charge_that_comes_again_without_its_request_gets_its_first_answer_also_at_the_limit() {
+    let command = new(charge("alice", AMOUNT_MAX));
+    let (store, first) = charged(&command).await;
+    let mut filling = decider(&store).await;
+    for offset in 1..10 {
+        let full = decide(&mut filling, &store, record(offset, &new(charge("alice", AMOUNT_MAX))), false).await;
+        commit(&store, &full.commit).await;
+        filling.committed(full.number, full.commit.after.next_offset);
+    }
+    assert_eq!(store.forget_requests(here(Lane::Wallets), LogTime(LATER), 100).await, Ok(10));
+    let late = Record { timestamp: Timestamp::LogAppend(LATER), ..record(10, &command) };
+    let batch = decide(&mut decider(&store).await, &store, late, false).await.commit;
+    assert!(batch.changes.is_empty());
+    assert_eq!(result(&batch), first);
 }

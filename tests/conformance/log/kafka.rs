@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
@@ -20,6 +20,7 @@ use turnstile::log::{
 };
 use uuid::Uuid;
 
+use super::altered::alter;
 use super::suite::{a_full_queue_refuses_at_once, read_n, record, settle, settle_from};
 use super::{SEATS, Subject, counts};
 
@@ -88,23 +89,6 @@ mod on_brokers {
         assert!(error.contains("log.partitions.wallets = 3"), "{error}");
     }
 
-    async fn alter(own: &OwnTopics, topic: Topic, key: &str, value: &str) {
-        let name = own.0.topic_name(topic);
-        let mut alter = AlterConfig::new(ResourceSpecifier::Topic(&name));
-        // The whole configuration is replaced: what a lane needs besides is said again.
-        let lane = [
-            ("message.timestamp.type", "LogAppendTime"),
-            ("cleanup.policy", "delete"),
-            ("retention.ms", "-1"),
-            ("retention.bytes", "-1"),
-        ];
-        for (other, needed) in lane.into_iter().filter(|(other, _)| *other != key) {
-            alter = alter.set(other, needed);
-        }
-        let altered = admin(own).alter_configs([&alter.set(key, value)], &AdminOptions::new()).await.unwrap();
-        altered[0].as_ref().unwrap();
-    }
-
     fn admin(own: &OwnTopics) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", &own.0.brokers).create().unwrap()
     }
@@ -118,14 +102,14 @@ mod on_brokers {
             ("retention.ms", "604800000"),
             ("retention.bytes", "1073741824"),
         ] {
-            alter(&own, SEATS, key, value).await;
+            alter(&admin(&own), &own.0.topic_name(SEATS), key, value).await;
             let expected = format!("topic {} has {key}={value}, must have ", own.0.topic_name(SEATS));
             let Err(refused) = KafkaLog::connect(own.0.clone()).await else { panic!("{key}={value} is taken") };
             assert!(refused.to_string().starts_with(&expected), "{refused}");
             let refused = topics::ensure(&own.0).await.unwrap_err();
             assert!(refused.to_string().starts_with(&expected), "{refused}");
         }
-        alter(&own, SEATS, "compression.type", "zstd").await;
+        alter(&admin(&own), &own.0.topic_name(SEATS), "compression.type", "zstd").await;
         KafkaLog::connect(own.0.clone()).await.unwrap();
         let report = topics::ensure(&own.0).await.unwrap();
         assert!(report.warnings.iter().any(|warning| warning.contains("compression.type=producer")), "{report:?}");

@@ -1,5 +1,6 @@
 //! The log port: one suite, run by every log.
 
+mod altered;
 mod embedded;
 mod kafka;
 mod lost_broker;
