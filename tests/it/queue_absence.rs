@@ -1,17 +1,12 @@
 //! Q10 to Q15: the lobby, the end of the sale, and users who are away for a while.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::gate::Gate;
-use crate::harness::{
-    self, Answer, Client, Offer, Pair, Sale, System, User, at_once, in_seconds, scenarios, text, until,
-};
+use crate::harness::{Answer, Client, Offer, Sale, System, User, at_once, in_seconds, scenarios, text, until};
 use crate::queue::Place;
 
 scenarios!(
@@ -25,8 +20,6 @@ scenarios!(
 
 /// Shortest that the API sets.
 const ABANDON_AFTER: Duration = Duration::from_secs(12);
-/// Longer than anybody may be unseen.
-const AWAY: Duration = Duration::from_secs(40);
 
 fn limits(further: Value) -> Value {
     let mut limits = json!({"max_active": 1, "active_ttl_seconds": 300, "max_waiting": 10_000,
@@ -65,26 +58,6 @@ impl Guest {
             assert_ne!(answer.body["status"], "ABSENT", "{answer:?}");
             assert_eq!(answer.body["position"], self.place.position, "{answer:?}");
             let wait = answer.body["poll_after_ms"].as_u64().expect("a number");
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-        }
-    }
-}
-
-impl Guest {
-    /// Polls when told until it is done, whatever is away meanwhile; never absent, always at the same position.
-    async fn insists(&self, sale: &Sale, done: &AtomicBool) {
-        while !done.load(Ordering::Relaxed) {
-            let path = sale.path("/queue/position");
-            let ask = self.user.request(Method::GET, &path).header("Queue-Token", &self.place.token);
-            let mut wait = 1_000;
-            if let Ok(answer) = ask.try_send().await
-                && answer.status == 200
-            {
-                // Whose turn was over by the outage may be passed over for a moment.
-                assert!(self.place.position == 1 || answer.body["status"] != "ABSENT", "{answer:?}");
-                assert_eq!(answer.body["position"], self.place.position, "{answer:?}");
-                wait = answer.body["poll_after_ms"].as_u64().expect("a number");
-            }
             tokio::time::sleep(Duration::from_millis(wait)).await;
         }
     }
@@ -181,80 +154,48 @@ async fn q11_the_silent_are_passed_over_and_come_back_first(system: &System) {
     silent[0].until(&sale, "ACTIVE").await;
 }
 
-fn number(name: &str, small: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(small)
-}
-
-/// Many wait (`TURNSTILE_TEST_GUESTS`, 500 of them where nothing else runs) while something is away for longer than anybody
-/// may be unseen: all keep their places, and who joins after it is behind them.
-async fn outlive(system: &System, outage: impl AsyncFnOnce(&System)) {
-    let many = number("TURNSTILE_TEST_GUESTS", 30);
-    let client = &system.client;
-    // The first one's turn ends soon after the outage, the next one's after the test.
-    let sale = sale_of(client, 50, json!({"active_ttl_seconds": 60}), json!({})).await;
-    let guests = crowd(client, &sale, "guest", many).await;
-    let done = AtomicBool::new(false);
-    let story = async {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        outage(system).await;
-        let late = joined(client, &sale, named("late", 1)).await.remove(0);
-        tokio::time::sleep(2 * ABANDON_AFTER).await;
-        done.store(true, Ordering::Relaxed);
-        late
-    };
-    let (late, _) = tokio::join!(story, join_all(guests.iter().map(|guest| guest.insists(&sale, &done))));
-    let place = late.poll(&sale).await.body;
-    assert_eq!(place["status"], "WAITING", "{place}");
-    assert!(place["ahead"].as_u64() >= Some(many as u64 - 2), "nobody is after those: {place}");
-}
-
 async fn q12_an_outage_of_the_program_costs_no_place(system: &System) {
-    outlive(system, async |system: &System| {
-        system.stop().await;
-        tokio::time::sleep(AWAY).await;
-        system.start().await;
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn q12_an_outage_of_the_database_costs_no_place() {
-    let Ok(url) = std::env::var("TURNSTILE_TEST_DATABASE_URL") else { return };
-    let gate = Gate::before(&url).await;
-    let further = vec![("TURNSTILE__DATABASE__URL".to_owned(), gate.url.clone())];
-    let start = async |system: &System| system.start().await;
-    harness::run_set(Pair::Real, "q12_database", further, start, async |system: &System| {
-        outlive(system, async |_: &System| {
-            gate.close();
-            tokio::time::sleep(AWAY).await;
-            gate.open();
-        })
-        .await;
-    })
-    .await;
+    let client = &system.client;
+    let sale = sale_of(client, 50, json!({"active_ttl_seconds": 30}), json!({})).await;
+    let guests = joined(client, &sale, named("guest", 30)).await;
+    all_poll(&sale, &guests, Duration::from_secs(5)).await;
+    system.stop().await;
+    // Longer than anybody may be unseen, longer than the turn.
+    tokio::time::sleep(3 * ABANDON_AFTER).await;
+    system.start().await;
+    let late = joined(client, &sale, named("late", 1)).await;
+    for guest in &guests[1..] {
+        let place = guest.poll(&sale).await.body;
+        assert_eq!(place["position"], guest.place.position, "{place}");
+        assert_ne!(place["status"], "ABSENT", "{place}");
+    }
+    let first = guests[0].poll(&sale).await.body;
+    assert_eq!(first["position"], 1, "the turn is over, the place is kept: {first}");
+    tokio::join!(all_poll(&sale, &guests[2..], ABANDON_AFTER), late[0].polls(&sale, ABANDON_AFTER), async {
+        guests[0].until(&sale, "WAITING").await;
+        guests[1].until(&sale, "ACTIVE").await;
+        guests[1].user.leave(&sale).decide().await.result();
+        guests[0].until(&sale, "ACTIVE").await;
+    });
+    let last = late[0].poll(&sale).await.body;
+    assert_eq!(
+        (&last["status"], last["ahead"].as_u64()),
+        (&json!("WAITING"), Some(28)),
+        "nobody is after those: {last}"
+    );
 }
 
 async fn q13_a_hundred_queues_through_one_process(system: &System) {
     const QUEUES: usize = 100;
-    // Twenty where nothing else runs: a debug build polls two thousand places in a few seconds.
-    let users = number("TURNSTILE_TEST_USERS_OF_QUEUES", 3);
-    let abandon_after = if users > 3 { 30 } else { ABANDON_AFTER.as_secs() };
     let client = &system.client;
-    let mut places = Vec::new();
+    let mut polling = tokio::task::JoinSet::new();
     for number in 0..QUEUES {
-        let sale = sale_of(client, 1, json!({"abandon_after_seconds": abandon_after}), json!({})).await;
-        for guest in crowd(client, &sale, &format!("q{number}-"), users).await.into_iter().skip(1) {
-            places.push((sale.clone(), guest));
-        }
+        let sale = sale_of(client, 1, json!({}), json!({})).await;
+        let guests = joined(client, &sale, (0..3).map(|i| format!("q{number}-{i}"))).await;
+        polling.spawn(async move { all_poll(&sale, &guests[1..], 2 * ABANDON_AFTER).await });
     }
-    let until = Instant::now() + Duration::from_secs(abandon_after + 10);
-    while Instant::now() < until {
-        let polls = futures_util::stream::iter(&places).map(|(sale, guest)| async move {
-            let answer = guest.poll(sale).await;
-            assert_eq!((answer.status, &answer.body["status"]), (200, &json!("WAITING")), "{answer:?}");
-            assert_eq!(answer.body["position"], guest.place.position, "{answer:?}");
-        });
-        polls.buffer_unordered(16).collect::<()>().await;
+    while let Some(ended) = polling.join_next().await {
+        ended.expect("nobody who polls is absent");
     }
 }
 
