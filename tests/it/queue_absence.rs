@@ -96,7 +96,7 @@ async fn all_poll(sale: &Sale, guests: &[Guest], how_long: Duration) {
 
 async fn q10_the_lobby_opens_into_full_turns(system: &System) {
     let client = &system.client;
-    let (queue, opens_at) = (json!({"max_active": 5, "active_ttl_seconds": 60}), in_seconds(6));
+    let (queue, opens_at) = (json!({"max_active": 5, "active_ttl_seconds": 60}), in_seconds(12));
     let sale = sale_of(client, 50, queue, json!({"sales_open_at": opens_at})).await;
     let guests = joined(client, &sale, named("guest", 20)).await;
     for guest in &guests {
