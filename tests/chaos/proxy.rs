@@ -36,11 +36,11 @@ enum Plan {
 /// Upper bound on the time between two commits of a worker under load.
 const COMMITS_WITHIN: Duration = Duration::from_secs(60);
 /// Every commit statement starts with this, and nothing else does.
-const COMMIT: &[u8] = b"with fence as (";
+const COMMIT: &[u8] = b"with claim as materialized (";
 /// ReadyForQuery outside of a transaction: the server's last message for a statement.
 const READY: &[u8] = b"Z\0\0\0\x05I";
-/// A row of one 64-bit integer, 0: the fence matched no partition.
-const FENCED: &[u8] = b"D\0\0\0\x12\0\x01\0\0\0\x08\0\0\0\0\0\0\0\0";
+/// Begins the value of a commit's answer, an array of booleans without nulls: a flag for each claim.
+const FLAGS: &[u8] = b"\0\0\0\x01\0\0\0\0\0\0\0\x10";
 
 struct Control {
     plan: watch::Sender<Plan>,
@@ -150,7 +150,7 @@ impl Passing {
     }
 
     async fn answer(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if bytes.windows(FENCED.len()).any(|window| window == FENCED) {
+        if any_is_fenced(bytes) {
             self.control.fenced.fetch_add(1, Ordering::Relaxed);
         }
         self.client.write_all(bytes).await
@@ -212,6 +212,16 @@ impl Passing {
         }
         Ok(())
     }
+}
+
+/// Whether the answer has a flag that is false: the fence matched no partition.
+fn any_is_fenced(answer: &[u8]) -> bool {
+    let Some(at) = answer.windows(FLAGS.len()).position(|window| window == FLAGS) else { return false };
+    let rest = &answer[at + FLAGS.len()..];
+    let Some((count, rest)) = rest.split_first_chunk() else { return false };
+    let count = usize::try_from(u32::from_be_bytes(*count)).unwrap_or(0);
+    // The lower bound, then for each flag its length and its byte.
+    rest.get(4..).unwrap_or_default().chunks_exact(5).take(count).any(|flag| flag == [0, 0, 0, 1, 0])
 }
 
 struct FrontMessage {
