@@ -12,7 +12,8 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::http::problem::{Kind, Problem};
+use super::http::problem::{Kind, Problem, ProblemCode};
+use super::submission::keys::KEY_HEADER;
 use crate::telemetry::metrics;
 
 /// The request came on a connection that is kept back for operators.
@@ -48,6 +49,7 @@ pub async fn guard(State(permits): State<Arc<Semaphore>>, request: Request, next
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let method = method_label(request.method());
+    let repeats = method != "GET" && request.headers().contains_key(KEY_HEADER);
     let mut response = if is_operators(route) {
         answer(request, next).await
     } else if request.extensions().get::<KeptBack>().is_some() {
@@ -58,6 +60,9 @@ pub async fn guard(State(permits): State<Arc<Semaphore>>, request: Request, next
             Err(_) => Problem::new(Kind::Overloaded, "too many requests are being answered").into_response(),
         }
     };
+    if repeats && response.extensions().get() == Some(&ProblemCode::Kind(Kind::Unavailable)) {
+        response = in_doubt().into_response();
+    }
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     if route.starts_with("/v1/") {
@@ -67,6 +72,14 @@ pub async fn guard(State(permits): State<Arc<Semaphore>>, request: Request, next
     metrics::HTTP_REQUESTS.with_label_values(&[route, method, response.status().as_str()]).inc();
     metrics::HTTP_SECONDS.with_label_values(&[route, method]).observe(started.elapsed().as_secs_f64());
     response
+}
+
+/// Whatever could not be read before a command under a key was sent: an earlier attempt may have been decided, and
+/// [`Kind::Unavailable`] says that nothing was recorded.
+fn in_doubt() -> Problem {
+    let detail = "the store or the log does not answer, so whether an earlier command under this Idempotency-Key was \
+                  decided is unknown; repeating the command with it is safe";
+    Problem::new(Kind::OutcomeUnknown, detail)
 }
 
 async fn answer(request: Request, next: Next) -> Response {

@@ -61,7 +61,7 @@ kinds! {
     Overloaded = SERVICE_UNAVAILABLE "overloaded": "too much is waiting to be decided; nothing was recorded";
     Unavailable = SERVICE_UNAVAILABLE "unavailable": "the log or the store does not answer; nothing was recorded";
     OutcomeUnknown = SERVICE_UNAVAILABLE "outcome_unknown":
-        "the log did not acknowledge in time; repeat with the same Idempotency-Key, which is safe";
+        "whether the command was recorded, now or before under its key, is unknown; repeat it with the same Idempotency-Key, which is safe";
 }
 
 /// What went wrong: found by the API, or refused by the rules.

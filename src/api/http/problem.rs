@@ -204,7 +204,7 @@ impl From<Problem> for ProblemObject {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, retry_after) = (self.status(), self.retry_after);
+        let (status, retry_after, code) = (self.status(), self.retry_after, self.code);
         // Strings and numbers always serialize. A value has its members in order of name, `decided` too.
         let body = serde_json::to_value(ProblemObject::from(self)).unwrap_or_default().to_string();
         let mut response = (status, body).into_response();
@@ -220,6 +220,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        response.extensions_mut().insert(code);
         response
     }
 }

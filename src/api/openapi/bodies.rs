@@ -223,7 +223,7 @@ pub struct QueueRequest {
     #[schema(pattern = "^(requeue|expire)$")]
     on_timeout: Option<String>,
     /// A waiting user not seen for this long is absent.
-    #[schema(default = 180, minimum = 60)]
+    #[schema(default = 180, minimum = 12, maximum = 86_400)]
     abandon_after_seconds: Option<i64>,
     /// How long an admitted user may stay unseen.
     #[schema(default = 60, minimum = 1, maximum = 86_400)]
@@ -249,7 +249,7 @@ pub struct QueuePatch {
     /// `requeue` or `expire`.
     #[schema(pattern = "^(requeue|expire)$")]
     on_timeout: Option<String>,
-    #[schema(minimum = 60, maximum = 86_400)]
+    #[schema(minimum = 12, maximum = 86_400)]
     abandon_after_seconds: Option<i64>,
     #[schema(minimum = 1, maximum = 86_400)]
     claim_after_seconds: Option<i64>,
@@ -257,7 +257,7 @@ pub struct QueuePatch {
     absent_max_seconds: Option<i64>,
     /// Nobody is admitted while paused, but by `admit`.
     paused: Option<bool>,
-    /// Admit this many now, whatever the pace, up to `max_active` and 400 at once.
+    /// Admit this many now, whatever the pace, up to `max_active` and about 1,200 at once.
     #[schema(minimum = 1, maximum = 1_000_000)]
     admit: Option<u32>,
 }

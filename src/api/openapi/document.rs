@@ -24,7 +24,8 @@ pub fn document(api: OpenApi) -> Value {
         "IdempotencyKey": { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "minLength": 1, "maxLength": 128,
             "pattern": "^[!-~]+$" },
             "description": "Names the command: a repeat with the same key and body gets the first outcome again, \
-                also after a crash; the same key with another body is `idempotency_key_reused`" },
+                also after a crash; the same key with another body is `idempotency_key_reused`. Without a key each \
+                request counts, so a command sent again after a lost answer takes effect twice" },
         "Prefer": { "name": "Prefer", "in": "header", "schema": { "type": "string" }, "example": "wait=10",
             "description": "`wait=N`: wait up to N (30) seconds for the decision instead of answering 202 at once" },
     });

@@ -82,7 +82,7 @@ impl OwnSeats {
                 ReservationState::Held => seats.held += count,
                 ReservationState::Paying(_) => seats.paying += count,
                 ReservationState::Confirmed { .. } => seats.confirmed += count,
-                ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded(_) => {}
+                ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded { .. } => {}
             }
         }
         seats

@@ -11,7 +11,7 @@ use crate::api::http::extract::header;
 use crate::api::http::problem::{Kind, Problem};
 use crate::domain::{Fingerprint, Position, RequestId, UserId};
 
-const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+pub const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_CHARS_MAX: usize = 128;
 
 /// A client's name for one command: repeats are recognized by it.

@@ -99,6 +99,17 @@ async fn a_store_that_is_away_is_503_and_not_ready() {
         (503, "outcome_unknown"),
         "the key may have been used before"
     );
+    // Also where something is read before the key is looked for.
+    let id = "0192e4b0-0000-7000-8000-000000000010";
+    let pay = door.request(Method::POST, &format!("/v1/reservations/{id}/payment")).json(&json!({}));
+    let cancel = door.request(Method::DELETE, &format!("/v1/reservations/{id}"));
+    let join = door.request(Method::POST, &format!("/v1/schedules/{id}/queue")).json(&json!({}));
+    for command in [pay, cancel, join] {
+        let unkeyed = send(command.try_clone().unwrap()).await;
+        assert_eq!((unkeyed.status, unkeyed.problem().as_str()), (503, "unavailable"));
+        let answer = send(keyed(command, "k")).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "outcome_unknown"), "{}", answer.text);
+    }
     assert_eq!(door.wallet_commands().await, 0);
     assert_eq!(send(door.charge(1)).await.status, 202, "the log is there, so a command without a key is accepted");
     let answer = send(door.bare(Method::GET, "/readyz?verbose")).await;

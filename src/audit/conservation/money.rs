@@ -66,7 +66,7 @@ impl Money {
                 ReservationState::Paying(id) => Some((id, Named::Paying)),
                 ReservationState::Confirmed { payment, .. } => payment.map(|id| (id, Named::Confirmed)),
                 ReservationState::Cancelled { refund } => refund.map(|id| (id, Named::Cancelled)),
-                ReservationState::Refunded(id) => Some((id, Named::Refunded)),
+                ReservationState::Refunded { payment } => payment.map(|id| (id, Named::Refunded)),
             };
             if let Some((id, named)) = named {
                 self.of(id).named = Some((named, row.amount.get().into()));

@@ -138,6 +138,6 @@ fn seats_of(state: ReservationState) -> Option<SeatStatus> {
         ReservationState::Held => Some(SeatStatus::Held),
         ReservationState::Paying(_) => Some(SeatStatus::Paying),
         ReservationState::Confirmed { .. } => Some(SeatStatus::Sold),
-        ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded(_) => None,
+        ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded { .. } => None,
     }
 }

@@ -212,7 +212,7 @@ fn paid_for(state: &PaymentState) -> Row {
         PaymentState::Completed => ReservationState::Confirmed { payment: Some(payment), serial: 0 },
         PaymentState::Failed(_) => ReservationState::Expired,
         PaymentState::Refunding { .. } => ReservationState::Cancelled { refund: Some(payment) },
-        PaymentState::Refunded => ReservationState::Refunded(payment),
+        PaymentState::Refunded => ReservationState::Refunded { payment: Some(payment) },
     };
     let Row::Seats(block::Row::Reservation(row)) = reservation(ReservationId(Uuid::from_u128(7)), &[], state) else {
         unreachable!("a reservation")

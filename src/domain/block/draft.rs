@@ -143,9 +143,14 @@ impl<'a> Draft<'a> {
         self.end_unpaid(reservation, ReservationState::Cancelled { refund: None })
     }
 
-    /// With nothing to pay back; not its user's doing, or it was sold.
+    /// Of what was not paid; not its user's doing.
     pub(super) fn cancel(&mut self, reservation: Reservation) -> Reservation {
         self.put(reservation, ReservationState::Cancelled { refund: None }, |_| None)
+    }
+
+    /// Of what was sold for nothing: a refund of 0 needs no wallet.
+    pub(super) fn refund_nothing(&mut self, reservation: Reservation) -> Reservation {
+        self.put(reservation, ReservationState::Refunded { payment: None }, |_| None)
     }
 
     /// After a declined payment: the hold goes on if its time has not run out.
@@ -170,7 +175,7 @@ impl<'a> Draft<'a> {
 
     /// The money is back. The seats are free since the cancellation and may be others' by now.
     pub(super) fn refunded(&mut self, mut reservation: Reservation, payment: PaymentId) -> Reservation {
-        reservation.state = ReservationState::Refunded(payment);
+        reservation.state = ReservationState::Refunded { payment: Some(payment) };
         reservation.changed = self.at;
         self.reservations.insert(reservation.id, reservation.clone());
         reservation
@@ -296,7 +301,7 @@ fn seat_state(reservation: &Reservation) -> SeatState {
         ReservationState::Held => SeatState::Held(reservation.id),
         ReservationState::Paying(_) => SeatState::Paying(reservation.id),
         ReservationState::Confirmed { .. } => SeatState::Sold(reservation.id),
-        ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded(_) => {
+        ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded { .. } => {
             SeatState::Available
         }
     }

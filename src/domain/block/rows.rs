@@ -194,7 +194,10 @@ pub enum ReservationState {
     Cancelled {
         refund: Option<PaymentId>,
     },
-    Refunded(PaymentId),
+    /// `payment` is missing if nothing had been paid.
+    Refunded {
+        payment: Option<PaymentId>,
+    },
 }
 
 impl ReservationState {
@@ -205,7 +208,7 @@ impl ReservationState {
             ReservationState::Confirmed { .. } => ReservationStatus::Confirmed,
             ReservationState::Expired => ReservationStatus::Expired,
             ReservationState::Cancelled { .. } => ReservationStatus::Cancelled,
-            ReservationState::Refunded(_) => ReservationStatus::Refunded,
+            ReservationState::Refunded { .. } => ReservationStatus::Refunded,
         }
     }
 
@@ -213,8 +216,8 @@ impl ReservationState {
     pub fn payment(self) -> Option<PaymentId> {
         match self {
             ReservationState::Held | ReservationState::Expired => None,
-            ReservationState::Paying(id) | ReservationState::Refunded(id) => Some(id),
-            ReservationState::Confirmed { payment, .. } => payment,
+            ReservationState::Paying(id) => Some(id),
+            ReservationState::Confirmed { payment, .. } | ReservationState::Refunded { payment } => payment,
             ReservationState::Cancelled { refund } => refund,
         }
     }

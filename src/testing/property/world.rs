@@ -376,9 +376,12 @@ pub fn reservation_is(state: ReservationState) -> super::Stage {
         ReservationState::Held => super::Stage::Held,
         ReservationState::Paying(_) => super::Stage::Paying,
         ReservationState::Confirmed { .. } => super::Stage::Confirmed,
-        ReservationState::Expired | ReservationState::Cancelled { refund: None } => super::Stage::Gone,
+        // A refund of nothing is as good as none.
+        ReservationState::Expired
+        | ReservationState::Cancelled { refund: None }
+        | ReservationState::Refunded { payment: None } => super::Stage::Gone,
         ReservationState::Cancelled { refund: Some(_) } => super::Stage::PayingBack,
-        ReservationState::Refunded(_) => super::Stage::PaidBack,
+        ReservationState::Refunded { payment: Some(_) } => super::Stage::PaidBack,
     }
 }
 

@@ -221,7 +221,8 @@ fn a_debit_with_an_origin_is_the_programs_own_and_its_amount_is_checked() {
     };
     let debit = |amount: i64, origin: &str| json("debit_wallet", &format!(r#""amount":{amount},{origin}"#));
     let is_internal = |json: &str| decode(json.as_bytes()).unwrap().body.is_internal();
-    assert!(!is_internal(&debit(-1, r#""origin":null"#)));
+    assert!(!is_internal(&debit(-1, r#""reason":"shop""#)));
+    assert_eq!(refused(&debit(1, r#""origin":null"#)), "field origin: missing");
     assert!(is_internal(&debit(1, &origin(""))));
     assert_eq!(refused(&debit(-1, &origin(""))), "field amount: not an amount of 0 to 10^14");
 

@@ -37,7 +37,8 @@ fn read_movement(f: &Fields<'_>) -> Result<Movement, DecodeError> {
 
 /// With an origin it is the program's own: it takes the money of a payment.
 fn read_debit_wallet(f: &Fields<'_>) -> Result<Command, DecodeError> {
-    match f.optional_object("origin", |_| Ok(()))? {
+    // A null is no origin left out: what was to pay for a reservation must not become a debit of its own.
+    match f.raw("origin")? {
         None => read_movement(f).map(Command::DebitWallet),
         Some(_) => read_for_payment(f).map(Command::DebitForPayment),
     }

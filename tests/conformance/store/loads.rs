@@ -37,7 +37,7 @@ pub async fn blocks_come_with_what_is_unfinished(store: Arc<dyn Store>) {
     let others = [
         reservation(16, &main, ReservationState::Cancelled { refund: None }),
         reservation(17, &main, ReservationState::Expired),
-        reservation(18, &main, ReservationState::Refunded(payment_id(28))),
+        reservation(18, &main, ReservationState::Refunded { payment: Some(payment_id(28)) }),
         reservation(19, &other, confirmed(29)),
     ];
     let other_payments = [
@@ -87,7 +87,7 @@ pub async fn the_indexes_agree_on_what_is_unfinished(store: Arc<dyn Store>) {
                 ReservationState::Cancelled { refund: Some(_) } => {
                     ReservationState::Cancelled { refund: Some(payment_id(number)) }
                 }
-                ReservationState::Refunded(_) => ReservationState::Refunded(payment_id(number)),
+                ReservationState::Refunded { .. } => ReservationState::Refunded { payment: Some(payment_id(number)) },
                 without => without,
             };
             let (row, paid) = (reservation(number, &key(1), state), payment(number, &key(1), number, with.clone()));

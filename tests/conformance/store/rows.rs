@@ -199,7 +199,8 @@ pub fn reservation_states(number: u128) -> Vec<ReservationState> {
         ReservationState::Expired,
         ReservationState::Cancelled { refund: None },
         ReservationState::Cancelled { refund: Some(payment) },
-        ReservationState::Refunded(payment),
+        ReservationState::Refunded { payment: None },
+        ReservationState::Refunded { payment: Some(payment) },
     ]
 }
 

@@ -271,7 +271,9 @@ impl State {
                     debit.is_some() && refund.is_none() && matches!(reservation, ReservationState::Confirmed { .. })
                 }
                 PaymentState::Refunded => {
-                    debit.is_some() && refund.is_some() && *reservation == ReservationState::Refunded(payment.id)
+                    debit.is_some()
+                        && refund.is_some()
+                        && *reservation == ReservationState::Refunded { payment: Some(payment.id) }
                 }
             };
             assert!(fits, "{payment:?} {reservation:?} {debit:?} {refund:?}");

@@ -250,7 +250,7 @@ fn cancel(block: &mut Block, case: &Case, command: &CancelReservation) -> Follow
                 must!(!case.at_once, "booking {id} was cancelled before the money was back");
                 return Ok(vec![block.refund(&id, case.time(), Some(case.command.request_id))?]);
             }
-            block.end(&id, Stage::Cancelled, false)?;
+            block.end(&id, Stage::Refunded, false)?;
         }
         stage => return Err(format!("booking {id} is {stage:?} and was cancelled")),
     }
@@ -307,7 +307,8 @@ fn expire(block: &mut Block, case: &Case) -> Result<Option<Vec<FollowUp>>, Strin
                 follow_ups.push(block.refund(id, time, None)?);
                 refunds += 1;
             }
-            (Stage::Held | Stage::Confirmed, _) => block.end(id, Stage::Cancelled, false)?,
+            (Stage::Confirmed, _) => block.end(id, Stage::Refunded, false)?,
+            (Stage::Held, _) => block.end(id, Stage::Cancelled, false)?,
             _ => continue,
         }
         ended.insert(id.clone());

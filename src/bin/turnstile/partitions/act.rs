@@ -34,7 +34,7 @@ pub struct Record {
     #[arg(long)]
     reason: String,
     /// Who
-    #[arg(long, env = "USER", value_name = "NAME")]
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
     by: UserId,
     /// A worker's address, asked how the partition stands (repeat for each); default: `http.listen`
     #[arg(long, value_name = "URL")]

@@ -22,7 +22,7 @@ pub struct Remembering {
     #[arg(long)]
     reason: Option<String>,
     /// Who
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "unknown")]
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
     by: UserId,
 }
 

@@ -23,7 +23,7 @@ pub(super) fn decide(block: &Block, command: &CancelReservation, asking: &Asking
     }
     let cancelled = match reservation.state {
         ReservationState::Held => draft.give_up(reservation),
-        _ => draft.cancel(reservation),
+        _ => draft.refund_nothing(reservation),
     };
     draft.succeeded(Reply::Cancelled(cancelled))
 }
@@ -41,7 +41,7 @@ fn not_cancellable(block: &Block, reservation: &Reservation, time: LogTime) -> O
         ReservationState::Held if block.end_of(reservation) > time => return None,
         ReservationState::Held => (Code::HoldExpired, "the hold has run out"),
         ReservationState::Paying(_) => (Code::PaymentInProgress, "a payment of this reservation is under way"),
-        ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded(_) => {
+        ReservationState::Expired | ReservationState::Cancelled { .. } | ReservationState::Refunded { .. } => {
             (Code::NotCancellable, "the reservation has ended already")
         }
     };

@@ -112,14 +112,15 @@ impl<'a> Work<'a> {
     fn take_back(&mut self, reservation: &Reservation) {
         let payment = match reservation.state {
             ReservationState::Held => None,
-            ReservationState::Confirmed { payment, .. } => payment.and_then(|id| self.block.payment(id)),
+            ReservationState::Confirmed { payment, .. } => Some(payment.and_then(|id| self.block.payment(id))),
             _ => return,
         };
         self.swept += 1;
         self.list(reservation);
         match payment {
             None => drop(self.draft.cancel(reservation.clone())),
-            Some(payment) => {
+            Some(None) => drop(self.draft.refund_nothing(reservation.clone())),
+            Some(Some(payment)) => {
                 self.draft.refund(reservation.clone(), payment.clone(), None);
                 self.refunds += 1;
             }

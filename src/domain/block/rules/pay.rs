@@ -49,7 +49,7 @@ fn not_payable(block: &Block, reservation: &Reservation, time: LogTime) -> Optio
         ReservationState::Held | ReservationState::Expired => (Code::HoldExpired, "the hold has run out"),
         ReservationState::Paying(_) => (Code::PaymentInProgress, "a payment of this reservation is under way"),
         ReservationState::Confirmed { .. } => (Code::AlreadyPaid, "the reservation is paid"),
-        ReservationState::Cancelled { .. } | ReservationState::Refunded(_) => {
+        ReservationState::Cancelled { .. } | ReservationState::Refunded { .. } => {
             (Code::HoldExpired, "the reservation was cancelled")
         }
     };

@@ -113,7 +113,7 @@ fn a_free_reservation_is_cancelled_without_the_wallet() {
     succeeded(&hall.run(3_000, cancel_show()));
     let [swept] = hall.expire_all(3_001).try_into().unwrap();
     assert_eq!((credits(&swept).len(), hall.row().refunds_due), (0, 0));
-    assert_eq!(hall.reservation(id).state, ReservationState::Cancelled { refund: None });
+    assert_eq!(hall.reservation(id).state, ReservationState::Refunded { payment: None });
 }
 
 #[test]

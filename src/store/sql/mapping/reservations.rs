@@ -59,7 +59,7 @@ fn reservation_state(row: &impl Cells) -> Result<ReservationState> {
         }
         (ReservationStatus::Expired, None) => Ok(ReservationState::Expired),
         (ReservationStatus::Cancelled, refund) => Ok(ReservationState::Cancelled { refund }),
-        (ReservationStatus::Refunded, Some(id)) => Ok(ReservationState::Refunded(id)),
+        (ReservationStatus::Refunded, payment) => Ok(ReservationState::Refunded { payment }),
         (status, _) => Err(corrupt("payment_id", format!("it does not fit {status}"))),
     }
 }

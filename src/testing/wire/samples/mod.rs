@@ -166,7 +166,7 @@ fn refusals() -> Vec<Outcome> {
             "rejected_insufficient_balance",
             DebitWallet,
             Code::InsufficientBalance,
-            "the balance is 100, 500 are needed",
+            "the balance is 100, 500 is needed",
             More::Nothing,
         ),
     ]

@@ -198,8 +198,10 @@ pub(super) fn outcomes() -> Vec<Outcome> {
     let confirmed = || reservation(ReservationState::Confirmed { payment: Some(payment_id()), serial: 1234 });
     let free = Reservation { amount: Amount::ZERO, ..confirmed() };
     let cancelled = reservation(ReservationState::Cancelled { refund: None });
-    let refunded =
-        Reply::Refunded { reservation: reservation(ReservationState::Refunded(payment_id())), balance: balance(5000) };
+    let refunded = Reply::Refunded {
+        reservation: reservation(ReservationState::Refunded { payment: Some(payment_id()) }),
+        balance: balance(5000),
+    };
     let paid = Reply::PaymentCompleted { payment: payment(), balance: Some(balance(3000)) };
     let expired = Reply::HoldsExpired {
         key: key(),
