@@ -32,6 +32,7 @@ mod queue;
 mod queue_absence;
 mod queue_crash;
 mod queue_order;
+mod queue_outages;
 mod queue_polls;
 mod readme;
 mod remembered;

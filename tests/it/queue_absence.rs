@@ -19,7 +19,7 @@ scenarios!(
 );
 
 /// Shortest that the API sets.
-const ABANDON_AFTER: Duration = Duration::from_secs(12);
+pub const ABANDON_AFTER: Duration = Duration::from_secs(12);
 
 fn limits(further: Value) -> Value {
     let mut limits = json!({"max_active": 1, "active_ttl_seconds": 300, "max_waiting": 10_000,
@@ -28,20 +28,20 @@ fn limits(further: Value) -> Value {
     limits
 }
 
-async fn sale_of(client: &Client, seats: u32, queue: Value, further: Value) -> Sale {
+pub async fn sale_of(client: &Client, seats: u32, queue: Value, further: Value) -> Sale {
     Offer { sections: &[("A", seats, 1000)], queue: Some(limits(queue)), further, ..Offer::default() }
         .open(client)
         .await
 }
 
 /// A user with a place.
-struct Guest {
-    user: User,
-    place: Place,
+pub struct Guest {
+    pub user: User,
+    pub place: Place,
 }
 
 impl Guest {
-    async fn poll(&self, sale: &Sale) -> Answer {
+    pub async fn poll(&self, sale: &Sale) -> Answer {
         self.user.place(sale, &self.place.token).await
     }
 
@@ -64,7 +64,7 @@ impl Guest {
 }
 
 /// So many users join one after another.
-async fn joined(client: &Client, sale: &Sale, names: impl IntoIterator<Item = String>) -> Vec<Guest> {
+pub async fn joined(client: &Client, sale: &Sale, names: impl IntoIterator<Item = String>) -> Vec<Guest> {
     let mut guests = Vec::new();
     for name in names {
         let user = client.user(name);
@@ -79,7 +79,7 @@ fn named(prefix: &str, count: usize) -> Vec<String> {
 }
 
 /// So many users join at once; in order of their places.
-async fn crowd(client: &Client, sale: &Sale, prefix: &str, count: usize) -> Vec<Guest> {
+pub async fn crowd(client: &Client, sale: &Sale, prefix: &str, count: usize) -> Vec<Guest> {
     let mut guests = at_once(count, |i| {
         let user = client.user(format!("{prefix}{i}"));
         let join = user.join(sale);

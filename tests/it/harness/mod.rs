@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod feed;
+pub mod gate;
 pub mod invariants;
 pub mod producer;
 pub mod prometheus;

@@ -11,9 +11,10 @@ use serde_json::json;
 use turnstile::domain::Lane;
 use turnstile::log::Topic;
 use turnstile::store::{Page, lane_partitions};
+use turnstile::wire::routing::partition_for;
 
-use crate::harness::producer::new_id;
-use crate::harness::{Pair, System, User, run, services, until};
+use crate::harness::producer::{new_id, partitions};
+use crate::harness::{Pair, System, User, run, services, text, until};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
@@ -29,6 +30,13 @@ async fn e6_python() {
     let Some(python) = tool("TURNSTILE_TEST_PYTHON") else { return };
     let program = vec![python, here("producer.py")];
     run(Pair::Real, "e6_python", async |system| everything(system, &program).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e6_a_transaction_left_open_is_shown_until_it_ends() {
+    let Some(python) = tool("TURNSTILE_TEST_PYTHON") else { return };
+    let program = vec![python, here("producer.py")];
+    run(Pair::Real, "e6_open", async |system| left_open(system, &program).await).await;
 }
 
 /// What a variable of `scripts/producers env` says, or `None`: then the test is skipped, where services are not required.
@@ -49,7 +57,7 @@ fn here(file: &str) -> String {
     directory.join(file).display().to_string()
 }
 
-/// A record as the programs read it.
+/// A record as the programs read it; mode `open` is of `producer.py` alone.
 struct Line {
     codec: &'static str,
     mode: &'static str,
@@ -73,7 +81,7 @@ impl Charges {
         let amount = 10;
         let command = json!({"type": "charge_wallet", "version": 1, "request_id": id, "user_id": self.user.name,
             "amount": amount});
-        let decided = line.mode != "abort" && line.header.as_ref().is_none_or(|(_, bytes)| *bytes < 10_000);
+        let decided = !["abort", "open"].contains(&line.mode) && line.header.as_ref().is_none_or(|(_, bytes)| *bytes < 10_000);
         if decided {
             self.balance += amount;
             self.ids.push(id);
@@ -130,6 +138,44 @@ async fn everything(system: &System, program: &[String]) {
     }
     dead_letters(system).await;
     lag_is_0(system).await;
+}
+
+/// A producer is gone in the midst of its transaction, which holds up its partition until the broker gives it up.
+async fn left_open(system: &System, program: &[String]) {
+    let mut charges =
+        Charges { user: system.client.user("stranger"), balance: 0, lines: String::new(), ids: Vec::new() };
+    charges.charge(PLAIN);
+    charges.send(system, program).await;
+    charges.charge(Line { mode: "open", ..PLAIN });
+    produce(system, program, &std::mem::take(&mut charges.lines));
+    let Charges { user, balance, .. } = charges;
+
+    let accepted = user.charge(5).send().await;
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    let id = text(&accepted.body, "request_id");
+    let partition = partition_for(&user.name, partitions(Lane::Wallets));
+    let shown = async || {
+        let url = format!("{}/readyz?verbose", system.client.base());
+        let answer = system.client.http().get(url).send().await.map_err(|error| error.to_string())?;
+        answer.text().await.map_err(|error| error.to_string())
+    };
+    let line = format!("degraded partition wallets.{partition}: ");
+    until("the open transaction to be shown", async || {
+        let text = shown().await?;
+        let shown = text.lines().any(|of| of.starts_with(&line) && of.contains("a transaction is open at "));
+        if shown { Ok(()) } else { Err(text) }
+    })
+    .await;
+    let pending = user.get(&format!("/v1/requests/{id}")).await;
+    assert_eq!((pending.status, &pending.body["status"]), (200, &json!("PENDING")), "{pending:?}");
+
+    user.decided_later(&id).await.result();
+    assert_eq!(user.balance().await, balance + 5, "what was in the transaction was never sent");
+    until("nothing to be shown", async || {
+        let text = shown().await?;
+        if text.contains(&line) { Err(text) } else { Ok(()) }
+    })
+    .await;
 }
 
 fn produce(system: &System, program: &[String], lines: &str) {

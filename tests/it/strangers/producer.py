@@ -1,5 +1,6 @@
 """Produces what standard input says, as a service in Python would; Producer.java describes a line."""
 
+import os
 import sys
 import uuid
 
@@ -15,6 +16,8 @@ def produce(brokers, topic, codec, mode, header, header_bytes, key, value):
     settings = {"bootstrap.servers": brokers, "compression.type": codec, "message.max.bytes": 4_000_000}
     if mode != "plain":
         settings["transactional.id"] = f"stranger-{uuid.uuid4()}"
+    if mode == "open":
+        settings["transaction.timeout.ms"] = 45_000
     producer = Producer(settings)
     if mode != "plain":
         producer.init_transactions()
@@ -27,6 +30,10 @@ def produce(brokers, topic, codec, mode, header, header_bytes, key, value):
         producer.commit_transaction()
     elif mode == "abort":
         producer.abort_transaction()
+    elif mode == "open":
+        # As if killed: nothing tells the broker.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 for line in sys.stdin:
