@@ -164,6 +164,25 @@ async fn the_cache_drops_the_least_recently_used_and_never_what_is_uncommitted_o
     assert!(small.keep(users[..1].iter(), 2).is_empty(), "larger than the bound, it stays");
 }
 
+#[tokio::test]
+async fn what_nobody_needed_for_ten_minutes_leaves_memory_unless_it_is_uncommitted() {
+    const MINUTE: i64 = 60_000;
+    let store = FaultyStore::in_memory();
+    let mut cache: Cache<WalletState> = Cache::new(1_000);
+    let users: Vec<UserId> = (0..3).map(|n| name(&format!("user-{n}"))).collect();
+    let asking = asking(&new(charge("x", 1)));
+    let Body::Wallets(refused) = charge("x", 0) else { panic!("of wallets") };
+    let at = |minutes: i64| Arrival { position: here(Lane::Wallets).at(0), time: LogTime(minutes * MINUTE) };
+    cache.load(&store, users.iter(), 1).await.expect("readable");
+    users.iter().for_each(|user| drop(cache.decide(user, &refused, &asking, &at(1))));
+    cache.committed(1, 1);
+    // The first is used again, the second is needed by a batch that is not committed.
+    cache.decide(&users[0], &refused, &asking, &at(11));
+    cache.keep(users[1..2].iter(), 3);
+    cache.committed(2, 2);
+    assert_eq!(cache.keep(users.iter(), 3), [name("user-2")]);
+}
+
 fn asking(command: &Command) -> Asking {
     Asking { request_id: command.request_id, fingerprint: wire::command::fingerprint(command), by: None }
 }
