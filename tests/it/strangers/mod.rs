@@ -81,7 +81,8 @@ impl Charges {
         let amount = 10;
         let command = json!({"type": "charge_wallet", "version": 1, "request_id": id, "user_id": self.user.name,
             "amount": amount});
-        let decided = !["abort", "open"].contains(&line.mode) && line.header.as_ref().is_none_or(|(_, bytes)| *bytes < 10_000);
+        let decided =
+            !["abort", "open"].contains(&line.mode) && line.header.as_ref().is_none_or(|(_, bytes)| *bytes < 10_000);
         if decided {
             self.balance += amount;
             self.ids.push(id);
