@@ -139,8 +139,14 @@ pub trait Catalog: Send + Sync {
 
     async fn concert(&self, id: ConcertId) -> Result<Option<Concert>>;
 
-    /// In order of start time, then id; after the page's last one.
-    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>>;
+    /// Those that start at `from` or later, as amended; all if there is none. In order of start time as opened, then id;
+    /// after the page's last one.
+    async fn schedules(
+        &self,
+        concert: ConcertId,
+        from: Option<LogTime>,
+        page: Page<ScheduleId>,
+    ) -> Result<Vec<ScheduleView>>;
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>>;
 

@@ -197,8 +197,13 @@ impl<L: Layer> Catalog for Layered<L> {
         self.0.pass(Call::Read, self.0.below().concert(id)).await
     }
 
-    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>> {
-        self.0.pass(Call::Read, self.0.below().schedules(concert, page)).await
+    async fn schedules(
+        &self,
+        concert: ConcertId,
+        from: Option<LogTime>,
+        page: Page<ScheduleId>,
+    ) -> Result<Vec<ScheduleView>> {
+        self.0.pass(Call::Read, self.0.below().schedules(concert, from, page)).await
     }
 
     async fn schedule(&self, id: ScheduleId) -> Result<Option<ScheduleView>> {

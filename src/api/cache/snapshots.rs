@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plans::Plans;
 use super::seat_map::SeatMap;
 use super::snapshot_cache::{AGE_MAX, SnapshotCache};
-use crate::domain::{ConcertId, ScheduleId};
+use crate::domain::{ConcertId, LogTime, ScheduleId};
 use crate::store::{Concert, FrontStore, Page, ScheduleView, StoreError};
 
 /// Entries of one kind; the ones not asked for longest go first.
@@ -20,7 +20,7 @@ pub struct Snapshots {
     plans: Arc<Plans>,
     concerts: SnapshotCache<(Option<ConcertId>, u32), Vec<Concert>>,
     concert: SnapshotCache<ConcertId, Option<Concert>>,
-    dates: SnapshotCache<(ConcertId, Option<ScheduleId>, u32), Vec<ScheduleView>>,
+    dates: SnapshotCache<(ConcertId, Option<LogTime>, Option<ScheduleId>, u32), Vec<ScheduleView>>,
     schedule: SnapshotCache<ScheduleId, Option<ScheduleView>>,
     seats: SnapshotCache<ScheduleId, Option<SeatMap>>,
 }
@@ -51,18 +51,19 @@ impl Snapshots {
         self.concert.get(id, AGE_MAX, || async { Ok((self.store.concert(id).await?, 1)) }).await
     }
 
-    /// A page of the dates of a concert.
+    /// A page of the dates of a concert; with `from` those that start then or later. Each `from` is an entry of its own.
     pub async fn dates(
         &self,
         concert: ConcertId,
+        from: Option<LogTime>,
         page: Page<ScheduleId>,
     ) -> Result<Arc<Vec<ScheduleView>>, StoreError> {
         let read = || async {
-            let rows = self.store.schedules(concert, page).await?;
+            let rows = self.store.schedules(concert, from, page).await?;
             let count = rows.iter().map(rows_of).sum();
             Ok((rows, count))
         };
-        self.dates.get((concert, page.after, page.limit), AGE_MAX, read).await
+        self.dates.get((concert, from, page.after, page.limit), AGE_MAX, read).await
     }
 
     pub async fn schedule(&self, id: ScheduleId) -> Result<Arc<Option<ScheduleView>>, StoreError> {

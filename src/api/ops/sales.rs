@@ -85,7 +85,7 @@ impl SaleObject {
 pub async fn list_sales(State(system): State<Arc<System>>, _admin: Admin) -> Result<Json<SaleList>, Problem> {
     let mut dates = Vec::new();
     for concert in system.store.concerts(Page { after: None, limit: CONCERTS_MAX }).await? {
-        let of_concert = system.store.schedules(concert.id, Page { after: None, limit: DATES_MAX }).await?;
+        let of_concert = system.store.schedules(concert.id, None, Page { after: None, limit: DATES_MAX }).await?;
         dates.extend(of_concert.iter().map(|view| SaleObject::of(view, &concert.title)));
     }
     Ok(Json(SaleList { dates }))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::pace::{POLL_MS_SETTLED, Pace, poll_after_ms};
-use crate::domain::queue::{Queue, Sale, Token, TokenState, TokenStatus, WaitingOrder};
+use crate::domain::queue::{OnTimeout, Queue, Sale, Token, TokenState, TokenStatus, WaitingOrder};
 use crate::domain::{LogTime, UserId};
 
 /// Ended tokens remembered, so that the last polls of their holders cost no read; the lowest sequences go first.
@@ -46,6 +46,7 @@ pub struct Place {
     pub opens_at: Option<LogTime>,
     /// A WAITING holder who is not seen for this long is ABSENT.
     pub abandon_after_ms: i64,
+    pub on_timeout: OnTimeout,
 }
 
 /// What a sighting of a token's holder is to the rules.
@@ -187,6 +188,7 @@ impl Replica {
             sale: self.row.sale_at(now),
             opens_at: self.row.opens_at(now),
             abandon_after_ms: self.row.limits.abandon_after_ms,
+            on_timeout: self.row.limits.on_timeout,
         }
     }
 

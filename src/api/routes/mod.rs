@@ -8,6 +8,7 @@ pub mod concerts;
 pub mod health;
 pub mod holds;
 pub mod labels;
+pub mod layout_object;
 pub mod me;
 pub mod opening;
 pub mod pages;

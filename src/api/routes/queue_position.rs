@@ -44,6 +44,8 @@ pub struct PositionObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
     pub active_until: Option<String>,
+    /// What becomes of a turn that is over: requeue, to the end of the queue, or expire.
+    pub on_timeout: &'static str,
     /// lobby, open, paused, all_held, sold_out, closed or cancelled. Nobody is admitted unless it is open.
     pub sale: &'static str,
     /// In the lobby: when it ends.
@@ -65,6 +67,7 @@ impl PositionObject {
             poll_after_ms: place.poll_after_ms(),
             abandon_after_seconds: place.abandon_after_ms.unsigned_abs() / 1_000,
             active_until: place.active_until.map(rfc3339),
+            on_timeout: place.on_timeout.as_str(),
             sale: place.sale.as_str(),
             opens_at: place.opens_at.map(rfc3339),
             left,

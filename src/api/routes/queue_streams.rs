@@ -315,7 +315,7 @@ async fn push(mut socket: WebSocket, mut feed: Feed) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::queue::Sale;
+    use crate::domain::queue::{OnTimeout, Sale};
 
     #[test]
     fn f03_far_positions_are_pushed_coarsely() {
@@ -328,6 +328,7 @@ mod tests {
             sale: Sale::Open,
             opens_at: None,
             abandon_after_ms: 180_000,
+            on_timeout: OnTimeout::Requeue,
         };
         let waiting = |ahead| place(TokenStatus::Waiting, ahead);
         assert!(!is_news(&waiting(10_000), &waiting(9_901)));

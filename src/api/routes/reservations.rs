@@ -13,6 +13,7 @@ use super::labels::answered;
 use crate::api::cache::plans::Labels;
 use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId, next_of};
+use crate::api::http::positions::Decided;
 use crate::api::http::problem::Problem;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
@@ -49,6 +50,8 @@ pub struct ReservationObject {
     pub by: Option<String>,
     #[schema(format = "date-time")]
     pub created_at: String,
+    /// Its last change: held, paid, ended or given back.
+    pub decided: Decided,
 }
 
 /// One page of reservations.
@@ -83,6 +86,7 @@ impl ReservationObject {
             by: row.by.map(|user| user.to_string()),
             payment_id: row.state.payment().map(|id| id.to_string()),
             created_at: rfc3339(row.held.time),
+            decided: row.changed.into(),
         })
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::concerts::no_concert;
+use super::layout_object::LayoutObject;
 use crate::api::cache::snapshots::Snapshots;
 use crate::api::http::extract::{Params, PathId, next_of};
 use crate::api::http::problem::{Kind, Problem};
@@ -18,7 +19,7 @@ use crate::domain::block::{BlockRow, Category, Counts, SectionRow};
 use crate::domain::{ConcertId, LogTime, ScheduleId};
 use crate::runtime::clock::Clock;
 use crate::store::{BlockView, ScheduleView};
-use crate::wire::time::rfc3339;
+use crate::wire::time::{parse_rfc3339, rfc3339};
 
 /// One date of a concert.
 #[derive(Debug, Serialize, ToSchema)]
@@ -111,6 +112,9 @@ pub struct SectionObject {
     /// Free and for sale.
     pub available_seats: u32,
     pub categories: Vec<CategoryObject>,
+    /// How its seats lie, if `?layout=true` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<LayoutObject>,
 }
 
 /// A price category of a section.
@@ -207,6 +211,7 @@ fn section_object(row: &SectionRow, counts: &[Counts]) -> SectionObject {
         price: categories.iter().map(|category| category.price).min().unwrap_or(0),
         available_seats: categories.iter().map(|category| category.available_seats).sum(),
         categories,
+        layout: None,
     }
 }
 
@@ -227,7 +232,8 @@ fn available(counts: &Counts) -> u32 {
     counts.free.saturating_sub(counts.blocked)
 }
 
-/// The dates of a concert; with `?available=true` only those of the page that can be bought now.
+/// The dates of a concert, with `?from=` the ones to come; with `?available=true` only those of the page that can be
+/// bought now.
 #[utoipa::path(
     get,
     path = "/v1/concerts/{id}/schedules",
@@ -237,10 +243,13 @@ fn available(counts: &Counts) -> u32 {
         ("id" = String, Path, format = "uuid", description = "The concert"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Dates of the page, default 50"),
         ("after" = Option<String>, Query, format = "uuid", description = "`next` of the page before"),
+        ("from" = Option<String>, Query, format = "date-time",
+            description = "Only those that start at this time or later, as amended; in whole minutes, rounded down"),
         ("available" = Option<bool>, Query, description = "Only those on sale with a free seat"),
     ),
     responses(
         (status = 200, description = "One page, by their start", body = ScheduleList),
+        (status = 400, description = "`invalid_request`: a parameter cannot be read"),
         (status = 404, description = "`concert_not_found`"),
     )
 )]
@@ -251,9 +260,10 @@ pub async fn list_schedules(
     params: Params,
 ) -> Result<Response, Problem> {
     let available: bool = params.parsed("available")?.unwrap_or(false);
+    let from = params.get("from").map(read_from).transpose()?;
     let id = ConcertId(id);
     let page = params.page(ScheduleId)?;
-    let views = snapshots.dates(id, page).await?;
+    let views = snapshots.dates(id, from, page).await?;
     if views.is_empty() && snapshots.concert(id).await?.is_none() {
         return Err(no_concert());
     }
@@ -263,6 +273,13 @@ pub async fn list_schedules(
     // As amended, within the page.
     views.sort_by_key(|view| (starts_at(view), view.schedule.id));
     Ok(open(Json(ScheduleList { schedules: views.into_iter().map(Into::into).collect(), next })))
+}
+
+/// Whole minutes: all who ask for what is to come share one read.
+fn read_from(text: &str) -> Result<LogTime, Problem> {
+    let from = parse_rfc3339(text)
+        .ok_or_else(|| Problem::new(Kind::InvalidRequest, "?from= must be a time like 2026-11-21T19:00:00Z"))?;
+    Ok(LogTime(from.0 - from.0.rem_euclid(60_000)))
 }
 
 fn starts_at(view: &ScheduleView) -> LogTime {
@@ -286,15 +303,30 @@ fn is_on_sale(view: &ScheduleView, now: LogTime) -> bool {
     path = "/v1/schedules/{id}",
     tag = "catalog",
     security(()),
-    params(("id" = String, Path, format = "uuid", description = "The date")),
+    params(
+        ("id" = String, Path, format = "uuid", description = "The date"),
+        ("layout" = Option<bool>, Query, description = "With the `layout` of each section, as an amendment takes it"),
+    ),
     responses(
         (status = 200, description = "The date", body = ScheduleObject),
+        (status = 400, description = "`invalid_request`: a parameter cannot be read"),
         (status = 404, description = "`schedule_not_found`"),
     )
 )]
-pub async fn get_schedule(State(snapshots): State<Arc<Snapshots>>, PathId(id): PathId) -> Result<Response, Problem> {
+pub async fn get_schedule(
+    State(snapshots): State<Arc<Snapshots>>,
+    PathId(id): PathId,
+    params: Params,
+) -> Result<Response, Problem> {
+    let with_layout = params.parsed("layout")?.unwrap_or(false);
     let view = snapshots.schedule(ScheduleId(id)).await?;
-    Ok(open(Json(ScheduleObject::from(view.as_ref().as_ref().ok_or_else(no_schedule)?))))
+    let view = view.as_ref().as_ref().ok_or_else(no_schedule)?;
+    let mut date = ScheduleObject::from(view);
+    if with_layout {
+        let rows = view.blocks.iter().flat_map(|block| &block.sections);
+        date.sections.iter_mut().zip(rows).for_each(|(section, row)| section.layout = Some((&row.layout).into()));
+    }
+    Ok(open(Json(date)))
 }
 
 pub fn no_schedule() -> Problem {

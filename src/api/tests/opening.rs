@@ -6,11 +6,12 @@ use super::*;
 use crate::api::routes::concerts::new_id;
 use crate::api::submission::keys::IdempotencyKey;
 use crate::domain::block::{self, Layout, NewSection, OpenBlock};
-use crate::domain::{Amount, BlockKey, Body, Command, Lane, RequestId, ScheduleId};
+use crate::domain::{Amount, BlockKey, Body, Command, ConcertId, Lane, LogTime, RequestId, ScheduleId};
 use crate::log::NewRecord;
-use crate::store::Reads;
+use crate::store::{Catalog, Reads, Schedule};
 use crate::wire::command::encode;
 use crate::wire::routing::partition_for;
+use crate::wire::time::rfc3339;
 
 fn two_sections() -> Value {
     json!({
@@ -65,6 +66,62 @@ async fn a_date_left_half_made_is_finished_by_a_repeat_with_its_key() {
     assert_eq!((reused.status, reused.problem().as_str()), (422, "idempotency_key_reused"));
     let listed = door.get(&format!("/v1/concerts/{concert}/schedules")).await.json();
     assert_eq!(listed["schedules"].as_array().map(Vec::len), Some(1));
+}
+
+/// Sixty that are over, then sixty to come: more than a page of each.
+#[tokio::test]
+async fn dates_to_come_are_found_behind_any_number_of_past_ones_page_by_page() {
+    let door = Door::open().await;
+    let concert = door.concert().await;
+    let concert_id = ConcertId(concert.parse().unwrap());
+    let (past, ahead) = (1_577_836_800_000_i64, 4_102_444_800_000_i64);
+    for n in 0..120_i64 {
+        let starts_at = LogTime(if n < 60 { past } else { ahead } + n * 3_600_000);
+        let schedule = Schedule {
+            id: ScheduleId(uuid::Uuid::from_u128(1 + n.unsigned_abs() as u128)),
+            concert_id,
+            starts_at,
+            duration_ms: None,
+            hold_ttl_ms: 300_000,
+            max_seats_per_user: 4,
+            sales_open_at: None,
+            sales_close_at: None,
+            queue: false,
+            plan: None,
+            created_at: LogTime(past),
+        };
+        door.store.insert_schedule(&schedule).await.unwrap();
+    }
+    let path = format!("/v1/concerts/{concert}/schedules");
+    let first = door.get(&path).await.json();
+    assert!(first["schedules"].as_array().unwrap().iter().all(|date| date["starts_at"].as_str() < Some("2021")));
+    let mut found: Vec<String> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = door.get(&format!("{path}?from=2026-11-27T03:14:59.999Z{after}")).await.json();
+        found.extend(
+            page["schedules"].as_array().unwrap().iter().map(|date| date["starts_at"].as_str().unwrap().into()),
+        );
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(found.len(), 60);
+    assert!(found.is_sorted() && found[0].as_str() > "2100", "{}", found[0]);
+    // Whole minutes: who asks within one shares its answer, and a date that begins in it is there.
+    let begins = rfc3339(LogTime(ahead + 60 * 3_600_000));
+    for (from, expected) in
+        [(begins.replace("00.000Z", "59.999Z"), true), (begins.replace(":00:00.000Z", ":01:00Z"), false)]
+    {
+        let page = door.get(&format!("{path}?limit=60&from={from}")).await.json();
+        let there = page["schedules"].as_array().unwrap().iter().any(|date| date["starts_at"] == *begins);
+        assert_eq!(there, expected, "{from}");
+    }
+    for wrong in ["", "today", "2026-11-27", "2026-11-27T03:14:59"] {
+        let answer = door.get(&format!("{path}?from={wrong}")).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid_request"), "{wrong}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use turnstile::runtime::clock::Clock;
+use turnstile::wire::time::rfc3339;
+
 use crate::exit::Failure;
 use crate::output::say;
 
@@ -75,12 +78,13 @@ pub async fn run(args: &CrowdArgs) -> Result<(), Failure> {
     say(&format!("{bought} bought, {refused} were refused, {home} went home\n"))
 }
 
-/// The newest concert's first date with a queue.
+/// The newest concert's first date to come that has a queue.
 async fn with_queue(http: &reqwest::Client, url: &str) -> anyhow::Result<String> {
+    let now = rfc3339(Clock::System.now());
     let concerts = read(http, &format!("{url}/v1/concerts")).await?;
     for concert in concerts["concerts"].as_array().into_iter().flatten() {
         let id = concert["id"].as_str().unwrap_or_default();
-        let dates = read(http, &format!("{url}/v1/concerts/{id}/schedules")).await?;
+        let dates = read(http, &format!("{url}/v1/concerts/{id}/schedules?from={now}")).await?;
         let queued = dates["schedules"].as_array().into_iter().flatten().find(|date| date["queue"] == true);
         if let Some(id) = queued.and_then(|date| date["id"].as_str()) {
             return Ok(id.to_owned());

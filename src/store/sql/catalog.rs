@@ -8,9 +8,9 @@ use super::dialect::{Dialect, Query, Side, all, answers, first, query};
 use super::mapping::{catalog, seats};
 use super::names::Names;
 use super::tables::{self, Table};
-use super::value::{Value, signed, text, uuid};
+use super::value::{Value, signed, text, time, uuid};
 use crate::domain::block::SectionRow;
-use crate::domain::{BlockKey, ConcertId, ScheduleId};
+use crate::domain::{BlockKey, ConcertId, LogTime, ScheduleId};
 use crate::store::{BlockView, Catalog, Concert, Page, PlanRow, PlanSummary, Schedule, ScheduleView, StoreError};
 
 /// A catalog row, unless its id is there already.
@@ -88,18 +88,31 @@ impl<D: Dialect> Catalog for D {
         first(&self.read(Side::Page, query(sql, vec![uuid(id.0)])).await?, catalog::concert)
     }
 
-    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>, StoreError> {
+    async fn schedules(
+        &self,
+        concert: ConcertId,
+        from: Option<LogTime>,
+        page: Page<ScheduleId>,
+    ) -> Result<Vec<ScheduleView>, StoreError> {
         let mut parameters = vec![uuid(concert.0), signed(page.limit)];
-        let after = match page.after {
-            None => "",
-            Some(after) => {
-                parameters.push(uuid(after.0));
-                "and (starts_at, id) > (select starts_at, id from schedule where id = $3)"
-            }
-        };
+        let mut further = String::new();
+        if let Some(after) = page.after {
+            parameters.push(uuid(after.0));
+            further.push_str("and (starts_at, id) > (select starts_at, id from schedule where id = $3) ");
+        }
+        if let Some(from) = from {
+            parameters.push(time(from));
+            // As amended; a date without blocks is as it was opened.
+            further.push_str(&format!(
+                "and coalesce((select max(block.starts_at) from block where block.schedule_id = own.id), \
+                 own.starts_at) >= ${} ",
+                parameters.len()
+            ));
+        }
         // `page` is read once for each of the three queries: by its index, and no more rows than it has.
         let condition = format!(
-            "schedule.id in (select id from schedule where concert_id = $1 {after} order by starts_at, id limit $2)"
+            "schedule.id in (select id from schedule as own where concert_id = $1 {further}\
+             order by starts_at, id limit $2)"
         );
         schedule_views(self, Side::Page, &condition, parameters).await
     }

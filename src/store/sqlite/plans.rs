@@ -93,8 +93,10 @@ async fn read_everything(store: &Explained) -> Result<(), StoreError> {
     store.concerts(Page { after: None, limit: 10 }).await?;
     store.concerts(Page { after: Some(ConcertId(id)), limit: 10 }).await?;
     store.concert(ConcertId(id)).await?;
-    store.schedules(ConcertId(id), Page { after: None, limit: 10 }).await?;
-    store.schedules(ConcertId(id), Page { after: Some(schedule), limit: 10 }).await?;
+    for from in [None, Some(LogTime(0))] {
+        store.schedules(ConcertId(id), from, Page { after: None, limit: 10 }).await?;
+        store.schedules(ConcertId(id), from, Page { after: Some(schedule), limit: 10 }).await?;
+    }
     store.plans(Page { after: None, limit: 10 }).await?;
     store.plans(Page { after: Some("x".to_owned()), limit: 10 }).await?;
     store.plan("x").await?;
@@ -148,6 +150,7 @@ async fn every_read_uses_an_index() {
         let of_query: Vec<&String> = plans.iter().filter(|plan| plan.contains(part_of_query)).collect();
         assert!(!of_query.is_empty() && of_query.iter().all(|plan| plan.contains(part_of_plan)), "{of_query:#?}");
     };
+    uses("select max(block.starts_at)", "schedule_concert (concert_id=?");
     uses("order by sequence desc", "queue_token_user (schedule_id=? AND user_id=?)");
     uses(
         "in ('WAITING', 'ABSENT', 'ACTIVE') order by changed_offset",

@@ -73,7 +73,12 @@ impl Catalog for MemoryStore {
         self.read(|state| state.concerts.get(&id).cloned())
     }
 
-    async fn schedules(&self, concert: ConcertId, page: Page<ScheduleId>) -> Result<Vec<ScheduleView>> {
+    async fn schedules(
+        &self,
+        concert: ConcertId,
+        from: Option<LogTime>,
+        page: Page<ScheduleId>,
+    ) -> Result<Vec<ScheduleView>> {
         self.read(|state| {
             let key = |schedule: &Schedule| (schedule.starts_at, schedule.id);
             let after = page.after.map(|id| state.schedules.get(&id).map(key));
@@ -85,7 +90,13 @@ impl Catalog for MemoryStore {
             let of_concert = state.schedules.values().filter(|schedule| schedule.concert_id == concert);
             let mut rows: Vec<&Schedule> = of_concert.filter(follows).collect();
             rows.sort_by_key(|schedule| key(schedule));
-            rows.into_iter().take(page.limit as usize).map(|schedule| schedule_view(state, schedule)).collect()
+            let amended = |view: &ScheduleView| {
+                let starts = view.blocks.iter().map(|block| block.row.terms.starts_at);
+                starts.max().unwrap_or(view.schedule.starts_at)
+            };
+            let views = rows.into_iter().map(|schedule| schedule_view(state, schedule));
+            let wanted = views.filter(|view| from.is_none_or(|from| amended(view) >= from));
+            wanted.take(page.limit as usize).collect()
         })
     }
 

@@ -87,6 +87,7 @@ macro_rules! conforms {
             reads::concerts_are_listed_newest_first,
             reads::plans_are_kept_as_they_came_and_listed_newest_first,
             reads::schedules_come_with_their_blocks_by_start_time,
+            reads::schedules_from_a_time_on_are_those_that_start_then_as_amended,
             reads::blocks_may_be_opened_without_a_schedule,
             reads::touched_seats_are_in_order_of_section_and_number,
             reads::reservations_of_a_user_are_paged_newest_first,

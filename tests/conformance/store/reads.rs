@@ -132,7 +132,7 @@ pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store
     let second = view(schedule(12, 1, 100), &blocks);
     let expected = vec![second.clone(), view(schedule(11, 1, 300), &[]), view(schedule(13, 1, 300), &[])];
     let page = async |concert, after: Option<u128>, limit| {
-        store.schedules(ConcertId(id(concert)), Page { after: after.map(schedule_id), limit }).await
+        store.schedules(ConcertId(id(concert)), None, Page { after: after.map(schedule_id), limit }).await
     };
     assert_eq!(page(1, None, 10).await, Ok(expected.clone()));
     assert_eq!(page(1, None, 2).await, Ok(expected[..2].to_vec()));
@@ -144,6 +144,36 @@ pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store
     assert_eq!(store.schedule(schedule_id(15)).await, Ok(Some(view(closing, &[]))));
     assert_eq!(store.schedule(schedule_id(99)).await, Ok(None));
     assert_eq!(page(99, None, 10).await, Ok(vec![]));
+}
+
+pub async fn schedules_from_a_time_on_are_those_that_start_then_as_amended(store: Arc<dyn Store>) {
+    // Opened for 100, 200, 300 and 400; the blocks say that the first was moved behind all others, the third to the front.
+    for (number, opened_for, amended) in
+        [(11, 100, Some(500)), (12, 200, None), (13, 300, Some(50)), (14, 400, Some(400))]
+    {
+        store.insert_schedule(&schedule(number, 1, opened_for)).await.unwrap();
+        let mut rows = amended.map(|_| opened(&key(number), &["A"], 1)).unwrap_or_default();
+        for row in &mut rows {
+            if let block::Row::Block(block) = row {
+                block.terms.starts_at = LogTime(amended.unwrap_or_default());
+            }
+        }
+        if !rows.is_empty() {
+            commit_seats(&*store, rows).await;
+        }
+    }
+    let page = async |from, after: Option<u128>, limit| {
+        let page = Page { after: after.map(schedule_id), limit };
+        let views = store.schedules(ConcertId(id(1)), Some(LogTime(from)), page).await.unwrap();
+        views.iter().map(|view| view.schedule.id).collect::<Vec<_>>()
+    };
+    let ids = |numbers: &[u128]| numbers.iter().map(|number| schedule_id(*number)).collect::<Vec<_>>();
+    assert_eq!(page(0, None, 10).await, ids(&[11, 12, 13, 14]));
+    assert_eq!(page(200, None, 10).await, ids(&[11, 12, 14]), "at the time itself counts");
+    assert_eq!(page(201, None, 10).await, ids(&[11, 14]));
+    assert_eq!(page(201, None, 1).await, ids(&[11]), "what is passed over takes no room of the page");
+    assert_eq!(page(201, Some(11), 1).await, ids(&[14]));
+    assert_eq!(page(501, None, 10).await, ids(&[]));
 }
 
 pub async fn blocks_may_be_opened_without_a_schedule(store: Arc<dyn Store>) {
