@@ -13,6 +13,9 @@ const COMPLAINTS: &str = include_str!("complaints.js");
 /// Light, dark, and the colors that the user forces on all pages.
 const THEMES: [(&str, &str); 3] = [("light", "none"), ("dark", "none"), ("dark", "active")];
 
+/// A phone, a tablet, a desk.
+const WIDTHS: [u32; 3] = [320, 768, 1440];
+
 async fn theme(browser: &Browser, (scheme, forced): (&str, &str)) {
     let features =
         json!([{ "name": "prefers-color-scheme", "value": scheme }, { "name": "forced-colors", "value": forced }]);
@@ -50,7 +53,7 @@ async fn check(browser: &Browser, screen: &str, with_axe: bool, found: &mut Vec<
     found.extend(complaints.iter().map(|complaint| format!("{screen}: {}", complaint.as_str().unwrap_or_default())));
 }
 
-/// Every screen of buyers and staff, in one language, in each theme.
+/// Every screen of buyers and staff, in one language, in each theme at each width.
 async fn barriers(world: &World, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let axe = axe();
@@ -59,10 +62,13 @@ async fn barriers(world: &World, language: &str) -> Vec<String> {
         browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
     }
     let mut look = async |browser: &Browser, screen: &str| {
-        for colors in THEMES {
+        for (colors, pixels) in THEMES.into_iter().flat_map(|colors| WIDTHS.map(|pixels| (colors, pixels))) {
             theme(browser, colors).await;
-            let place = format!("{language} {} {} {screen}", colors.0, colors.1);
-            check(browser, &place, axe.is_some(), &mut found).await;
+            width(browser, pixels).await;
+            let place = format!("{language} {} {} {pixels} {screen}", colors.0, colors.1);
+            // A second a look: at one width.
+            let with_axe = axe.is_some() && pixels == WIDTHS[1];
+            check(browser, &place, with_axe, &mut found).await;
         }
     };
     tour::buyer(world, &browser, &format!("tourist-{language}"), &mut look).await;
@@ -72,17 +78,17 @@ async fn barriers(world: &World, language: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a7_no_screen_has_a_barrier_in_english_in_any_theme() {
+async fn a7_no_screen_has_a_barrier_in_english_in_any_theme_at_any_width() {
     world::run(async |world| assert_eq!(barriers(world, "en").await, Vec::<String>::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a7_no_screen_has_a_barrier_in_korean_in_any_theme() {
+async fn a7_no_screen_has_a_barrier_in_korean_in_any_theme_at_any_width() {
     world::run(async |world| assert_eq!(barriers(world, "ko").await, Vec::<String>::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a7_no_screen_has_a_barrier_in_japanese_in_any_theme() {
+async fn a7_no_screen_has_a_barrier_in_japanese_in_any_theme_at_any_width() {
     world::run(async |world| assert_eq!(barriers(world, "ja").await, Vec::<String>::new())).await;
 }
 

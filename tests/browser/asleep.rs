@@ -14,7 +14,7 @@ const AWAKE_WITHIN: Duration = Duration::from_secs(3);
 const SLEPT_MS: u64 = 600_000;
 
 /// The page's clock, which [`wake`] moves.
-const CLOCK: &str = "(() => { const Real = Date; globalThis.sleptMs = 0;
+pub const CLOCK: &str = "(() => { const Real = Date; globalThis.sleptMs = 0;
     globalThis.Date = class extends Real {
       constructor(...a) { if (a.length) super(...a); else super(Real.now() + sleptMs); }
       static now() { return Real.now() + sleptMs; } }; })();";
@@ -26,11 +26,11 @@ async fn sleeper(world: &World, user: &str, date: &str) -> Browser {
     browser
 }
 
-async fn sleep(browser: &Browser) {
+pub async fn sleep(browser: &Browser) {
     browser.cdp("Page.setWebLifecycleState", json!({ "state": "frozen" })).await;
 }
 
-async fn wake(browser: &Browser) -> Instant {
+pub async fn wake(browser: &Browser) -> Instant {
     browser.run(&format!("globalThis.sleptMs += {SLEPT_MS}")).await;
     let awake = Instant::now();
     browser.cdp("Page.setWebLifecycleState", json!({ "state": "active" })).await;

@@ -14,6 +14,8 @@ const KEY_DOWN: &str = "\u{e015}";
 const HELD: &str = "document.querySelector('[data-status=HELD]')";
 const DONE: &str = "document.querySelector('[data-status=CONFIRMED]')";
 
+const LANGUAGES: [(&str, &str); 3] = [("en", "alice"), ("ko", "민지"), ("ja", "さくら")];
+
 /// From the first page to the tickets, for a user who knows where to go.
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -30,7 +32,7 @@ async fn bought(world: &World, user: &str, amount: i64) {
 async fn a2_two_seats_are_bought_by_clicks_in_each_language() {
     world::run(async |world| {
         let date = world.date(json!({})).await;
-        for (language, user) in [("en", "alice"), ("ko", "민지"), ("ja", "さくら")] {
+        for (language, user) in LANGUAGES {
             let browser = world.browser(language).await;
             let began = Instant::now();
             world.visit(&browser, user, "/").await;
@@ -55,56 +57,98 @@ async fn a2_two_seats_are_bought_by_clicks_in_each_language() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a2_two_seats_are_bought_by_keys_alone_with_the_map_removed() {
     world::run(async |world| {
-        let date = world.date(json!({})).await;
-        let browser = world.browser("en").await;
-        let began = Instant::now();
-        world.visit(&browser, "bob", "/").await;
-        tab_to(&browser, &format!("document.activeElement.dataset.schedule === '{date}'")).await;
-        browser.press(&[KEY_ENTER]).await;
-        browser.until("document.querySelector('.cell')").await;
-        browser.run("document.querySelector('canvas').remove()").await;
-        tab_to(&browser, "document.activeElement.matches('.cell')").await;
-        // Row by row: down one, then one to the right.
-        browser.press(&[KEY_DOWN, KEY_ENTER, KEY_RIGHT, KEY_ENTER]).await;
-        browser.until("document.querySelector('.choose').dataset.chosen === 'A-11 A-12'").await;
-        tab_to(&browser, "document.activeElement.dataset.act === 'hold'").await;
-        browser.press(&[KEY_ENTER]).await;
-        browser.until(HELD).await;
-        for act in ["charge", "pay"] {
-            browser.until(&format!("(e => e && !e.disabled)(document.querySelector('[data-act={act}]'))")).await;
-            tab_to(&browser, &format!("document.activeElement.dataset.act === '{act}'")).await;
-            browser.press(&[KEY_ENTER]).await;
-            browser.until("Number(document.querySelector('[data-missing]')?.dataset.missing) === 0").await;
+        for (language, user) in LANGUAGES {
+            by_keys_alone(world, language, user).await;
         }
-        browser.until(DONE).await;
-        assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
-        no_complaints(&browser).await;
-        bought(world, "bob", 24_000).await;
     })
     .await;
+}
+
+async fn by_keys_alone(world: &World, language: &str, user: &str) {
+    let date = world.date(json!({})).await;
+    let browser = world.browser(language).await;
+    let began = Instant::now();
+    world.visit(&browser, user, "/").await;
+    tab_to(&browser, &format!("document.activeElement.dataset.schedule === '{date}'")).await;
+    browser.press(&[KEY_ENTER]).await;
+    browser.until("document.querySelector('.cell')").await;
+    browser.run("document.querySelector('canvas').remove()").await;
+    tab_to(&browser, "document.activeElement.matches('.cell')").await;
+    // Row by row: down one, then one to the right.
+    browser.press(&[KEY_DOWN, KEY_ENTER, KEY_RIGHT, KEY_ENTER]).await;
+    browser.until("document.querySelector('.choose').dataset.chosen === 'A-11 A-12'").await;
+    tab_to(&browser, "document.activeElement.dataset.act === 'hold'").await;
+    browser.press(&[KEY_ENTER]).await;
+    browser.until(HELD).await;
+    for act in ["charge", "pay"] {
+        browser.until(&format!("(e => e && !e.disabled)(document.querySelector('[data-act={act}]'))")).await;
+        tab_to(&browser, &format!("document.activeElement.dataset.act === '{act}'")).await;
+        browser.press(&[KEY_ENTER]).await;
+        browser.until("Number(document.querySelector('[data-missing]')?.dataset.missing) === 0").await;
+    }
+    browser.until(DONE).await;
+    assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
+    no_complaints(&browser).await;
+    bought(world, user, 24_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a2_two_neighbors_are_bought_in_the_list_alone() {
     world::run(async |world| {
-        let date = world.date(json!({})).await;
-        let browser = world.browser("en").await;
-        let began = Instant::now();
-        world.visit(&browser, "lena", "/").await;
-        browser.click(&format!("[data-schedule='{date}']")).await;
-        browser.until("document.querySelector('.cell')").await;
-        browser
-            .run("document.querySelector('.map-card').remove(); document.querySelector('.best-card').remove()")
-            .await;
-        browser.click(".cell[data-seat='A-21']").await;
-        browser.click(".cell[data-seat='A-22']").await;
-        for act in ["hold", "charge", "pay"] {
-            browser.click(&format!("[data-act={act}]")).await;
+        for (language, user) in LANGUAGES {
+            in_the_list_alone(world, language, user).await;
         }
-        browser.until(DONE).await;
-        assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
-        no_complaints(&browser).await;
-        bought(world, "lena", 24_000).await;
+    })
+    .await;
+}
+
+async fn in_the_list_alone(world: &World, language: &str, user: &str) {
+    let date = world.date(json!({})).await;
+    let browser = world.browser(language).await;
+    let began = Instant::now();
+    world.visit(&browser, user, "/").await;
+    browser.click(&format!("[data-schedule='{date}']")).await;
+    browser.until("document.querySelector('.cell')").await;
+    browser.run("document.querySelector('.map-card').remove(); document.querySelector('.best-card').remove()").await;
+    browser.click(".cell[data-seat='A-21']").await;
+    browser.click(".cell[data-seat='A-22']").await;
+    for act in ["hold", "charge", "pay"] {
+        browser.click(&format!("[data-act={act}]")).await;
+    }
+    browser.until(DONE).await;
+    assert!(began.elapsed() < WITHIN, "{:?}", began.elapsed());
+    no_complaints(&browser).await;
+    bought(world, user, 24_000).await;
+}
+
+/// From joining the queue to the tickets, in each language.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a2_who_waits_in_the_queue_buys_at_their_turn_without_a_reload() {
+    world::run(async |world| {
+        for (language, user) in LANGUAGES {
+            let queue = json!({ "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 });
+            let date = world.date(json!({ "queue": queue })).await;
+            world.post("first", &format!("/v1/schedules/{date}/queue"), json!({})).await;
+            let browser = world.browser(language).await;
+            world.visit(&browser, user, "/").await;
+            browser.click(&format!("[data-schedule='{date}']")).await;
+            browser.run("document.documentElement.dataset.document = 'the first'").await;
+            browser.click(".button.primary.large").await;
+            browser.until("document.querySelector('[data-ahead]')?.dataset.ahead === '1'").await;
+            world.delete("first", &format!("/v1/schedules/{date}/queue")).await;
+            for act in ["best", "charge", "pay"] {
+                browser.click(&format!("[data-act={act}]")).await;
+            }
+            browser.until(DONE).await;
+            assert_eq!(browser.text("document.documentElement.dataset.document").await, "the first");
+            bought(world, user, 24_000).await;
+            crate::until("the turn to be over with the purchase", async || {
+                let stats = world.get("admin", &format!("/v1/schedules/{date}/queue/stats")).await;
+                if stats["completed"] == 1 { Ok(()) } else { Err(stats.to_string()) }
+            })
+            .await;
+            no_complaints(&browser).await;
+        }
     })
     .await;
 }
@@ -254,18 +298,56 @@ async fn a4_ten_tabs_share_one_stream_and_all_are_live() {
             browser.open(&format!("{}/s/{date}", world.base)).await;
             browser.until("document.querySelector('.choose')?.dataset.free === '100'").await;
         }
-        let metrics = world.http.get(format!("{}/metrics", world.base)).send().await.unwrap().text().await.unwrap();
-        let opened = metrics.lines().find(|line| {
+        let opened = metric(world, |line| {
             line.starts_with("turnstile_http_requests_total{") && line.contains("/seats/events") && line.contains("200")
         });
-        let opened = opened.and_then(|line| line.rsplit(' ').next()?.parse::<u32>().ok());
-        assert_eq!(opened, Some(1), "streams that ten tabs opened");
-        world.post("other", &format!("/v1/schedules/{date}/holds"), json!({ "seats": ["A-1", "A-2"] })).await;
+        assert_eq!(opened.await, Some(1), "streams that ten tabs opened");
+        let open = || metric(world, |line| line.starts_with("turnstile_seat_streams "));
+        assert_eq!(open().await, Some(1), "streams that are open");
+        // Each tab writes down when it saw the change.
         for tab in &tabs {
             browser.switch_to(tab).await;
-            browser.until("document.querySelector('.choose').dataset.free === '98'").await;
+            browser
+                .run(
+                    "new MutationObserver((_, eye) => {
+                if (document.querySelector('.choose').dataset.free !== '98') return;
+                document.documentElement.dataset.followedAt = Date.now(); eye.disconnect();
+              }).observe(document, { subtree: true, attributes: true });",
+                )
+                .await;
         }
+        let held =
+            world.post("other", &format!("/v1/schedules/{date}/holds"), json!({ "seats": ["A-1", "A-2"] })).await;
+        let decided = held["decided"]["at"].as_str().unwrap();
+        for tab in &tabs {
+            browser.switch_to(tab).await;
+            browser.until("document.documentElement.dataset.followedAt").await;
+            let after = format!("return Number(document.documentElement.dataset.followedAt) - Date.parse('{decided}')");
+            let after = browser.run(&after).await.as_i64().unwrap();
+            println!("the page followed {after} ms after the hold was decided");
+            assert!(after <= 1_000 || std::env::var_os("TURNSTILE_TEST_FIGURES").is_none(), "{after} ms");
+        }
+        // The tab that reads goes: another one reads, still alone.
+        for _ in 0..9 {
+            browser.switch_to(&tabs.remove(0)).await;
+            browser.close_tab().await;
+        }
+        browser.switch_to(&tabs[0]).await;
+        crate::until("one stream of the tab that is left", async || match open().await {
+            Some(1) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        world.post("third", &format!("/v1/schedules/{date}/holds"), json!({ "seats": ["A-3"] })).await;
+        browser.until("document.querySelector('.choose').dataset.free === '97'").await;
+        assert_eq!(open().await, Some(1), "streams that are open");
         no_complaints(&browser).await;
     })
     .await;
+}
+
+/// The value of the first line of the metrics that fits.
+async fn metric(world: &World, fits: impl Fn(&&str) -> bool) -> Option<u32> {
+    let metrics = world.http.get(format!("{}/metrics", world.base)).send().await.unwrap().text().await.unwrap();
+    metrics.lines().find(fits).and_then(|line| line.rsplit(' ').next()?.parse().ok())
 }

@@ -176,20 +176,24 @@ async fn a3_a_browser_that_keeps_nothing_for_pages_buys_once_too() {
     .await;
 }
 
+/// The page's clock is off by so much; the machine's own stays `RealDate`.
+fn skew(minutes: i32) -> String {
+    format!(
+        "(() => {{ const Real = Date; const by = {minutes} * 60000;
+          globalThis.Date = class extends Real {{
+            constructor(...a) {{ if (a.length) super(...a); else super(Real.now() + by); }}
+            static now() {{ return Real.now() + by; }} }};
+          globalThis.RealDate = Real; }})();"
+    )
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a5_a_device_clock_ten_minutes_off_changes_nothing() {
     world::run(async |world| {
         let date = world.date(json!({})).await;
         for (user, minutes) in [("ahead", 10), ("behind", -10)] {
             let browser = world.browser("en").await;
-            let skew = format!(
-                "(() => {{ const Real = Date; const by = {minutes} * 60000;
-                  globalThis.Date = class extends Real {{
-                    constructor(...a) {{ if (a.length) super(...a); else super(Real.now() + by); }}
-                    static now() {{ return Real.now() + by; }} }};
-                  globalThis.RealDate = Real; }})();"
-            );
-            browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": skew })).await;
+            browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": skew(minutes) })).await;
             world.visit(&browser, user, &format!("/s/{date}")).await;
             browser.click("[data-act=best]").await;
             browser.until(HELD).await;
@@ -204,6 +208,56 @@ async fn a5_a_device_clock_ten_minutes_off_changes_nothing() {
                 .await;
             assert!(off.as_f64().unwrap() <= 1.5, "{off} s off with the device {minutes} min off");
             assert_eq!(browser.run("return Boolean(document.querySelector('[data-status=EXPIRED]'))").await, false);
+            no_complaints(&browser).await;
+        }
+    })
+    .await;
+}
+
+/// What each second of the countdown showed, against the server's end of the hold, by the machine's true clock; and when the
+/// end was shown.
+fn watch_the_end(ends: &str) -> String {
+    format!(
+        "const ends = RealDate.parse('{ends}'); globalThis.drifts = [];
+         const look = () => {{
+           const shown = document.querySelector('.countdown')?.textContent.match(/^(\\d+):(\\d\\d)$/);
+           const left = (ends - RealDate.now()) / 1000;
+           if (shown && left > 0) drifts.push(Number(shown[1]) * 60 + Number(shown[2]) - left);
+           if (document.querySelector('[data-status=EXPIRED]')) globalThis.endedAfter ??= (RealDate.now() - ends) / 1000;
+         }};
+         look();
+         new MutationObserver(look).observe(document, {{ subtree: true, childList: true, characterData: true, attributes: true }});"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a5_a_hold_runs_out_on_time_on_a_device_whose_clock_is_off() {
+    world::run(async |world| {
+        let date = world.date(json!({ "hold_ttl_seconds": 8, "rehold_after_seconds": 0 })).await;
+        for (user, minutes) in [("fast", 10), ("slow", -10)] {
+            let browser = world.browser("en").await;
+            browser.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": skew(minutes) })).await;
+            world.visit(&browser, user, &format!("/s/{date}")).await;
+            browser.click("[data-act=best]").await;
+            browser.until(HELD).await;
+            let own = world.reservations(user).await;
+            browser.run(&watch_the_end(own[0]["expires_at"].as_str().unwrap())).await;
+            browser.until("document.querySelector('[data-status=EXPIRED]')").await;
+            let drifts = browser.run("return drifts").await;
+            let drifts: Vec<f64> = drifts.as_array().unwrap().iter().filter_map(|drift| drift.as_f64()).collect();
+            let worst = drifts.iter().fold(0.0_f64, |worst, drift| worst.max(drift.abs()));
+            let ended = browser.run("return endedAfter").await.as_f64().unwrap();
+            println!(
+                "{minutes} min off: {worst:.2} s of drift in {} looks, the end shown after {ended:.2} s",
+                drifts.len()
+            );
+            assert!(drifts.len() >= 3, "{drifts:?}");
+            assert!(ended >= 0.0, "shown {ended} s after the end");
+            let bound = std::env::var_os("TURNSTILE_TEST_FIGURES").is_some();
+            assert!(
+                !bound || (worst <= 1.05 && ended <= 1.0),
+                "{worst} s of drift, the end after {ended} s: {drifts:?}"
+            );
             no_complaints(&browser).await;
         }
     })

@@ -1,12 +1,16 @@
 //! The pages in a browser. Waits are for signals of the document only.
 
 mod access;
+mod alerts;
+mod amending;
 mod asleep;
 mod buying;
+mod dates;
 mod desk;
 mod door;
 mod driver;
 mod faults;
+mod mapping;
 mod operating;
 mod organizing;
 mod rounds;
@@ -14,10 +18,12 @@ mod senses;
 #[path = "../it/harness/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod server;
+mod sharing;
 mod speed;
 mod states;
 mod tickets;
 mod tour;
+mod trouble;
 mod waiting;
 mod world;
 

@@ -74,6 +74,8 @@ async fn a3_whatever_befalls_a_tap_what_was_meant_happens_once() {
         let date = world.date(json!({ "sections": sections })).await;
         let mut dice = Dice(setting("TURNSTILE_TEST_SEED", 7));
         let browser = world.browser("en").await;
+        let clock = json!({ "source": super::asleep::CLOCK });
+        browser.cdp("Page.addScriptToEvaluateOnNewDocument", clock).await;
         for round in 0..setting("TURNSTILE_TEST_ROUNDS", 12) {
             let user = format!("round-{round}");
             let (first, second) = (dice.roll(), dice.roll());
@@ -135,9 +137,9 @@ impl Page<'_> {
             }
             Mishap::Frozen => {
                 browser.run(&tap).await;
-                for state in ["frozen", "active"] {
-                    browser.cdp("Page.setWebLifecycleState", json!({ "state": state })).await;
-                }
+                // As on a locked phone: its clock goes on by ten minutes, longer than the hold lasts.
+                super::asleep::sleep(browser).await;
+                super::asleep::wake(browser).await;
             }
             Mishap::Killed => {
                 browser.run(&tap).await;

@@ -103,7 +103,12 @@ async fn a_date_that_sells_out_ends_or_is_canceled_says_so_without_a_reload() {
         browser.until("document.querySelector('.choose')?.dataset.free === '2'").await;
         sell(world, &date, "early", json!({ "seats": ["A-1"] })).await;
         world.post("other", &format!("/v1/schedules/{date}/holds"), json!({ "seats": ["A-2"] })).await;
-        browser.until("document.querySelector('.live').innerText === 'Sold out at the moment. 1 seat is held and not yet paid: it may come back.'").await;
+        // This page saw the last seat go.
+        browser.until("/^Sold out since \\d\\d:\\d\\d:\\d\\d\\. 1 seat is held and not yet paid: it may come back\\.$/.test(document.querySelector('.live').innerText)").await;
+        let late = world.browser("en").await;
+        world.visit(&late, "late", &format!("/s/{date}")).await;
+        late.until("document.querySelector('.live')?.innerText.startsWith('Sold out at the moment. 1 seat')").await;
+        drop(late);
         browser.click("[data-act=best]").await;
         browser.until("document.querySelector('.notice.warn')?.innerText.includes('not that many free seats')").await;
         let soon = time::OffsetDateTime::from(std::time::SystemTime::now() + Duration::from_secs(2));

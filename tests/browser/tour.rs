@@ -1,6 +1,8 @@
 //! Every screen once, in the order its users meet them. Checks and pictures are what a tour is shown to.
 
 use serde_json::json;
+use turnstile::plan::demo::Hall;
+use turnstile::plan::{Format, write};
 
 use crate::driver::Browser;
 use crate::world::World;
@@ -11,6 +13,10 @@ pub async fn buyer(world: &World, browser: &Browser, user: &str, mut look: impl 
     let later = world.date(json!({ "sales_open_at": "2098-01-01T00:00:00Z" })).await;
     world.visit(browser, user, "/").await;
     look(browser, "concerts").await;
+    browser.click(".who").await;
+    browser.until("document.querySelector('dialog[open] #name')").await;
+    look(browser, "login").await;
+    browser.click("dialog .quiet").await;
     world.visit(browser, user, &format!("/s/{later}")).await;
     look(browser, "before").await;
     lobby(world, browser, user, &mut look).await;
@@ -47,8 +53,11 @@ pub async fn buyer(world: &World, browser: &Browser, user: &str, mut look: impl 
         .until("(b => b && !b.hidden)(document.querySelector('.hold-bar')) && document.querySelector('.choose')")
         .await;
     look(browser, "hold bar").await;
+    world.visit(browser, user, "/").await;
+    browser.until("document.querySelector('.hold-bar:not([hidden])')").await;
+    look(browser, "hold bar on concerts").await;
     browser.click("[data-act=to-pay]").await;
-    browser.click("[data-act=charge]").await;
+    busy(browser, &mut look).await;
     browser.click("[data-act=pay]").await;
     browser.until("document.querySelector('[data-status=CONFIRMED]')").await;
     look(browser, "done").await;
@@ -79,6 +88,32 @@ async fn hear_as_said(browser: &Browser) {
     browser.run("window.fetch = asSaid; dispatchEvent(new Event('pageshow'))").await;
 }
 
+/// A payment that the server is too busy for, then asked for too often; the page goes on by itself when it is let.
+async fn busy(browser: &Browser, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    browser
+        .run(
+            "globalThis.refusal = [503, 'overloaded']; const real = window.fetch;
+             window.fetch = async (path, options) => {
+               if (!refusal || !String(path).endsWith('/v1/wallet/charges')) return real(path, options);
+               const [status, code] = refusal;
+               return new Response(JSON.stringify({ code, status }), { status, headers: { 'content-type': 'application/problem+json' } });
+             };",
+        )
+        .await;
+    browser.click("[data-act=charge]").await;
+    browser
+        .until(
+            "document.documentElement.dataset.connection === 'unavailable' && document.querySelector('.notice .busy')",
+        )
+        .await;
+    look(browser, "overloaded").await;
+    browser.run("refusal = [429, 'rate_limited']; dispatchEvent(new Event('ts.retry'))").await;
+    browser.until("document.documentElement.dataset.connection !== 'unavailable'").await;
+    look(browser, "asked too often").await;
+    browser.run("refusal = null; dispatchEvent(new Event('ts.retry'))").await;
+    browser.until("Number(document.querySelector('[data-missing]')?.dataset.missing) === 0").await;
+}
+
 /// Joined before the opening.
 async fn lobby(world: &World, browser: &Browser, user: &str, look: &mut impl AsyncFnMut(&Browser, &str)) {
     let queue = json!({ "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 });
@@ -99,6 +134,13 @@ async fn queue(world: &World, browser: &Browser, user: &str, look: &mut impl Asy
     browser.click(".button.primary.large").await;
     browser.until("document.querySelector('[data-ahead]')").await;
     look(browser, "waiting").await;
+    browser.click(".waiting .actions .quiet").await;
+    browser.until("document.querySelector('dialog[open] .danger')").await;
+    look(browser, "leave?").await;
+    browser.click("dialog .quiet").await;
+    browser.click(".waiting .actions .plain").await;
+    browser.until("document.querySelector('.waiting .actions .plain').disabled").await;
+    look(browser, "alerts on").await;
     hear_instead(browser, "WAITING", "ABSENT").await;
     browser.until("document.querySelector('.waiting .notice:not([hidden])')?.innerText && document.querySelector('[data-ahead]').dataset.status === 'ABSENT'").await;
     look(browser, "absent").await;
@@ -165,6 +207,11 @@ pub async fn staff(world: &World, browser: &Browser, customer: &str, mut look: i
         world.visit(browser, "admin", &address).await;
         browser.run(open).await;
         look(browser, name).await;
+        match name {
+            "concert" => odd_plan(browser, &mut look).await,
+            "sales" => amending(browser, &mut look).await,
+            _ => {}
+        }
     }
     world.visit(browser, "admin", &format!("/organizer?desk={customer}")).await;
     browser
@@ -190,4 +237,70 @@ pub async fn staff(world: &World, browser: &Browser, customer: &str, mut look: i
         browser.until(&format!("document.querySelector('.answer').dataset.answer === '{kind}'")).await;
         look(browser, &format!("door {kind}")).await;
     }
+    rarely_at_the_door(browser, &codes[1], &sold, &mut look).await;
+    world.visit(browser, "admin", "/ops").await;
+    browser.until("document.querySelector('[data-screen=ops] h1')").await;
+    look(browser, "operations").await;
+}
+
+/// A file with something odd in it, and its drawing.
+async fn odd_plan(browser: &Browser, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("odd.json");
+    let plan = write(&Hall::Theater.plan(), Format::Pretix);
+    let mut plan: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
+    plan["zones"][0]["rows"][0]["x_units"] = json!("none that anybody knows");
+    std::fs::write(&file, plan.to_string()).expect("a file");
+    browser.attach("#f-file", file.to_str().expect("a path")).await;
+    browser
+        .until("document.querySelector('.warnings li') && document.querySelector('.preview .map')?.dataset.painted")
+        .await;
+    look(browser, "plan with warnings").await;
+}
+
+/// The seats of a section in the form, a field that cannot be read, and the question before a show is canceled.
+async fn amending(browser: &Browser, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    browser.until("document.querySelector('#f-section')").await;
+    browser
+        .run("const p = document.querySelector('#f-section'); p.selectedIndex = 1; p.dispatchEvent(new Event('change')); document.querySelector('#f-not_for_sale').value = 'x'")
+        .await;
+    browser.run("document.querySelector('#f-section').form.requestSubmit()").await;
+    browser.until("document.querySelector('#f-section').form.querySelector('.notice:not([hidden])')").await;
+    look(browser, "amending").await;
+    browser.click("[data-act=cancel-show]").await;
+    browser.until("document.querySelector('dialog[open]')").await;
+    look(browser, "cancel the show?").await;
+    browser.click("dialog .quiet").await;
+}
+
+/// A ticket of another date, no connection, and a login that may not.
+async fn rarely_at_the_door(browser: &Browser, code: &str, date: &str, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    let scan = async |code: &str, kind: &str| {
+        let script =
+            format!("const f = document.querySelector('#code'); f.value = {}; f.form.requestSubmit()", json!(code));
+        browser.run(&script).await;
+        browser.until(&format!("document.querySelector('.answer').dataset.answer === '{kind}'")).await;
+    };
+    let another = format!(
+        "const p = document.querySelector('#date'); p.value = [...p.options].map(o => o.value).find(v => v && v !== '{date}');
+         p.dispatchEvent(new Event('change'))"
+    );
+    browser.run(&another).await;
+    scan(code, "other").await;
+    look(browser, "door other").await;
+    browser.run("const p = document.querySelector('#date'); p.value = ''; p.dispatchEvent(new Event('change'))").await;
+    crate::tickets::no_connection(browser, true).await;
+    scan(code, "away").await;
+    look(browser, "door away").await;
+    // Answered by the server at last: this login may not.
+    browser
+        .run(
+            "const real = window.fetch; window.fetch = async (path, options) => String(path).endsWith('/v1/tickets/check')
+               ? new Response('{\"code\":\"forbidden\",\"status\":403}', { status: 403 }) : real(path, options);
+             dispatchEvent(new Event('ts.retry'));",
+        )
+        .await;
+    browser.until("document.querySelector('.answer').dataset.answer === 'refused'").await;
+    look(browser, "door refused").await;
+    crate::tickets::no_connection(browser, false).await;
 }

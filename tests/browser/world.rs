@@ -182,9 +182,15 @@ impl World {
         answer.json().await.expect("JSON")
     }
 
+    /// A concert without dates; its id.
+    pub async fn concert(&self, title: &str) -> String {
+        let concert = self.post("admin", "/v1/concerts", json!({ "title": title })).await;
+        concert["id"].as_str().expect("an id").to_owned()
+    }
+
     /// A concert with one date; `more` goes into its body. The date's id.
     pub async fn date(&self, more: Value) -> String {
-        let concert = self.post("admin", "/v1/concerts", json!({ "title": "Sequential Nights" })).await;
+        let concert = self.concert("Sequential Nights").await;
         let mut body = json!({
             "starts_at": "2099-11-21T19:00:00Z",
             "sections": [
@@ -194,7 +200,7 @@ impl World {
         });
         let members = more.as_object().cloned().unwrap_or_default();
         members.into_iter().for_each(|(name, value)| body[name] = value);
-        let path = format!("/v1/concerts/{}/schedules", concert["id"].as_str().expect("an id"));
+        let path = format!("/v1/concerts/{concert}/schedules");
         self.post("admin", &path, body).await["id"].as_str().expect("an id").to_owned()
     }
 

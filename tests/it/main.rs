@@ -10,6 +10,7 @@ mod blocks;
 mod cancelled_shows;
 mod clients;
 mod crash;
+mod demo;
 mod examples;
 mod foreign;
 mod front_door;

@@ -1,7 +1,8 @@
 // Gets the user's attention when it is their turn: sound, vibration, title, notification, and a screen that stays on.
 // Nothing of it is used before the user asks for it once.
 
-import { t } from './i18n.js';
+import * as clock from './clock.js';
+import { duration, t } from './i18n.js';
 
 let audio = null;
 let lock = null;
@@ -55,16 +56,17 @@ function chime() {
   });
 }
 
-/** It is the user's turn. */
-export function ring(text) {
+/** It is the user's turn, until then (ms of the server's clock; NaN if that is not known). */
+export function ring(text, until) {
   quiet();
   title = document.title;
-  document.title = `▶ ${text}`;
+  const call = () => `▶ ${Number.isNaN(until) ? '' : `${duration(until - clock.now())} `}${text}`;
+  document.title = call();
   tabIcon('/web/icon-turn.svg');
   let shown = true;
   titleTimer = setInterval(() => {
     shown = !shown;
-    document.title = shown ? `▶ ${text}` : title;
+    document.title = shown ? call() : title;
     if (document.visibilityState === 'visible') quiet();
   }, 1_500);
   if (!on) return;

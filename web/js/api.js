@@ -5,6 +5,8 @@ import * as session from './session.js';
 import { onWake } from './wake.js';
 
 const TIMEOUT_MS = 45_000;
+/** The longest page that the server gives. */
+const PAGE_MAX = 200;
 
 /** Raised for every answer that is none: a refusal, an error, no connection. */
 export class Problem extends Error {
@@ -92,10 +94,31 @@ export async function readIfAny(path, options = {}) {
   }
 }
 
-/** Waits, longer with each failure in a row, never in step with others. */
+/** One page of a list: `{rows, next}`; `next` is undefined at its end. */
+export async function page(path, name, { after, limit, ...options } = {}) {
+  const query = new URLSearchParams({ ...(limit && { limit }), ...(after && { after }) });
+  const sign = path.includes('?') ? '&' : '?';
+  const body = await read(`${path}${query.size ? `${sign}${query}` : ''}`, options);
+  return { rows: body[name], next: body.next };
+}
+
+/** All rows of a list, page after page. */
+export async function all(path, name, options = {}) {
+  const rows = [];
+  let after = null;
+  do {
+    const found = await page(path, name, { limit: PAGE_MAX, ...options, after });
+    rows.push(...found.rows);
+    after = found.next;
+  } while (after);
+  return rows;
+}
+
+/** Waits, longer with each failure in a row, never in step with others, and never shorter than the server asks for. */
 export function pause(failures, problem, signal) {
-  const usual = Math.min(15_000, 500 * 2 ** Math.min(failures, 5));
-  const ms = Math.max(usual, (problem?.retryAfter ?? 0) * 1000) * (0.75 + Math.random() / 2);
+  const usual = Math.min(15_000, 500 * 2 ** Math.min(failures, 5)) * (0.75 + Math.random() / 2);
+  const told = (problem?.retryAfter ?? 0) * 1000 * (1 + Math.random() / 2);
+  const ms = Math.max(usual, told);
   return new Promise((resolve) => {
     const over = new AbortController();
     const timer = setTimeout(now, ms);

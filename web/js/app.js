@@ -6,6 +6,7 @@ import { begin, main } from './frame.js';
 import { t } from './i18n.js';
 import { concerts } from './screens/concerts.js';
 import { date } from './screens/date.js';
+import { holds } from './screens/holds.js';
 import { mine } from './screens/mine.js';
 import { tickets } from './screens/tickets.js';
 
@@ -17,7 +18,11 @@ const ROUTES = [
   [/^\/t\/([^/]+)$/, tickets, ['reservation']],
 ];
 
+/** Pages that show what is held themselves. */
+const OF_A_DATE = /^\/[st]\//;
+
 let screen = null;
+let bars = null;
 let shown = null;
 let turn = 0;
 
@@ -41,9 +46,11 @@ async function show(fresh = false) {
     await next.ready;
     if (mine !== turn) return next.close?.();
     screen?.close?.();
+    bars?.close();
     screen = next;
     shown = path;
-    fill(main, next.root);
+    bars = OF_A_DATE.test(path) ? null : holds(go, () => path === '/me' && shown === path && show(true));
+    fill(main, bars?.root, next.root);
     document.title = next.title ? `${next.title} · Turnstile` : 'Turnstile';
     main.dataset.state = 'shown';
     scrollTo(0, 0);
@@ -57,7 +64,9 @@ async function failed(problem) {
   if (!(problem instanceof api.Problem)) throw problem;
   main.dataset.state = 'failed';
   screen?.close?.();
+  bars?.close();
   screen = null;
+  bars = null;
   shown = null;
   const gone = problem.status === 404;
   fill(main, h('div', { class: 'card empty' }, h('h1', {}, t(gone ? 'date.notFound' : 'trouble.title')),

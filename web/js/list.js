@@ -11,8 +11,9 @@ const ROWS_AT_ONCE = 40;
 const CHUNK = 10;
 
 export class SeatList {
-  constructor({ hall, seats, currency, onToggle }) {
-    Object.assign(this, { hall, seats, currency, onToggle });
+  /** `priced`: false where prices are not known yet. */
+  constructor({ hall, seats, currency, onToggle, priced = true }) {
+    Object.assign(this, { hall, seats, currency, onToggle, priced });
     this.filter = () => false;
     this.cells = new Map();
     this.shown = ROWS_AT_ONCE;
@@ -38,7 +39,7 @@ export class SeatList {
   }
 
   #free(section) {
-    return this.seats.status.get(section.name)?.reduce((sum, status, number) => sum + (number && status === FREE ? 1 : 0), 0) ?? 0;
+    return this.seats.free(section.name);
   }
 
   #pickerOptions() {
@@ -109,7 +110,7 @@ export class SeatList {
     const word = own ? 'own' : { [FREE]: 'free', [HELD]: 'held', [SOLD]: 'sold' }[status] ?? 'blocked';
     const dim = !chosen && !own && this.filter(this.section, number);
     const price = this.hall.priceOf(this.section, number);
-    const facts = [cell.row.name, t('seat.spoken', { seat: this.section.seatNumber(number) }), category.name, money(price, this.currency), t(`status.${word}`),
+    const facts = [cell.row.name, t('seat.spoken', { seat: this.section.seatNumber(number) }), category.name, this.priced && money(price, this.currency), t(`status.${word}`),
       this.section.aisle.has(number) && t('seat.aisle'), this.section.wheelchair.has(number) && t('seat.wheelchair'),
       this.section.companion.has(number) && t('seat.companion'), this.section.restricted.has(number) && t('seat.restricted')];
     const look = `cell ${word} category-${category.index % 6}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`;

@@ -2,7 +2,7 @@
 // screen readers. Halls of tens of thousands of seats are painted once per zoom and then seat by seat.
 
 import { h, icon } from './dom.js';
-import { money, t } from './i18n.js';
+import { money, number, t } from './i18n.js';
 import * as paint from './paint.js';
 import { FREE, HELD, SOLD } from './seats.js';
 
@@ -11,19 +11,24 @@ const ZOOM_MAX_RADIUS = 20;
 /** More seats in sight than this are kept as one picture. */
 const PICTURE_FROM = 6_000;
 const CELL = 48;
+const ZOOM = 1.6;
+/** CSS pixels that an arrow key moves the map by. */
+const STEP = 60;
 
 export class SeatMap {
-  constructor({ hall, seats, currency, onToggle }) {
-    Object.assign(this, { hall, seats, currency, onToggle });
+  constructor({ hall, seats, currency, onToggle, priced = true }) {
+    Object.assign(this, { hall, seats, currency, onToggle, priced });
     this.filter = () => false;
-    this.canvas = h('canvas', { class: 'map-canvas', 'aria-hidden': 'true', tabindex: '-1' });
+    this.canvas = h('canvas', { class: 'map-canvas', 'aria-hidden': 'true' });
+    // For those who see it and use keys.
+    this.hand = h('div', { class: 'map-hand', tabindex: '0', role: 'application', 'aria-label': t('map.move') }, this.canvas);
     this.tip = h('div', { class: 'map-tip', hidden: true, 'aria-hidden': 'true' });
     const tool = (name, key, act) =>
       h('button', { type: 'button', class: 'map-tool', 'aria-label': t(key), title: t(key), onclick: act }, icon(name));
-    this.root = h('div', { class: 'map' }, this.canvas, this.tip,
+    this.root = h('div', { class: 'map' }, this.hand, this.tip,
       h('div', { class: 'map-tools', role: 'group', 'aria-label': t('map.tools') },
-        tool('plus', 'map.closer', () => this.zoom(1.6)),
-        tool('minus', 'map.farther', () => this.zoom(1 / 1.6)),
+        tool('plus', 'map.closer', () => this.zoom(ZOOM)),
+        tool('minus', 'map.farther', () => this.zoom(1 / ZOOM)),
         tool('fit', 'map.fit', () => this.fit())));
     this.view = { scale: 1, x: 0, y: 0 };
     this.ending = new AbortController();
@@ -73,6 +78,7 @@ export class SeatMap {
   }
 
   #changed(changed) {
+    this.free = null;
     if (this.picture && changed) {
       for (const [name, number] of changed) this.#intoPicture(name, number);
     } else {
@@ -167,9 +173,30 @@ export class SeatMap {
       this.picture = null;
       this.#paint(context, this.view, true);
     }
+    const far = this.#isFar();
+    if (far) this.#overview(context);
+    this.root.dataset.level = far ? '1' : '2';
     // When the first picture stood; the tests read it.
     if (!this.root.dataset.painted) performance.mark('ts.painted');
     this.root.dataset.painted = String(Number(this.root.dataset.painted ?? 0) + 1);
+  }
+
+  /** So far out that seats are dots: then sections say what is free in them. */
+  #isFar() {
+    const [first] = this.hall.sections;
+    return this.hall.sections.length > 1 && paint.isDot(first.radius[1] * this.view.scale);
+  }
+
+  /** Each section filled by its share of free seats, and how many they are. */
+  #overview(context) {
+    this.free ??= this.hall.sections.map((section) => this.seats.free(section.name));
+    const { scale, x, y } = this.view;
+    this.hall.sections.forEach((section, index) => {
+      if (!this.#inSight(section.box, this.view)) return;
+      const outline = section.outline().map(([px, py]) => [px * scale + x, py * scale + y]);
+      const free = this.free[index];
+      paint.share(context, this.colors, outline, { share: free / section.count, text: number(free) });
+    });
   }
 
   #seen() {
@@ -281,7 +308,7 @@ export class SeatMap {
     const { section, number } = place;
     const status = this.seats.status.get(section.name)?.[number];
     const category = this.hall.categoryOf(section, number);
-    const words = { [FREE]: money(this.hall.priceOf(section, number), this.currency), [HELD]: t('status.held'), [SOLD]: t('status.sold') };
+    const words = { [FREE]: this.priced ? money(this.hall.priceOf(section, number), this.currency) : t('status.free'), [HELD]: t('status.held'), [SOLD]: t('status.sold') };
     this.tip.replaceChildren(h('strong', {}, this.hall.label(`${section.name}-${number}`)),
       h('span', {}, `${category.name} · ${words[status] ?? t('status.blocked')}`));
     const half = this.tip.offsetWidth / 2;
@@ -306,12 +333,19 @@ class Gestures {
       event.preventDefault();
       map.zoom(Math.exp(-event.deltaY * 0.0018), event.offsetX, event.offsetY);
     }, { passive: false });
-    on('keydown', (event) => {
-      const step = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      map.pan(...step);
-    });
+    map.hand.addEventListener('keydown', (event) => this.key(event), options);
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const acts = {
+      ArrowLeft: () => this.map.pan(STEP, 0), ArrowRight: () => this.map.pan(-STEP, 0),
+      ArrowUp: () => this.map.pan(0, STEP), ArrowDown: () => this.map.pan(0, -STEP),
+      '+': () => this.map.zoom(ZOOM), '=': () => this.map.zoom(ZOOM), '-': () => this.map.zoom(1 / ZOOM), 0: () => this.map.fit(),
+    };
+    if (!acts[event.key]) return;
+    event.preventDefault();
+    acts[event.key]();
   }
 
   down(event) {

@@ -9,6 +9,9 @@ const NUMBERS_FROM = 9;
 /** Whether a seat of this radius has its number on it. */
 export const isNumbered = (r) => r >= NUMBERS_FROM;
 
+/** Whether a seat of this radius is a dot, whatever its status. */
+export const isDot = (r) => r < SHAPES_FROM;
+
 /** Colors of the page's theme. */
 export function palette() {
   const style = getComputedStyle(document.documentElement);
@@ -24,6 +27,8 @@ export function palette() {
     onStage: color('--on-stage'),
     ink: color('--muted'),
     ground: color('--map-ground'),
+    accent: color('--accent'),
+    text: color('--ink'),
     font: getComputedStyle(document.body).fontFamily,
   };
 }
@@ -41,7 +46,7 @@ export function lookOf(hall, seats, section, number, dimmed) {
 
 /** One seat at `x, y` with radius `r`, all in CSS pixels. */
 export function seat(context, colors, look, x, y, r, text) {
-  if (r < SHAPES_FROM) return dot(context, colors, look, x, y, r);
+  if (isDot(r)) return dot(context, colors, look, x, y, r);
   context.globalAlpha = look.dim ? 0.28 : 1;
   switch (look.status) {
     case 'chosen':
@@ -187,6 +192,36 @@ function outline(context, width, height, bowed) {
   context.quadraticCurveTo(width / 2, height + bow, 0, height - bow);
   context.lineTo(0, corner);
   context.quadraticCurveTo(0, 0, corner, 0);
+}
+
+/** A section from afar: its outline, filled by the share of its seats that are free, and how many they are, if there is room. */
+export function share(context, colors, outline, { share: part, text }) {
+  context.save();
+  context.beginPath();
+  for (const [x, y] of outline) context.lineTo(x, y);
+  context.closePath();
+  // Nothing free is no color at all.
+  context.globalAlpha = 0.6 * part;
+  context.fillStyle = colors.accent;
+  context.fill();
+  context.globalAlpha = 1;
+  [context.strokeStyle, context.lineWidth] = [colors.ink, 1];
+  context.stroke();
+  const [xs, ys] = [outline.map(([x]) => x), outline.map(([, y]) => y)];
+  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const size = Math.max(10, Math.min(14, (bottom - top) / 3));
+  context.font = `650 ${size}px ${colors.font}`;
+  const wide = context.measureText(text).width + 6;
+  if (wide <= right - left && size + 4 <= bottom - top) {
+    const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+    context.fillStyle = colors.ground;
+    context.beginPath();
+    context.roundRect(x - wide / 2, y - size / 2 - 2, wide, size + 4, 4);
+    context.fill();
+    [context.fillStyle, context.textAlign, context.textBaseline] = [colors.text, 'center', 'middle'];
+    context.fillText(text, x, y);
+  }
+  context.restore();
 }
 
 /** A name over a part of the hall, shortened to `most` pixels. */

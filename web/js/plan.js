@@ -43,6 +43,23 @@ class Section {
     return Number.isFinite(front) ? front : top;
   }
 
+  /** The convex hull of its seats' middles, made when it is first asked for. */
+  outline() {
+    if (this.hull) return this.hull;
+    const points = Array.from({ length: this.count }, (_, index) => [this.x[index + 1], this.y[index + 1]]).sort(([ax, ay], [bx, by]) => ax - bx || ay - by);
+    const turnsRight = ([ax, ay], [bx, by], [cx, cy]) => (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) <= 0;
+    const half = (from) => {
+      const line = [];
+      for (const point of from) {
+        while (line.length > 1 && turnsRight(line.at(-2), line.at(-1), point)) line.pop();
+        line.push(point);
+      }
+      return line.slice(0, -1);
+    };
+    this.hull = points.length > 2 ? [...half(points), ...half(points.toReversed())] : points;
+    return this.hull;
+  }
+
   bounds() {
     const box = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
     for (let number = 1; number <= this.count; number += 1) {
@@ -192,6 +209,22 @@ export function hallOfPlan(plan, schedule) {
   const hall = new Hall(sections, categories, plan.areas?.map(areaOf) ?? [], true);
   hall.reprice(schedule);
   return hall;
+}
+
+/** What a plan's file calls each seat: `A-12` → guid. Where the plan names none, zone, row and number do. */
+export function guidsOf(plan) {
+  const guids = new Map();
+  for (const drawn of plan.sections) {
+    const zone = plan.zones?.[drawn.zone] ?? {};
+    for (const [first, count, row, at] of drawn.runs) {
+      for (let index = 0; index < count; index += 1) {
+        const place = first + index - 1;
+        const printed = drawn.seat_numbers?.[place] ?? String(at + index + 1);
+        guids.set(`${drawn.name}-${place + 1}`, drawn.guids?.[place] ?? `${zone.id ?? zone.name ?? ''}-${drawn.rows[row].number}-${printed}`);
+      }
+    }
+  }
+  return guids;
 }
 
 function tags(section, { wheelchair = [], companion = {}, restricted_view: restricted = [], aisle = [] }) {

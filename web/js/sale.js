@@ -17,6 +17,8 @@ const IN_QUEUE = ['WAITING', 'ABSENT', 'ACTIVE'];
 const NEAR = 200;
 const FACTS_MS = 10_000;
 const BACK_MS = 1_500;
+/** Where the server does not say when to ask again. */
+const POLL_MS = 5_000;
 
 export class Sale extends EventTarget {
   constructor(id) {
@@ -61,9 +63,8 @@ export class Sale extends EventTarget {
     this.ending.abort();
     this.others?.close();
     clearInterval(this.timer);
-    clearTimeout(this.pollTimer);
     this.stopSeats?.();
-    this.stopQueue?.();
+    this.#stopQueue();
   }
 
   #tell(name = 'change') {
@@ -280,50 +281,38 @@ export class Sale extends EventTarget {
   }
 
   #stopQueue() {
-    clearTimeout(this.pollTimer);
-    this.pollTimer = null;
     this.stopQueue?.();
     this.stopQueue = null;
+    this.near = null;
   }
 
-  /** Near the front by a stream, else by asking when the server says so; never both. */
+  /** Near the front by a stream, else by asking when the server says so; never both, and one tab for all of a browser. */
   #followQueue(near) {
-    if (near) {
-      clearTimeout(this.pollTimer);
-      this.pollTimer = null;
-      this.stopQueue ??= share.follow({
-        topic: `queue.${session.name()}.${this.id}`,
-        always: true,
-        read: (hear, signal) => share.events(`/v1/schedules/${this.id}/queue/events`, {
-          headers: { 'Queue-Token': this.token }, signal, beat: () => hear(null), event: ({ data }) => hear(data),
-        }),
-        poll: () => this.#position(),
-        hear: (place) => {
-          if (place.status) this.#heard(place);
-        },
-      });
+    if (this.near === near) return;
+    this.#stopQueue();
+    this.near = near;
+    const hear = (place) => {
+      if (place.status) this.#heard(place);
+    };
+    const topic = `queue.${session.name()}.${this.id}`;
+    if (!near) {
+      const wait = (place) => place.poll_after_ms ?? POLL_MS;
+      this.stopQueue = share.askTogether({ topic: `${topic}.far`, known: this.place, ask: (signal) => this.#position(signal), wait, hear });
       return;
     }
-    this.stopQueue?.();
-    this.stopQueue = null;
-    if (!this.pollTimer) this.#pollLater();
+    this.stopQueue = share.follow({
+      topic,
+      always: true,
+      read: (publish, signal) => share.events(`/v1/schedules/${this.id}/queue/events`, {
+        headers: { 'Queue-Token': this.token }, signal, beat: () => publish(null), event: ({ data }) => publish(data),
+      }),
+      poll: () => this.#position(),
+      hear,
+    });
   }
 
-  #pollLater() {
-    const hidden = document.visibilityState === 'hidden' ? 20_000 : 0;
-    const wait = Math.max(hidden, this.place?.poll_after_ms ?? 5_000);
-    this.pollTimer = setTimeout(async () => {
-      this.pollTimer = null;
-      try {
-        this.#heard(await this.#position());
-      } catch {
-        if (!this.signal.aborted) this.#pollLater();
-      }
-    }, wait);
-  }
-
-  #position() {
-    return api.read(`/v1/schedules/${this.id}/queue/position`, { token: this.token, signal: this.signal });
+  #position(signal = this.signal) {
+    return api.read(`/v1/schedules/${this.id}/queue/position`, { token: this.token, signal });
   }
 
   #heard(place) {

@@ -107,6 +107,14 @@ export class Seats extends EventTarget {
     this.dispatchEvent(new CustomEvent('change', { detail: null }));
   }
 
+  /** Free seats of a section. */
+  free(section) {
+    const own = this.status.get(section) ?? [];
+    let count = 0;
+    for (let number = 1; number < own.length; number += 1) count += own[number] === FREE ? 1 : 0;
+    return count;
+  }
+
   counts() {
     const counts = [0, 0, 0, 0];
     for (const own of this.status.values()) for (let number = 1; number < own.length; number += 1) counts[own[number]] += 1;

@@ -16,28 +16,34 @@ const HIDDEN_POLL_MS = 10_000;
 /** A page that is back and has heard nothing for longer than the server is silent asks anew: it may have slept. */
 const FRESH_MS = 17_000;
 
+/** Streams share one lock: one connection a browser. `keeps`: how long a tab out of sight leads on. */
+const STREAM = { lock: 'ts.stream', keeps: HIDDEN_MS, hidden: HIDDEN_POLL_MS, first: FIRST_WORD_MS };
+/** What is asked for now and then holds no connection, so each topic has a lock of its own, of a tab that is seen. */
+const asking = (topic) => ({ lock: `ts.ask.${topic}`, keeps: 1_000, hidden: 20_000, first: SILENCE_MS });
+
 /**
  * Follows a topic. `read(hear, signal)` streams until it fails or ends; `poll()` asks once and is used where another tab
  * reads another topic. `hear(message)` gets every message in every tab. `always`: asked for out of sight as well, as a
  * place in a queue must be.
  */
-export function follow({ topic, read, poll, hear, always = false }) {
+export function follow({ topic, read, poll, hear, always = false, how = STREAM }) {
   const ending = new AbortController();
   const { signal } = ending;
   const channel = 'BroadcastChannel' in window ? new BroadcastChannel(`ts.${topic}`) : null;
-  let heardAt = Date.now() - SILENCE_MS + FIRST_WORD_MS;
+  let heardAt = Date.now() - SILENCE_MS + how.first;
   let leads = false;
   const take = (message) => {
     heardAt = Date.now();
     if (message !== null) hear(message);
   };
   const publish = (message) => {
-    take(message);
+    // To the others first: what is heard here may end the following.
     channel?.postMessage(message);
+    take(message);
   };
   channel?.addEventListener('message', (event) => take(event.data));
   let attempt = new AbortController();
-  lead(signal, async (until) => {
+  lead(how, signal, async (until) => {
     leads = true;
     return readOn(read, publish, until, () => (attempt = new AbortController()).signal).finally(() => {
       leads = false;
@@ -47,14 +53,17 @@ export function follow({ topic, read, poll, hear, always = false }) {
     try {
       const message = await poll();
       if (hidden) heardAt = Date.now();
-      if (!signal.aborted && message !== null) hear(message);
+      if (signal.aborted || message === null) return;
+      // Of a place the other tabs need not ask as well.
+      if (always) publish(message);
+      else hear(message);
     } catch {
       // The next one may get through.
     }
   };
   const timer = setInterval(() => {
     const hidden = document.visibilityState === 'hidden';
-    const silent = Date.now() - heardAt > (hidden ? HIDDEN_POLL_MS : SILENCE_MS);
+    const silent = Date.now() - heardAt > (hidden ? how.hidden : SILENCE_MS);
     if (!leads && silent && (!hidden || always)) ask(hidden);
   }, POLL_MS);
   let askedAt = Date.now();
@@ -73,17 +82,46 @@ export function follow({ topic, read, poll, hear, always = false }) {
 }
 
 /**
- * Runs `work` while this tab holds the lock and is seen. Hidden for a minute, it lets another tab have it. Ends when the
+ * Follows a topic by asking: one tab asks, the others hear it. `ask(signal)` gives a message, `wait(message)` how long it is
+ * good for, in ms; `known`: the message that is there already.
+ */
+export function askTogether({ topic, known, ask, wait, hear }) {
+  let last = known;
+  const read = async (publish, signal) => {
+    for (;;) {
+      const ms = last ? wait(last) : 0;
+      last = null;
+      await rest(ms, signal);
+      last = await ask(signal);
+      publish(last);
+    }
+  };
+  return follow({ topic, read, poll: ask, hear, always: true, how: asking(topic) });
+}
+
+/** Raises what the signal says if it aborts first. */
+function rest(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }, { once: true });
+  });
+}
+
+/**
+ * Runs `work` while this tab holds the lock and is seen. Out of sight for as long as it `keeps`, it lets another tab have it. Ends when the
  * work says that there is nothing more to read.
  */
-async function lead(signal, work) {
-  const asked = (run) => locked('ts.stream', { signal }, run).catch(() => {});
+async function lead({ lock, keeps }, signal, work) {
+  const asked = (run) => locked(lock, { signal }, run).catch(() => {});
   while (!signal.aborted) {
     await visible(signal);
     if (signal.aborted) return;
     let over = false;
     await asked(async () => {
-      const hidden = hiddenFor(HIDDEN_MS);
+      const hidden = hiddenFor(keeps);
       const until = AbortSignal.any([signal, hidden.signal]);
       over = await work(until).catch(() => false);
       hidden.stop();

@@ -1,16 +1,20 @@
 // The organizer's page: concerts, their dates, and how a date sells. Everything here is the public API as an admin.
 
 import * as api from '../api.js';
+import { currentDatesPath } from '../dates.js';
 import { button, fill, h, icon } from '../dom.js';
 import { begin, main } from '../frame.js';
 import { longDate, number, t } from '../i18n.js';
 import { needName } from '../login.js';
 import * as session from '../session.js';
-import { notice, problemText } from '../screens/parts.js';
+import { lines, notice, problemText } from '../screens/parts.js';
 import { desk } from './desk.js';
-import { field, formOf, keys } from './forms.js';
+import { deed, field, formOf, keys } from './forms.js';
 import { newDate } from './new_date.js';
 import { sales } from './sales.js';
+
+const CONCERTS = 50;
+const DATES = 50;
 
 let open = null;
 
@@ -55,7 +59,11 @@ function stranger() {
 }
 
 async function overview() {
-  const { concerts } = await api.read('/v1/concerts?limit=100');
+  const concerts = await lines({
+    read: (after) => api.page('/v1/concerts', 'concerts', { limit: CONCERTS, after }),
+    row: (each) => h('li', {}, link(`?concert=${each.id}`, [h('strong', {}, each.title)])),
+    none: h('p', { class: 'muted' }, t('concerts.none')),
+  });
   const box = notice('warn');
   const keyOf = keys();
   const form = formOf(t('org.newConcert'), [
@@ -71,9 +79,7 @@ async function overview() {
   }, box);
   return h('div', { class: 'forms', 'data-screen': 'overview' }, h('h1', {}, t('org.title')),
     h('div', { class: 'two' },
-      h('section', { class: 'card' }, h('h2', {}, t('concerts.title')), concerts.length
-        ? h('ul', { class: 'rows' }, concerts.map((each) => h('li', {}, link(`?concert=${each.id}`, [h('strong', {}, each.title)]))))
-        : h('p', { class: 'muted' }, t('concerts.none'))),
+      h('section', { class: 'card' }, h('h2', {}, t('concerts.title')), concerts.root),
       h('section', { class: 'card' }, h('h2', {}, t('org.newConcert')), form)));
 }
 
@@ -93,20 +99,40 @@ function link(query, children) {
 }
 
 async function concert(id) {
-  const [own, { schedules }] = await Promise.all([api.read(`/v1/concerts/${id}`), api.read(`/v1/concerts/${id}/schedules`)]);
+  const own = await api.read(`/v1/concerts/${id}`);
   return h('div', { class: 'forms', 'data-screen': 'concert' },
     h('a', { class: 'crumb', href: '/organizer', onclick: (event) => {
       event.preventDefault();
       go('');
     } }, icon('back'), t('org.title')),
     h('h1', {}, own.title),
-    h('section', { class: 'card' }, h('h2', {}, t('org.dates')), schedules.length
-      ? h('ul', { class: 'rows' }, schedules.map((each) => h('li', {}, link(`?date=${each.id}`, [
-        h('span', { class: 'row-main' }, h('strong', {}, longDate(Date.parse(each.starts_at), own.time_zone)), h('span', { class: 'muted' }, t('concerts.left', { left: number(each.available_seats), total: number(each.total_seats) }))),
-        h('span', { class: 'row-side' }, each.cancelled_at ? h('span', { class: 'badge' }, t('concerts.cancelled')) : each.queue && h('span', { class: 'badge' }, t('concerts.queue'))),
-      ]))))
-      : h('p', { class: 'muted' }, t('concerts.noDates'))),
-    await newDate(own, go));
+    await dates(own), await newDate(own, go));
+}
+
+/** The dates to come, and on demand all that there have been. */
+async function dates(concert) {
+  const body = h('div', {});
+  const box = notice('warn');
+  const show = async (path) => fill(body, (await lines({
+    read: (after) => api.page(path, 'schedules', { limit: DATES, after }),
+    row: (each) => dateRow(each, concert.time_zone),
+    none: h('p', { class: 'muted' }, t('concerts.noDates')),
+  })).root);
+  await show(currentDatesPath(concert.id));
+  const past = deed(t('org.pastDates'), async () => {
+    await show(`/v1/concerts/${concert.id}/schedules`);
+    past.hidden = true;
+    body.querySelector('a')?.focus();
+  }, box, { 'data-act': 'past-dates' });
+  return h('section', { class: 'card stack' }, h('h2', {}, t('org.dates')), body, h('div', { class: 'actions' }, past), box.root);
+}
+
+function dateRow(date, zone) {
+  return h('li', { 'data-date': date.id }, link(`?date=${date.id}`, [
+    h('span', { class: 'row-main' }, h('strong', {}, longDate(Date.parse(date.starts_at), zone)),
+      h('span', { class: 'muted' }, t('concerts.left', { left: number(date.available_seats), total: number(date.total_seats) }))),
+    h('span', { class: 'row-side' }, date.cancelled_at ? h('span', { class: 'badge' }, t('concerts.cancelled')) : date.queue && h('span', { class: 'badge' }, t('concerts.queue'))),
+  ]));
 }
 
 addEventListener('popstate', show);

@@ -10,9 +10,10 @@ import { confirm } from '../login.js';
 import { notice, problemText } from '../screens/parts.js';
 import * as session from '../session.js';
 import { DeskHold } from './desk_hold.js';
-import { field, formOf } from './forms.js';
+import { deed, field, formOf } from './forms.js';
 
 const EVERY_MS = 5_000;
+const PAGE = 50;
 
 /** `customer`: a user id, or empty while there is none. */
 export async function desk(customer, go) {
@@ -40,7 +41,12 @@ class CustomerList {
     this.customer = customer;
     this.box = notice('warn');
     this.rows = h('ul', { class: 'rows' });
-    this.root = h('section', { class: 'card stack', 'aria-labelledby': 'has-title' }, h('h2', { id: 'has-title' }, t('desk.has', { customer })), this.box.root, this.rows);
+    this.pages = 1;
+    this.more = deed(t('list.further'), () => {
+      this.pages += 1;
+      return this.look();
+    }, this.box, { 'data-act': 'more', hidden: true });
+    this.root = h('section', { class: 'card stack', 'aria-labelledby': 'has-title' }, h('h2', { id: 'has-title' }, t('desk.has', { customer })), this.box.root, this.rows, this.more);
     this.timer = setInterval(() => this.look().catch(() => {}), EVERY_MS);
   }
 
@@ -50,7 +56,14 @@ class CustomerList {
   }
 
   async look() {
-    const { reservations } = await api.read(`/v1/reservations?limit=50&user_id=${encodeURIComponent(this.customer)}`);
+    const reservations = [];
+    let next = null;
+    for (let page = 0; page < this.pages && next !== undefined; page += 1) {
+      const found = await api.page(`/v1/reservations?user_id=${encodeURIComponent(this.customer)}`, 'reservations', { limit: PAGE, after: next });
+      reservations.push(...found.rows);
+      ({ next } = found);
+    }
+    this.more.hidden = next === undefined;
     const said = JSON.stringify(reservations);
     // Buttons that did not change stay under the finger.
     if (said === this.said || this.closed) return;

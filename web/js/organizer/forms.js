@@ -13,6 +13,18 @@ export function field(name, label, attributes = {}) {
   return h('label', { class: 'field', for: id }, h('span', {}, label), h('input', { id, name, autocomplete: 'off', ...rest }), hint && h('span', { class: 'hint' }, hint));
 }
 
+/** A labeled choice of `[value, text]`. */
+export function choice(name, label, options, attributes = {}) {
+  const id = `f-${name}`;
+  return h('label', { class: 'field', for: id }, h('span', {}, label), h('select', { id, name, ...attributes }, options.map(([value, text]) => h('option', { value }, text))));
+}
+
+/** A labeled text of several lines. */
+export function textField(name, label, { value = '', hint, ...attributes } = {}) {
+  const id = `f-${name}`;
+  return h('label', { class: 'field', for: id }, h('span', {}, label), h('textarea', { id, name, value, spellcheck: 'false', ...attributes }), hint && h('span', { class: 'hint' }, hint));
+}
+
 /** What was refused: each field that is wrong, if it is that. */
 export function wrong(box, problem) {
   const errors = (problem.errors ?? []).map(({ pointer, detail }) => h('p', {}, `${pointer}: ${detail}`));

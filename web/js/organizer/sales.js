@@ -7,12 +7,13 @@ import { fill, h, icon, say } from '../dom.js';
 import { longDate, number, t } from '../i18n.js';
 import { newKey } from '../intent.js';
 import { confirm } from '../login.js';
-import { categoriesOf, hallOfSections } from '../plan.js';
+import { hallOfSections } from '../plan.js';
 import { notice } from '../screens/parts.js';
 import { Seats } from '../seats.js';
 import { followSeats } from '../seats_feed.js';
+import { amend } from './amend.js';
+import { deed, field, formOf, saved, whole } from './forms.js';
 import { salesTable } from './sales_table.js';
-import { deed, field, formOf, instant, local, saved, whole, zoneHint } from './forms.js';
 
 const EVERY_MS = 3_000;
 /** A crowd changes seats many times a second. */
@@ -113,38 +114,6 @@ async function queue(id) {
   const root = h('section', { class: 'card form' }, h('h2', {}, t('concerts.queue')), figures,
     h('div', { class: 'actions' }, pause, deed(t('org.admitTen'), () => patch({ admit: 10 }), box)), form);
   return { root, look };
-}
-
-/** Prices for later holds, and times. */
-function amend(schedule, zone, go) {
-  const box = notice('plain');
-  const categories = categoriesOf(schedule).filter((category) => category.low === category.high);
-  const form = formOf(t('org.amend'), [zoneHint(zone), h('div', { class: 'fields' },
-    field('starts_at', t('org.startsAt'), { type: 'datetime-local', required: true, value: local(schedule.starts_at, zone) }),
-    field('sales_open_at', t('org.opensAt'), { type: 'datetime-local', value: local(schedule.sales_open_at, zone), hint: t('org.emptyNow') }),
-    field('sales_close_at', t('org.closesAt'), { type: 'datetime-local', value: local(schedule.sales_close_at, zone), hint: t('org.emptyStart') }),
-    categories.map((category) => field(`price-${category.name}`, t('org.priceOf', { category: category.name }), { type: 'number', min: 0, required: true, value: category.low })))],
-  t('org.save'), async (values) => {
-    const body = {};
-    for (const name of ['starts_at', 'sales_open_at', 'sales_close_at']) {
-      if (values[name] !== local(schedule[name], zone)) body[name] = instant(values[name], zone);
-    }
-    const prices = categories.filter((category) => Number(values[`price-${category.name}`]) !== category.low);
-    const sections = schedule.sections.map((section) => ({ name: section.name, prices: Object.fromEntries(prices
-      .filter((category) => section.categories.some((own) => own.name === category.name))
-      .map((category) => [category.name, Number(values[`price-${category.name}`])])) }))
-      .filter((section) => Object.keys(section.prices).length);
-    if (sections.length) body.sections = sections;
-    if (Object.keys(body).length) await api.call('PATCH', `/v1/schedules/${schedule.id}`, { body, key: newKey(), wait: 30 });
-    go(`?date=${schedule.id}`);
-  }, box);
-  const patch = async (body) => {
-    await api.call('PATCH', `/v1/schedules/${schedule.id}`, { body, key: newKey(), wait: 30 });
-    go(`?date=${schedule.id}`);
-  };
-  const close = deed(t('org.closeNow'), () => patch({ sales_close_at: new Date(clock.now() + 1000).toISOString() }), box, { 'data-act': 'close-sales' });
-  const open = deed(t('org.openNow'), () => patch({ sales_open_at: null, sales_close_at: null }), box, { 'data-act': 'open-sales' });
-  return h('details', { class: 'card' }, h('summary', {}, t('org.amend')), h('p', { class: 'hint' }, t('org.amendHint')), form, h('div', { class: 'actions' }, close, open));
 }
 
 function cancelShow(schedule, go) {

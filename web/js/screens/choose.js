@@ -3,13 +3,14 @@
 
 import * as announce from '../announce.js';
 import * as clock from '../clock.js';
-import { button, fill, h, icon, say } from '../dom.js';
+import { button, fill, h, say } from '../dom.js';
 import { clockTime, duration, money, number, plural, t } from '../i18n.js';
 import { SeatList } from '../list.js';
 import { needName } from '../login.js';
 import { SeatMap } from '../map.js';
 import { nearest } from '../seats.js';
-import { notice, priceList, problemText, progress } from './parts.js';
+import { notice, problemText, progress, showPrices } from './parts.js';
+import { stepper, wishOf } from './wish.js';
 
 export async function choose({ sale, go }) {
   await sale.followSeats();
@@ -20,6 +21,9 @@ class Choose {
   constructor(sale, go) {
     Object.assign(this, { sale, go, seats: sale.seats, hall: sale.hall, picked: null, accessible: false });
     this.most = sale.schedule.max_seats_per_user;
+    // What was asked while waiting.
+    this.wish = wishOf(sale.id);
+    if (this.hall.categories.some((category) => category.name === this.wish.category)) this.picked = this.wish.category;
     this.box = notice('warn');
     this.turn = h('section', { class: 'turn card', hidden: true, 'aria-label': t('turn.title') });
     this.map = new SeatMap({ hall: this.hall, seats: this.seats, currency: sale.concert.currency, onToggle: (seat) => this.toggle(seat) });
@@ -37,7 +41,7 @@ class Choose {
     this.stop = clock.onTick((now) => this.#tick(now));
     this.sayTurn = announce.countdown();
     this.update();
-    this.#left();
+    this.#filter();
     this.#choice();
     sale.resumed?.then((outcome) => this.#ended(outcome));
   }
@@ -51,21 +55,13 @@ class Choose {
   }
 
   #best() {
-    this.count = h('output', { class: 'count', id: 'best-count' }, String(Math.min(2, this.most)));
-    const step = (by) => () => {
-      this.count.value = String(Math.max(1, Math.min(this.most, Number(this.count.value) + by)));
-      this.#bestText();
-    };
+    this.stepper = stepper(this.most, this.wish.count ?? 2, () => this.#bestText());
     this.best = button('', () => this.hold(this.#bestChoice()), { kind: 'primary wide', 'data-act': 'best' });
     this.#bestText();
     const hasWheelchairs = this.hall.sections.some((section) => section.wheelchair.size);
     return h('section', { class: 'card best-card', 'aria-labelledby': 'best-title' },
       h('h2', { id: 'best-title' }, t('best.title')),
-      h('div', { class: 'stepper' },
-        h('button', { type: 'button', class: 'round', 'aria-label': t('best.fewer'), onclick: step(-1) }, icon('minus')), this.count,
-        h('button', { type: 'button', class: 'round', 'aria-label': t('best.more'), onclick: step(1) }, icon('plus')),
-        h('span', { class: 'muted' }, plural('before.limit', this.most))),
-      this.prices,
+      this.stepper.root, this.prices,
       hasWheelchairs && h('label', { class: 'check' }, h('input', { type: 'checkbox', onchange: (event) => {
         this.accessible = event.target.checked;
         this.#filter();
@@ -80,11 +76,11 @@ class Choose {
   }
 
   #bestText() {
-    say(this.best, plural('best.go', Number(this.count.value)));
+    say(this.best, plural('best.go', this.stepper.count));
   }
 
   #bestChoice() {
-    const choice = { best_available: Number(this.count.value) };
+    const choice = { best_available: this.stepper.count };
     if (this.picked) choice.category = this.picked;
     const blocks = new Set(this.sale.schedule.sections.map((section) => section.block));
     if (blocks.size > 1) choice.section = this.list.section.name;
@@ -117,14 +113,16 @@ class Choose {
   }
 
   #left() {
-    const focused = this.prices.contains(document.activeElement) ? [...this.prices.querySelectorAll('button')].indexOf(document.activeElement) : -1;
-    fill(this.prices, priceList(this.sale, { picked: this.picked, onPick: (name) => {
+    showPrices(this.prices, this.sale, { picked: this.picked, onPick: (name) => {
       this.picked = this.picked === name ? null : name;
       this.#filter();
-    } }));
-    if (focused >= 0) this.prices.querySelectorAll('button')[focused]?.focus();
+    } });
     const [free, held] = this.seats.counts();
-    say(this.live, free ? t('map.free', { free: number(free) }) : plural('map.soldOut', held));
+    // Known to whoever saw the last seat go.
+    if (free) this.soldOutAt = null;
+    else if (Number(this.root.dataset.free) > 0) this.soldOutAt = clock.now();
+    const since = this.soldOutAt ? t('map.soldOutAt', { time: clockTime(this.soldOutAt) }) : t('map.soldOut');
+    say(this.live, free ? t('map.free', { free: number(free) }) : `${since} ${plural('map.soldHeld', held)}`);
     this.root.dataset.free = free;
   }
 
@@ -223,8 +221,8 @@ class Choose {
     const until = Date.parse(this.sale.place?.active_until ?? '');
     this.turn.hidden = Number.isNaN(until);
     if (this.turn.hidden) return;
-    const text = t('turn.until', { time: clockTime(until), rest: duration(until - now) });
-    say(this.turn, text);
+    const then = this.sale.place.on_timeout === 'expire' ? 'turn.thenOver' : 'turn.thenBack';
+    say(this.turn, `${t('turn.until', { time: clockTime(until), rest: duration(until - now) })} ${t(then)}`);
     this.sayTurn(until - now);
   }
 

@@ -2,29 +2,39 @@
 
 import * as api from '../api.js';
 import * as clock from '../clock.js';
+import { datesPath } from '../dates.js';
 import { fill, h, icon, say } from '../dom.js';
 import { dateTile, duration, longDate, money, number, plural, t } from '../i18n.js';
 import { categoriesOf } from '../plan.js';
+import { lines } from './parts.js';
 
 const CONCERTS = 24;
+/** Of each concert where there are many, and of one alone. */
+const DATES = 12;
+const DATES_OF_ONE = 50;
 
 export async function concerts({ concert }) {
   const root = h('div', { class: 'concerts', 'data-screen': 'concerts' });
   const ending = new AbortController();
   const options = { signal: ending.signal, anonymous: true };
-  const list = concert
-    ? [await api.read(`/v1/concerts/${encodeURIComponent(concert)}`, options)]
-    : (await api.read(`/v1/concerts?limit=${CONCERTS}`, options)).concerts;
-  const dates = await Promise.all(list.map((each) => api.read(`/v1/concerts/${each.id}/schedules`, options)));
   const ticks = [];
-  const cards = list.map((each, index) => card(each, dates[index].schedules, ticks));
+  const alone = concert ? await api.read(`/v1/concerts/${encodeURIComponent(concert)}`, options) : null;
+  const cards = alone ? { root: h('div', { class: 'cards' }, await card(alone, ticks, { ...options, limit: DATES_OF_ONE })) }
+    : await lines({
+      read: async (after) => {
+        const { rows, next } = await api.page('/v1/concerts', 'concerts', { ...options, limit: CONCERTS, after });
+        return { rows: await Promise.all(rows.map((each) => card(each, ticks, { ...options, limit: DATES }))), next };
+      },
+      row: (made) => made,
+      list: h('div', { class: 'cards' }),
+      none: empty(),
+    });
   fill(root,
-    !concert && h('header', { class: 'hero' }, h('h1', {}, t('concerts.title')), h('p', {}, t('concerts.promise'))),
-    cards.length ? h('div', { class: 'cards' }, cards) : empty());
+    !concert && h('header', { class: 'hero' }, h('h1', {}, t('concerts.title')), h('p', {}, t('concerts.promise'))), cards.root);
   const stop = clock.onTick((now) => ticks.forEach((tick) => tick(now)));
   return {
     root,
-    title: concert ? list[0].title : t('concerts.title'),
+    title: alone ? alone.title : t('concerts.title'),
     close() {
       stop();
       ending.abort();
@@ -37,15 +47,27 @@ function empty() {
     h('a', { href: '/organizer', class: 'button plain' }, t('concerts.organize')));
 }
 
-function card(concert, schedules, ticks) {
-  const upcoming = schedules.filter((each) => Date.parse(each.starts_at) > clock.now());
+async function card(concert, ticks, options) {
+  // What has begun since the whole minute is not on sale any more.
+  const begun = (schedule) => Date.parse(schedule.starts_at) <= clock.now();
+  const dates = await lines({
+    read: async (after) => {
+      let page = { rows: [], next: after };
+      do {
+        page = await api.page(datesPath(concert.id), 'schedules', { ...options, after: page.next });
+        page.rows = page.rows.filter((each) => !begun(each));
+      } while (!page.rows.length && page.next);
+      return page;
+    },
+    row: (schedule) => date(concert, schedule, ticks),
+    list: h('ul', { class: 'dates' }),
+    none: h('p', { class: 'muted' }, t('concerts.noDates')),
+  });
   return h('article', { class: 'card concert' },
     h('div', { class: 'concert-head' },
       h('h2', {}, h('a', { href: `/c/${concert.id}`, 'data-link': true }, concert.title)),
       concert.description && h('p', { class: 'muted' }, concert.description)),
-    upcoming.length
-      ? h('ul', { class: 'dates' }, upcoming.map((each) => date(concert, each, ticks)))
-      : h('p', { class: 'muted' }, t('concerts.noDates')));
+    dates.root);
 }
 
 function date(concert, schedule, ticks) {

@@ -74,7 +74,7 @@ class DatePage {
 
   #turn() {
     const until = Date.parse(this.sale.place?.active_until ?? '');
-    alerts.ring(t('turn.title'));
+    alerts.ring(t('turn.title'), until);
     announce.call(t('turn.call', { time: Number.isNaN(until) ? '' : clockTime(until) }));
   }
 

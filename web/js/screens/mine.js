@@ -2,13 +2,18 @@
 
 import * as api from '../api.js';
 import * as clock from '../clock.js';
+import { dateOf } from '../dates.js';
 import { button, fill, h, icon } from '../dom.js';
 import { clockTime, dayAndTime, money, plural, sum, t } from '../i18n.js';
 import * as intent from '../intent.js';
 import { needName } from '../login.js';
 import { plainLabel } from '../plan.js';
 import * as session from '../session.js';
-import { notice, problemText } from './parts.js';
+import { lines, notice, problemText } from './parts.js';
+
+const RESERVATIONS = 50;
+const ENTRIES = 20;
+const PAYMENTS = 20;
 
 export async function mine({ go }) {
   const root = h('div', { class: 'mine', 'data-screen': 'mine' });
@@ -18,43 +23,27 @@ export async function mine({ go }) {
       button(t('login.title'), async () => (await needName()) && go('/me'), { kind: 'primary' })));
     return page;
   }
-  const [reservations, payments, wallet, entries] = await Promise.all([
-    pages('/v1/reservations', 'reservations'), api.read('/v1/payments?limit=50'), api.read('/v1/wallet'), api.read('/v1/wallet/entries?limit=20'),
-  ]);
-  const dates = await catalog(reservations);
+  const [reservations, payments, wallet, entries] = await Promise.all([owned(), paid(), api.read('/v1/wallet'), history()]);
   fill(root, h('h1', { tabindex: '-1' }, t('mine.title')),
     h('div', { class: 'two' },
-      h('section', { class: 'card' }, h('h2', {}, t('mine.reservations')), reservations.length
-        ? h('ul', { class: 'rows' }, reservations.map((each) => row(each, dates.get(each.schedule_id))))
-        : h('p', { class: 'muted' }, t('mine.none'))),
-      h('div', { class: 'stack' }, purse(wallet, go), history(entries.entries), paid(payments.payments))));
+      h('section', { class: 'card' }, h('h2', {}, t('mine.reservations')), reservations.root),
+      h('div', { class: 'stack' }, purse(wallet, go), entries, payments)));
   return page;
 }
 
-/** At most the newest 200. */
-async function pages(path, name) {
-  let rows = [];
-  let after = null;
-  do {
-    const page = await api.read(`${path}?limit=50${after ? `&after=${after}` : ''}`);
-    rows = rows.concat(page[name]);
-    after = page.next;
-  } while (after && rows.length < 200);
-  return rows;
-}
-
-async function catalog(reservations) {
-  const ids = [...new Set(reservations.map((each) => each.schedule_id))];
-  const found = new Map();
+/** Reservations, each with its date. */
+function owned() {
+  const dates = new Map();
   const concerts = new Map();
-  for (const id of ids) {
-    const schedule = await api.readIfAny(`/v1/schedules/${id}`, { anonymous: true });
-    if (!schedule) continue;
-    const { concert_id: concert } = schedule;
-    if (!concerts.has(concert)) concerts.set(concert, await api.read(`/v1/concerts/${concert}`, { anonymous: true }));
-    found.set(id, { schedule, concert: concerts.get(concert) });
-  }
-  return found;
+  return lines({
+    read: async (after) => {
+      const page = await api.page('/v1/reservations', 'reservations', { limit: RESERVATIONS, after });
+      for (const own of page.rows) if (!dates.has(own.schedule_id)) dates.set(own.schedule_id, await dateOf(own.schedule_id, concerts));
+      return page;
+    },
+    row: (own) => row(own, dates.get(own.schedule_id)),
+    none: h('p', { class: 'muted' }, t('mine.none')),
+  });
 }
 
 function row(own, date) {
@@ -82,16 +71,27 @@ function purse(wallet, go) {
     box.root);
 }
 
-function history(entries) {
-  if (!entries.length) return null;
-  return h('section', { class: 'card' }, h('h2', {}, t('mine.history')), h('ul', { class: 'rows plain' }, entries.map((entry) => h('li', { class: 'row' },
-    h('span', { class: 'row-main' }, h('span', {}, t(`entry.${entry.kind}`)), h('span', { class: 'muted' }, dayAndTime(Date.parse(entry.at)))),
-    h('span', { class: 'row-side' }, h('span', { class: 'price' }, `${['CHARGE', 'REFUND'].includes(entry.kind) ? '+' : '−'}${sum(entry.amount)}`), h('span', { class: 'muted' }, sum(entry.balance_after)))))));
+/** What came into the wallet and what went. */
+async function history() {
+  const list = await lines({
+    read: (after) => api.page('/v1/wallet/entries', 'entries', { limit: ENTRIES, after }),
+    row: (entry) => h('li', { class: 'row' },
+      h('span', { class: 'row-main' }, h('span', {}, t(`entry.${entry.kind}`)), h('span', { class: 'muted' }, dayAndTime(Date.parse(entry.at)))),
+      h('span', { class: 'row-side' }, h('span', { class: 'price' }, `${['CHARGE', 'REFUND'].includes(entry.kind) ? '+' : '−'}${sum(entry.amount)}`), h('span', { class: 'muted' }, sum(entry.balance_after)))),
+    list: h('ul', { class: 'rows plain' }),
+  });
+  return list.count > 0 && h('section', { class: 'card', 'data-list': 'entries' }, h('h2', {}, t('mine.history')), list.root);
 }
 
-function paid(payments) {
-  const failed = payments.filter((payment) => payment.status === 'FAILED');
-  if (!failed.length) return null;
-  return h('section', { class: 'card' }, h('h2', {}, t('mine.failed')), h('ul', { class: 'rows plain' }, failed.map((payment) => h('li', { class: 'row' },
-    h('span', {}, problemText({ code: payment.failure ?? 'internal' })), h('span', { class: 'price' }, sum(payment.amount))))));
+/** Payments, with what became of each. */
+async function paid() {
+  const list = await lines({
+    read: (after) => api.page('/v1/payments', 'payments', { limit: PAYMENTS, after }),
+    row: (payment) => h('li', { class: 'row', 'data-payment': payment.status },
+      h('span', { class: 'row-main' }, h('span', {}, t(`payment.${payment.status}`)),
+        payment.failure && h('span', { class: 'muted' }, problemText({ code: payment.failure })), h('span', { class: 'muted' }, dayAndTime(Date.parse(payment.created_at)))),
+      h('span', { class: 'row-side' }, h('span', { class: 'price' }, sum(payment.amount)))),
+    list: h('ul', { class: 'rows plain' }),
+  });
+  return list.count > 0 && h('section', { class: 'card', 'data-list': 'payments' }, h('h2', {}, t('mine.payments')), list.root);
 }

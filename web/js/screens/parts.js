@@ -1,5 +1,6 @@
 // Parts that several screens have.
 
+import { Problem } from '../api.js';
 import { fill, h } from '../dom.js';
 import { clockTime, exactTime, has, money, number, t } from '../i18n.js';
 
@@ -19,6 +20,14 @@ export function priceList(sale, { onPick, picked } = {}) {
     if (!onPick) return h('li', { class: 'price-row' }, row);
     return h('li', {}, h('button', { type: 'button', class: 'price-row', 'aria-pressed': String(picked === category.name), onclick: () => onPick(category.name) }, row));
   }));
+}
+
+/** The same in its box, anew: whoever was on a row of it still is. */
+export function showPrices(box, sale, options) {
+  const rows = () => [...box.querySelectorAll('button')];
+  const focused = rows().indexOf(document.activeElement);
+  fill(box, priceList(sale, options));
+  if (focused >= 0) rows()[focused]?.focus();
 }
 
 /** Seats of each category, free or not: only a hall knows; without one the sections of one category do. */
@@ -60,6 +69,42 @@ export function problemText(problem, label = (seat) => seat) {
   return has(`problem.${code}`) ? t(`problem.${code}`) : t('problem.other', { code, detail: detail ?? '' });
 }
 
+/**
+ * A list that goes on: `read(after)` gives `{rows, next}`, `row(each)` an element; a button asks for more while there is
+ * more. Resolves to `{root, count}` when the first page is there.
+ */
+export async function lines({ read, row, list = h('ul', { class: 'rows' }), none = null }) {
+  const box = notice('warn');
+  const more = h('button', { type: 'button', class: 'button plain', 'data-act': 'more', onclick: further }, t('list.further'));
+  const root = h('div', { class: 'stack' }, list, more, box.root);
+  let after = null;
+  async function go() {
+    const { rows, next } = await read(after);
+    const added = rows.map(row);
+    list.append(...added);
+    after = next ?? null;
+    more.hidden = after === null;
+    return added;
+  }
+  async function further() {
+    more.disabled = true;
+    box.clear();
+    try {
+      const [first] = await go();
+      // Whoever reads by keys or by ear goes on where the list does.
+      first?.querySelector('a, button')?.focus();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      box.show(h('p', {}, problemText(problem.body)));
+    } finally {
+      more.disabled = false;
+    }
+  }
+  const first = await go();
+  if (!first.length && none) fill(root, none);
+  return { root, count: first.length };
+}
+
 /** A box for what happened; empty it takes no room. */
 export function notice(kind = 'plain') {
   const root = h('div', { class: `notice ${kind}`, hidden: true, tabindex: '-1' });
@@ -88,7 +133,9 @@ export function progress(box, what) {
         : t('deciding.safeAhead', { position: details.position ?? '', ahead: number(details.ahead) });
       box.show(h('p', { class: 'busy' }, h('span', { class: 'pulse', 'aria-hidden': 'true' }), what), h('p', { class: 'muted' }, key));
     } else if (stage === 'trouble') {
-      box.show(h('p', { class: 'busy' }, what), h('p', {}, t('deciding.trouble')));
+      // Without an answer nobody knows; an answer says why it is not done yet.
+      const why = details.status ? problemText(details.body) : t('deciding.noAnswer');
+      box.show(h('p', { class: 'busy' }, what), h('p', {}, why), h('p', {}, t('deciding.again')));
     }
   };
 }

@@ -18,7 +18,6 @@ class Reservation {
   constructor(sale, id, go) {
     Object.assign(this, { sale, id, go, balance: null });
     this.box = notice('warn');
-    this.proof = h('div', {});
     this.body = h('div', { class: 'stack' });
     this.root = h('div', { class: 'narrow' }, this.body);
     this.rest = h('strong', { class: 'countdown', role: 'timer' });
@@ -111,10 +110,7 @@ class Reservation {
     this.payButton.disabled = true;
     const outcome = await this.sale.pay(this.own, progress(this.box, t('pay.asking')), this.balance !== null && this.balance >= this.own.amount);
     if (this.closed) return;
-    if (outcome.ok) {
-      this.box.clear();
-      fill(this.proof, proof(outcome.decided));
-    }
+    if (outcome.ok) this.box.clear();
     if (outcome.problem) {
       const text = problemText(outcome.problem);
       this.box.show(h('p', {}, text));
@@ -154,7 +150,7 @@ class Reservation {
     return h('section', { class: 'card done' },
       h('div', { class: 'seal', 'aria-hidden': 'true' }, icon('check')),
       h('h2', {}, t('done.title')), h('p', { class: 'muted' }, `${concert.title} · ${longDate(starts, concert.time_zone)}`),
-      this.#seats(own), this.#amount(own), this.proof,
+      this.#seats(own), this.#amount(own), proof(own.decided),
       h('div', { class: 'actions' },
         h('a', { class: 'button primary', href: `/t/${own.reservation_id}`, 'data-link': true, 'data-act': 'tickets' }, plural('ticket.show', own.seats.length)),
         h('a', { class: 'button plain', download: 'ticket.ics', href: calendar(concert, schedule, own, this.sale) }, t('done.calendar')),

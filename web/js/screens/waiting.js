@@ -6,7 +6,8 @@ import * as clock from '../clock.js';
 import { button, fill, h, icon, say } from '../dom.js';
 import { clockTime, exactTime, longDate, number, plural, t } from '../i18n.js';
 import { confirm } from '../login.js';
-import { notice, positionText, priceList } from './parts.js';
+import { notice, positionText, showPrices } from './parts.js';
+import { keepWish, stepper, wishOf } from './wish.js';
 
 const NEAR = 200;
 const SOON_MS = 12 * 3_600_000;
@@ -21,6 +22,8 @@ export function waiting({ sale }) {
   const prices = h('div', {});
   const worth = notice('warn');
   const alertBox = notice('plain');
+  let wish = wishOf(sale.id);
+  const seats = stepper(sale.schedule.max_seats_per_user, wish.count ?? 2, (count) => want({ count }));
   const alertButton = button([icon('bell'), t('waiting.alert')], alertMe);
   const root = h('div', { class: 'two' },
     h('section', { class: 'card waiting', 'aria-labelledby': 'waiting-title' },
@@ -28,7 +31,8 @@ export function waiting({ sale }) {
       h('p', { class: 'big' }, h('span', { class: 'big-unit' }, t('waiting.aheadLabel')), count), eta, bar, note.root,
       h('p', { class: 'calm' }, t('waiting.close')), receipt,
       h('div', { class: 'actions' }, alertButton, button(t('waiting.leave'), leave, { kind: 'quiet' })), alertBox.root),
-    h('section', { class: 'card' }, h('h2', {}, t('waiting.left')), prices, worth.root));
+    h('section', { class: 'card', 'aria-labelledby': 'wish-title' }, h('h2', { id: 'wish-title' }, t('waiting.left')), prices, worth.root,
+      h('h3', {}, t('wish.title')), seats.root, h('p', { class: 'hint' }, t('wish.explain'))));
 
   function update() {
     const { place } = sale;
@@ -48,10 +52,16 @@ export function waiting({ sale }) {
   }
 
   function left() {
-    fill(prices, priceList(sale));
+    showPrices(prices, sale, { picked: wish.category, onPick: (name) => want({ category: wish.category === name ? undefined : name }) });
     const gone = sale.categories().filter((category) => category.available === 0 || category.available < sale.place.ahead);
     if (!gone.length) worth.clear();
     else worth.show(gone.map((category) => h('p', {}, t(category.available ? 'waiting.willBeGone' : 'waiting.isGone', { category: category.name }))));
+  }
+
+  function want(more) {
+    wish = { ...wish, ...more };
+    keepWish(sale.id, wish);
+    left();
   }
 
   async function alertMe() {
