@@ -42,7 +42,7 @@ async fn second(world: &World, browser: &Browser, permission: &str) -> String {
     world.post("first", &format!("/v1/schedules/{date}/queue"), json!({})).await;
     world.visit(browser, "second", &format!("/s/{date}")).await;
     browser.click(".button.primary.large").await;
-    browser.until("document.querySelector('[data-ahead]')?.dataset.ahead === '1'").await;
+    browser.until("document.querySelector('[data-ahead]')?.dataset.ahead === '0'").await;
     date
 }
 

@@ -134,7 +134,7 @@ async fn a2_who_waits_in_the_queue_buys_at_their_turn_without_a_reload() {
             browser.click(&format!("[data-schedule='{date}']")).await;
             browser.run("document.documentElement.dataset.document = 'the first'").await;
             browser.click(".button.primary.large").await;
-            browser.until("document.querySelector('[data-ahead]')?.dataset.ahead === '1'").await;
+            browser.until("document.querySelector('[data-ahead]')?.dataset.ahead === '0'").await;
             world.delete("first", &format!("/v1/schedules/{date}/queue")).await;
             for act in ["best", "charge", "pay"] {
                 browser.click(&format!("[data-act={act}]")).await;

@@ -60,6 +60,12 @@ export class SeatList {
     this.#build();
   }
 
+  /** Prices were amended. */
+  repriced() {
+    for (const cell of this.cells.values()) cell.removeAttribute('aria-label');
+    this.#refresh();
+  }
+
   /** Rows as drawn; those of a section without a drawing are tens. */
   #rows() {
     if (this.hall.drawn) return this.section.rows.filter((row) => row.seats.length).map((row) => ({ name: rowName(row), key: row.number, seats: row.seats }));

@@ -201,7 +201,7 @@ export function share(context, colors, outline, { share: part, text }) {
   for (const [x, y] of outline) context.lineTo(x, y);
   context.closePath();
   // Nothing free is no color at all.
-  context.globalAlpha = 0.6 * part;
+  context.globalAlpha = 0.4 * part;
   context.fillStyle = colors.accent;
   context.fill();
   context.globalAlpha = 1;

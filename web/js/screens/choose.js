@@ -37,12 +37,14 @@ class Choose {
     const options = { signal: this.listen.signal };
     this.seats.addEventListener('change', () => this.#left(), options);
     this.seats.addEventListener('chosen', () => this.#choice(), options);
+    sale.addEventListener('facts', () => this.#prices(), options);
     this.seats.addEventListener('lost', (event) => this.#lost(event.detail), options);
     this.stop = clock.onTick((now) => this.#tick(now));
     this.sayTurn = announce.countdown();
     this.update();
     this.#filter();
     this.#choice();
+    this.#prices();
     sale.resumed?.then((outcome) => this.#ended(outcome));
   }
 
@@ -110,6 +112,17 @@ class Choose {
     } else {
       announce.call(t('choice.notFree', { seat: this.hall.label(seat) }));
     }
+  }
+
+  /** As amended meanwhile: what is chosen costs what it costs now. */
+  #prices() {
+    const prices = JSON.stringify(this.sale.schedule.sections.map((section) => section.categories.map((category) => category.price)));
+    const changed = this.knownPrices !== undefined && this.knownPrices !== prices;
+    this.knownPrices = prices;
+    this.#left();
+    if (!changed) return;
+    this.list.repriced();
+    this.#choice();
   }
 
   #left() {
