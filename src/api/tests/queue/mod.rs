@@ -124,7 +124,7 @@ async fn f01_q2_a_join_gives_a_signed_place_and_again_the_same() {
     let place = queue.position("carol", Some(token(&third))).await;
     let expected = json!({
         "status": "WAITING", "position": 3, "ahead": 1, "eta_seconds": null, "poll_after_ms": 1_000,
-        "abandon_after_seconds": 180, "sale": "open", "left": {"A": 50},
+        "abandon_after_seconds": 180, "on_timeout": "requeue", "sale": "open", "left": {"A": 50},
     });
     assert_eq!((place.status, place.json(), place.header("retry-after")), (200, expected, "1"));
     assert_eq!(queue.position("carol", None).await.json(), place.json(), "by the place alone");
