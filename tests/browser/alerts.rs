@@ -29,7 +29,7 @@ fn devices(permission: &str) -> String {
            return {{ release: async () => asked.push('screen may go off') }};
          }} }} }});
          globalThis.titles = [];
-         addEventListener('DOMContentLoaded', () => new MutationObserver(() => titles.push(document.title))
+         addEventListener('DOMContentLoaded', () => document.head && new MutationObserver(() => titles.push(document.title))
            .observe(document.head, {{ subtree: true, childList: true, characterData: true }}));"
     )
 }

@@ -147,6 +147,7 @@ pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store
 }
 
 pub async fn schedules_from_a_time_on_are_those_that_start_then_as_amended(store: Arc<dyn Store>) {
+    store.insert_concert(&concert(1)).await.unwrap();
     // Opened for 100, 200, 300 and 400; the blocks say that the first was moved behind all others, the third to the front.
     for (number, opened_for, amended) in
         [(11, 100, Some(500)), (12, 200, None), (13, 300, Some(50)), (14, 400, Some(400))]

@@ -3,7 +3,7 @@
 
 import * as announce from '../announce.js';
 import * as clock from '../clock.js';
-import { button, fill, h, say } from '../dom.js';
+import { button, fill, h, icon, say } from '../dom.js';
 import { clockTime, duration, money, number, plural, t } from '../i18n.js';
 import { SeatList } from '../list.js';
 import { needName } from '../login.js';

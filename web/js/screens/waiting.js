@@ -3,7 +3,7 @@
 import * as alerts from '../alerts.js';
 import * as announce from '../announce.js';
 import * as clock from '../clock.js';
-import { button, fill, h, icon, say } from '../dom.js';
+import { button, h, icon, say } from '../dom.js';
 import { clockTime, exactTime, longDate, number, plural, t } from '../i18n.js';
 import { confirm } from '../login.js';
 import { notice, positionText, showPrices } from './parts.js';
