@@ -26,6 +26,17 @@ async fn press(browser: &Browser, key: &str) {
     browser.until(&format!("document.querySelector('.map').dataset.painted !== '{painted}'")).await;
 }
 
+/// Zooms until seats can be told apart, or no longer.
+async fn until_level(browser: &Browser, key: &str, level: &str) {
+    for _ in 0..10 {
+        press(browser, key).await;
+        if browser.text("document.querySelector('.map').dataset.level").await == level {
+            return;
+        }
+    }
+    panic!("{key} never led to level {level}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hall_from_afar_says_how_many_seats_each_section_has_left_and_moves_by_keys() {
     world::run(async |world| {
@@ -65,14 +76,8 @@ async fn a_hall_from_afar_says_how_many_seats_each_section_has_left_and_moves_by
         assert_ne!(picture(&browser).await, whole, "an arrow moves it");
         press(&browser, "0").await;
         assert_eq!(picture(&browser).await, whole, "0 shows all of it");
-        for _ in 0..3 {
-            press(&browser, "+").await;
-        }
-        browser.until("document.querySelector('.map').dataset.level === '2'").await;
-        for _ in 0..3 {
-            press(&browser, "-").await;
-        }
-        browser.until("document.querySelector('.map').dataset.level === '1'").await;
+        until_level(&browser, "+", "2").await;
+        until_level(&browser, "-", "1").await;
         no_complaints(&browser).await;
     })
     .await;
