@@ -14,13 +14,16 @@ const ENTRIES_MAX: usize = 1_000;
 /// Rows of one kind, as one entry may hold many: 32 bytes a touched seat.
 const ROWS_MAX: usize = 1_000_000;
 
+/// Of which concert, from which time on, after which date, how many.
+type DatesKey = (ConcertId, Option<LogTime>, Option<ScheduleId>, u32);
+
 /// Shared reads, at most 200 ms old.
 pub struct Snapshots {
     store: Arc<dyn FrontStore>,
     plans: Arc<Plans>,
     concerts: SnapshotCache<(Option<ConcertId>, u32), Vec<Concert>>,
     concert: SnapshotCache<ConcertId, Option<Concert>>,
-    dates: SnapshotCache<(ConcertId, Option<LogTime>, Option<ScheduleId>, u32), Vec<ScheduleView>>,
+    dates: SnapshotCache<DatesKey, Vec<ScheduleView>>,
     schedule: SnapshotCache<ScheduleId, Option<ScheduleView>>,
     seats: SnapshotCache<ScheduleId, Option<SeatMap>>,
 }
