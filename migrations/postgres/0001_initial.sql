@@ -421,6 +421,15 @@ create table webhook_failed (
     primary key (webhook_id, event_id)
 );
 
+-- Who wanted what of an endpoint; rows outlive it.
+create table webhook_note (
+    id uuid not null primary key,
+    name text not null,
+    act text not null,
+    by_user text not null,
+    at bigint not null
+);
+
 -- One row: the notifier that leads. The owner is empty once it has left.
 create table notifier (
     id bigint not null primary key check (id = 1),

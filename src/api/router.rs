@@ -16,10 +16,10 @@ use super::http::rate_limit::limit_address;
 use super::http::{public_url, representation};
 use super::openapi::handlers::{self, Documentation};
 use super::ops::requests as lives;
-use super::ops::{acts, dead_letters, overview, partitions, processes, queues, sales, throughput};
+use super::ops::{acts, dead_letters, metrics, overview, partitions, processes, queues, sales, throughput, webhooks};
 use super::routes::{
     amending, concerts, health, holds, me, opening, pages, payments, plans, queue, queue_position, queue_stats,
-    queue_streams, requests, reservations, schedules, seats, tickets, wallet, webhooks,
+    queue_streams, requests, reservations, schedules, seats, tickets, wallet,
 };
 use super::submission::request_object::Accepted;
 use super::{AppState, middleware};
@@ -138,7 +138,7 @@ fn operators(front_door: bool) -> OpenApiRouter<AppState> {
     let of_all = OpenApiRouter::new()
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(overview::get_overview))
         .routes(routes!(throughput::get_throughput))
         .routes(routes!(partitions::list_partitions))
@@ -149,6 +149,7 @@ fn operators(front_door: bool) -> OpenApiRouter<AppState> {
         .routes(routes!(queues::list_queues))
         .routes(routes!(queues::change_queue))
         .routes(routes!(sales::list_sales))
+        .routes(routes!(lives::find_requests))
         .routes(routes!(lives::get_life))
         .routes(routes!(dead_letters::list_dead_letters))
         .routes(routes!(dead_letters::get_dead_letter))

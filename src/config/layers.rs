@@ -11,6 +11,13 @@ pub const ENV_PREFIX: &str = "TURNSTILE__";
 /// The one section with arbitrary keys: they are passed to the Kafka client.
 pub const OPEN_SECTION: &str = "log.kafka.";
 
+/// Variables of OpenTelemetry, and the settings that they stand for.
+const STANDARD_NAMES: [(&str, &str); 3] = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
+    ("OTEL_TRACES_SAMPLER_ARG", "telemetry.trace_ratio"),
+];
+
 /// Source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -60,9 +67,21 @@ impl Layers {
         Ok(())
     }
 
-    /// Overrides with environment variables; ignores those without the prefix.
+    /// Overrides with environment variables; ignores those without the prefix. What OpenTelemetry calls by names of its own
+    /// counts where no file says otherwise.
     pub fn add_env(&mut self, variables: impl Iterator<Item = (String, String)>) -> Result<(), ConfigError> {
-        let mut ours: Vec<_> = variables.filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+        let (mut ours, others): (Vec<_>, Vec<_>) = variables.partition(|(name, _)| name.starts_with(ENV_PREFIX));
+        let sampler = others.iter().find(|(name, text)| name == "OTEL_TRACES_SAMPLER" && !text.is_empty());
+        let is_ratio = sampler.is_none_or(|(_, text)| text.ends_with("traceidratio"));
+        for (name, key) in STANDARD_NAMES {
+            let found = others.iter().find(|(of, text)| of == name && !text.is_empty());
+            if let Some((name, text)) = found
+                && (is_ratio || key != "telemetry.trace_ratio")
+                && self.values.get(key).is_some_and(|(_, source)| *source == Source::Default)
+            {
+                self.set(key.to_owned(), Value::String(text.clone()), Source::Env(name.clone()))?;
+            }
+        }
         ours.sort();
         for (name, text) in ours {
             let key = env_key(&name);

@@ -43,6 +43,31 @@ fn the_environment_overrides_the_file_and_the_file_the_defaults() {
 }
 
 #[test]
+fn the_variables_of_opentelemetry_count_where_nothing_else_is_said() {
+    let standard = [
+        ("OTEL_SERVICE_NAME", "tickets"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+    ];
+    let (layers, config) = with_env(&standard).unwrap();
+    assert_eq!((config.traces.service.as_str(), config.traces.per_million), ("tickets", 250_000));
+    // A build without the feature ignores what may be meant for others.
+    let endpoint = cfg!(feature = "otel").then(|| "http://collector:4318".to_owned());
+    assert_eq!(config.traces.endpoint, endpoint);
+    assert_eq!(layers.source("telemetry.service_name"), Source::Env("OTEL_SERVICE_NAME".to_owned()));
+    let ours = [("TURNSTILE__TELEMETRY__TRACE_RATIO", "0.5"), standard[1], ("OTEL_SERVICE_NAME", "")];
+    let (_, config) = with_env(&ours).unwrap();
+    assert_eq!((config.traces.service.as_str(), config.traces.per_million), ("turnstile", 500_000));
+    // The argument of another sampler is no ratio.
+    let (_, config) = with_env(&[("OTEL_TRACES_SAMPLER", "always_on"), ("OTEL_TRACES_SAMPLER_ARG", "x")]).unwrap();
+    assert_eq!(config.traces.per_million, 10_000);
+    let mut layers = Layers::defaults(DEFAULTS).unwrap();
+    layers.add_file("t.toml", "[telemetry]\nservice_name = \"shop\"\n").unwrap();
+    layers.add_env([("OTEL_SERVICE_NAME".to_owned(), "tickets".to_owned())].into_iter()).unwrap();
+    assert_eq!(Config::read(&layers).unwrap().traces.service, "shop");
+}
+
+#[test]
 fn kafka_settings_come_by_environment_and_by_file() {
     let mut layers = Layers::defaults(DEFAULTS).unwrap();
     layers.add_file("t.toml", "[log]\nbrokers='k:1'\n[log.kafka]\n\"linger.ms\" = 3\nsecurity.protocol='SSL'").unwrap();

@@ -9,16 +9,21 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::client::{Answer, CallError, Line};
+use super::concerts::Concerts;
 use super::cursors::Cursors;
 use super::event::{self, Event};
 use super::message::message;
 use super::settings::Settings;
 use super::{client, signature};
 use crate::domain::LogTime;
+use crate::log::Record;
 use crate::runtime::clock::Clock;
-use crate::store::{FailedEvent, Failure, OnFailure, StoreError, Webhook, WebhookContent, WebhookFormat, Webhooks};
-use crate::telemetry::metrics::WEBHOOK_DELIVERIES;
+use crate::store::{
+    FailedEvent, Failure, NotifierStore, OnFailure, StoreError, Webhook, WebhookContent, WebhookFormat,
+};
+use crate::telemetry::metrics::{WEBHOOK_ANSWERS, WEBHOOK_DELIVERIES};
 use crate::wire::headers::TRACEPARENT;
+use crate::wire::headers::schedule_of;
 
 /// Longest text kept of a failure, in characters.
 const REASON_CHARS_MAX: usize = 300;
@@ -57,7 +62,8 @@ pub struct Parcel {
 pub struct Courier {
     pub target: Arc<Target>,
     pub cursors: Arc<Cursors>,
-    pub store: Arc<dyn Webhooks>,
+    pub store: Arc<dyn NotifierStore>,
+    pub concerts: Arc<Concerts>,
     pub clock: Clock,
     pub settings: Settings,
     pub stop: CancellationToken,
@@ -96,6 +102,7 @@ impl Courier {
             let traced = parcel.traceparent.as_ref().and_then(|text| HeaderValue::from_str(text).ok());
             headers.extend(traced.map(|value| (HeaderName::from_static(TRACEPARENT), value)));
             let called = line.post(&self.target.url, &headers, &parcel.body).await;
+            WEBHOOK_ANSWERS.with_label_values(&[self.target.webhook.name.as_str(), class(&called)]).inc();
             if called.as_ref().is_ok_and(Answer::is_success) {
                 self.count("delivered", parcel.events);
                 self.cursors.delivered(partition, parcel.events);
@@ -106,6 +113,36 @@ impl Courier {
             }
             let_go();
         }
+    }
+
+    /// The events of a record that the endpoint wants; `None`: the pump stops. Which concert a date belongs to is asked
+    /// until the store says it: nothing is left out because of an outage.
+    pub async fn wanted(&self, record: &Record) -> Option<Vec<Event>> {
+        let (content, schedule) = (self.content(), schedule_of(&record.headers));
+        if content.schedule.is_some_and(|only| schedule.map(|id| id.0) != Some(only)) {
+            return Some(Vec::new());
+        }
+        if let Some(only) = content.concert {
+            let Some(schedule) = schedule else { return Some(Vec::new()) };
+            let concert = loop {
+                match self.concerts.of(schedule).await {
+                    Ok(concert) => break concert,
+                    Err(error) => {
+                        let endpoint = &self.target.webhook.name;
+                        tracing::warn!(endpoint, %error, "the concert of a date cannot be read yet");
+                        if !self.paused(self.clock.now().0 + STORE_RETRY.as_millis() as i64).await {
+                            return None;
+                        }
+                    }
+                }
+            };
+            if concert != Some(only) {
+                return Some(Vec::new());
+            }
+        }
+        let mut events = event::events(record);
+        events.retain(|event| event.is_for(content));
+        Some(events)
     }
 
     /// Waits until it is time for the next attempt; false: the pump stops.
@@ -186,6 +223,19 @@ impl Courier {
 fn jittered(pause: Duration) -> Duration {
     let random = u32::from(Uuid::new_v4().into_bytes()[0]);
     pause + pause / 5 * random / 255
+}
+
+/// Of the status, for metrics.
+fn class(called: &Result<Answer, CallError>) -> &'static str {
+    match called.as_ref().map(|answer| answer.status / 100) {
+        Ok(1) => "1xx",
+        Ok(2) => "2xx",
+        Ok(3) => "3xx",
+        Ok(4) => "4xx",
+        Ok(5) => "5xx",
+        Ok(_) => "other",
+        Err(_) => "none",
+    }
 }
 
 fn reason(called: &Result<Answer, CallError>) -> String {

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::concerts::Concerts;
 use super::cursors::Cursors;
 use super::delivery::{Courier, Target};
 use super::endpoint::check_url;
@@ -14,7 +15,7 @@ use super::feed::Feed;
 use super::settings::Settings;
 use super::{pump, slack};
 use crate::runtime::clock::Clock;
-use crate::store::{ProgressState, Webhook, WebhookFormat, WebhookProgress, Webhooks};
+use crate::store::{NotifierStore, ProgressState, Webhook, WebhookFormat, WebhookProgress};
 use crate::telemetry::metrics::WEBHOOK_LAG;
 
 /// See the module.
@@ -28,10 +29,11 @@ pub struct Group {
 /// What all groups share.
 #[derive(Clone)]
 pub struct Means {
-    pub store: Arc<dyn Webhooks>,
+    pub store: Arc<dyn NotifierStore>,
     pub clock: Clock,
     pub settings: Settings,
     pub feeds: Vec<Arc<Feed>>,
+    pub concerts: Arc<Concerts>,
 }
 
 impl Group {
@@ -44,6 +46,7 @@ impl Group {
             target: Arc::new(Target { webhook: webhook.clone(), url }),
             cursors: Arc::clone(&cursors),
             store: Arc::clone(&means.store),
+            concerts: Arc::clone(&means.concerts),
             clock: means.clock.clone(),
             settings: means.settings.clone(),
             stop: stop.clone(),

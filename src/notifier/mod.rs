@@ -6,6 +6,7 @@
 
 mod address;
 mod client;
+mod concerts;
 mod cursors;
 mod delivery;
 mod endpoint;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::client::Line;
 use super::delivery::{Courier, Ended, Parcel};
-use super::event::{self, Event};
+use super::event;
 use super::feed::{Feed, Piece};
 use crate::domain::LogTime;
 use crate::log::Record;
@@ -55,7 +55,8 @@ async fn deliver_all(courier: &Courier, line: &mut Line, partition: u32, records
     let mut records = records.into_iter();
     while let Some(record) = records.next() {
         courier.cursors.waiting(partition, Some(record.timestamp.millis()));
-        for event in wanted(courier, &record) {
+        let Some(events) = courier.wanted(&record).await else { return Ended::Stopped };
+        for event in events {
             if courier.stop.is_cancelled() {
                 return Ended::Stopped;
             }
@@ -124,17 +125,4 @@ async fn deliver_gap(courier: &Courier, line: &mut Line, partition: u32, (from, 
         courier.cursors.advance(partition, to);
     }
     ended
-}
-
-/// The events of a record that the endpoint wants.
-pub(super) fn wanted(courier: &Courier, record: &Record) -> Vec<Event> {
-    let content = &courier.target.webhook.content;
-    if let Some(schedule) = content.schedule
-        && crate::wire::headers::schedule_of(&record.headers).map(|id| id.0) != Some(schedule)
-    {
-        return Vec::new();
-    }
-    let mut events = event::events(record);
-    events.retain(|event| event.is_for(content));
-    events
 }

@@ -1,6 +1,6 @@
 //! The notifier of a process: leads or watches, and while it leads keeps a group running for each enabled endpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::concerts::Concerts;
 use super::feed::Feed;
 use super::group::{Group, Means};
 use super::lease::{Leadership, Turn};
@@ -18,7 +19,10 @@ use super::start::offset_at;
 use crate::log::{Log, ReadError, Topic};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::{Health, Severity};
-use crate::store::{Disabled, ProgressState, StartFrom, StoreError, Webhook, WebhookProgress, Webhooks};
+use crate::store::{
+    Disabled, NotifierStore, ProgressState, StartFrom, StoreError, Webhook, WebhookProgress, Webhooks, Why,
+};
+use crate::telemetry::metrics::WEBHOOK_DISABLED;
 
 /// Progress is written so often: a crash repeats the events since.
 const ROUND: Duration = Duration::from_millis(500);
@@ -30,7 +34,7 @@ const CHECK: &str = "notifier";
 #[derive(Clone)]
 pub struct Deps {
     pub log: Arc<dyn Log>,
-    pub store: Arc<dyn Webhooks>,
+    pub store: Arc<dyn NotifierStore>,
     pub clock: Clock,
     pub health: Health,
 }
@@ -78,7 +82,7 @@ pub async fn run(deps: Deps, settings: Settings, shutdown: CancellationToken) ->
 
 /// Keeps the lease while endpoints are wanted.
 async fn keep(
-    store: Arc<dyn Webhooks>,
+    store: Arc<dyn NotifierStore>,
     mut leadership: Leadership,
     beat: Duration,
     wanted: watch::Receiver<bool>,
@@ -113,8 +117,33 @@ struct Leading {
     resting: BTreeMap<Uuid, ProgressState>,
     groups: BTreeMap<Uuid, Group>,
     feeds: Vec<Arc<Feed>>,
+    concerts: Arc<Concerts>,
+    shown: Shown,
     readers: JoinSet<()>,
     stop: CancellationToken,
+}
+
+/// Names in the metric of disabled endpoints. Dropped when another process leads, which shows them then.
+#[derive(Default)]
+struct Shown(BTreeSet<String>);
+
+impl Shown {
+    fn update(&mut self, webhooks: &[Webhook]) {
+        let now: BTreeSet<String> = webhooks.iter().map(|webhook| webhook.name.clone()).collect();
+        for gone in self.0.difference(&now) {
+            let _ = WEBHOOK_DISABLED.remove_label_values(&[gone]);
+        }
+        for Webhook { name, content, .. } in webhooks {
+            WEBHOOK_DISABLED.with_label_values(&[name]).set(content.disabled.is_some().into());
+        }
+        self.0 = now;
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.update(&[]);
+    }
 }
 
 struct Notifier {
@@ -160,7 +189,8 @@ impl Notifier {
             let (feed, stop) = (Arc::clone(feed), stop.clone());
             readers.spawn(async move { feed.follow(stop).await });
         }
-        Ok(Leading { epoch, resting, groups: BTreeMap::new(), feeds, readers, stop })
+        let concerts = Arc::new(Concerts::new(Arc::clone(&self.deps.store)));
+        Ok(Leading { epoch, resting, groups: BTreeMap::new(), feeds, concerts, shown: Shown::default(), readers, stop })
     }
 
     /// Stops all that runs; another one leads.
@@ -180,7 +210,9 @@ impl Notifier {
             clock: self.deps.clock.clone(),
             settings: self.settings.clone(),
             feeds: leading.feeds.clone(),
+            concerts: Arc::clone(&leading.concerts),
         };
+        leading.shown.update(&webhooks);
         let now: BTreeMap<Uuid, Webhook> = webhooks.into_iter().map(|webhook| (webhook.id, webhook)).collect();
         let changed = |group: &&Group| now.get(&group.id()).is_none_or(|webhook| *webhook != group.webhook);
         let ended: Vec<Uuid> = leading.groups.values().filter(changed).map(Group::id).collect();
@@ -279,6 +311,6 @@ async fn begun(log: &dyn Log, webhook: &Webhook, mut state: ProgressState) -> Re
 /// Disables an endpoint, unless an operator has changed it meanwhile.
 async fn disable(store: &dyn Webhooks, clock: &Clock, mut webhook: Webhook, reason: String) -> Result<(), StoreError> {
     tracing::error!(endpoint = webhook.name, reason, "a webhook is disabled; turnstile webhooks enable NAME");
-    webhook.content.disabled = Some(Disabled { at_ms: clock.now().0, reason });
+    webhook.content.disabled = Some(Disabled { at_ms: clock.now().0, why: Why::Failed(reason) });
     store.change_webhook(&webhook).await.map(drop)
 }

@@ -11,7 +11,6 @@ use super::delivery::{Courier, Ended, Parcel};
 use super::event::{self, Event};
 use super::feed::{Feed, Piece};
 use super::message::message;
-use super::pump::wanted;
 
 /// Between two messages.
 const BETWEEN: Duration = Duration::from_secs(1);
@@ -70,7 +69,9 @@ async fn gather(courier: &Courier, feeds: &[Arc<Feed>]) -> Gathered {
             Ok(Piece::Records(records)) => {
                 courier.cursors.waiting(partition, records.first().map(|record| record.timestamp.millis()));
                 for record in records {
-                    gathered.events.extend(wanted(courier, &record));
+                    // Stopped: what it is at is read again.
+                    let Some(events) = courier.wanted(&record).await else { return Gathered::default() };
+                    gathered.events.extend(events);
                     gathered.next.insert(partition, record.offset + 1);
                 }
             }

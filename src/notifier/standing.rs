@@ -18,6 +18,7 @@ pub struct NewWebhook {
     pub url: String,
     pub types: Vec<String>,
     pub schedule: Option<Uuid>,
+    pub concert: Option<Uuid>,
     pub include_user: bool,
     pub format: WebhookFormat,
     pub on_failure: OnFailure,
@@ -38,6 +39,7 @@ impl NewWebhook {
             secrets: vec![new_secret()],
             types: self.types,
             schedule: self.schedule,
+            concert: self.concert,
             include_user: self.include_user,
             on_failure: self.on_failure,
             created_at_ms: now.0,
@@ -81,7 +83,7 @@ pub fn described(webhook: &Webhook, state: Option<&ProgressState>) -> String {
     let delivered = delivered(state);
     let since = |ms: i64| rfc3339(LogTime(ms));
     match (Standing::of(webhook, state), &webhook.content.disabled) {
-        (_, Some(disabled)) => format!("disabled since {}: {}", since(disabled.at_ms), disabled.reason),
+        (_, Some(disabled)) => format!("disabled since {}: {}", since(disabled.at_ms), disabled.why),
         (Standing::Failing, _) => {
             let ms = state.and_then(|state| state.failing_since_ms).unwrap_or_default();
             format!("failing since {}, {delivered} delivered before", since(ms))

@@ -16,7 +16,7 @@ use crate::log::{Headers, Record};
 use crate::store::{
     CommitBatch, DeadLetter, Decided, Intervention, Progress, RequestCompletion, RequestKey, RequestRow, RequestState,
 };
-use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, INBOX_FORWARDED, STRAYS_FORWARDED};
+use crate::telemetry::metrics::{COMMANDS_DECIDED, DEAD_LETTERS, INBOX_FORWARDED, REFUSALS, STRAYS_FORWARDED};
 use crate::wire::outcome::OutcomeRecord;
 
 /// Aggregates that commands were decided on, with the log time of the last timer's among them and what it found.
@@ -40,6 +40,8 @@ pub(super) struct Batch<A: LaneAggregate> {
     interventions: Vec<Intervention>,
     /// Commands by type and how they ended: a batch has few kinds.
     counts: Vec<(CommandKind, &'static str, u64)>,
+    /// Requests that were refused, by why: a batch has few codes.
+    refusals: Vec<(Code, u64)>,
 }
 
 impl<A: LaneAggregate> Batch<A> {
@@ -57,6 +59,7 @@ impl<A: LaneAggregate> Batch<A> {
             outbox: Outbox::new(progress.next_outbox_seq),
             touched: BTreeMap::new(),
             counts: Vec::new(),
+            refusals: Vec::new(),
         }
     }
 
@@ -156,6 +159,7 @@ impl<A: LaneAggregate> Batch<A> {
     }
 
     fn own_outcome(&mut self, command: &Ordered<A>, outcome: &Outcome, effects: &Effects, cause: Cause<'_>) -> Decided {
+        self.count_refusal(outcome);
         let record = OutcomeRecord {
             request_id: command.asking.request_id,
             command: command.kind,
@@ -174,6 +178,7 @@ impl<A: LaneAggregate> Batch<A> {
     /// The outcome of an earlier, pending request.
     fn completed(&mut self, command: &Ordered<A>, completion: &Completion, cause: Cause<'_>) {
         let Completion { asking, command: kind, outcome } = completion;
+        self.count_refusal(outcome);
         let record = OutcomeRecord {
             request_id: asking.request_id,
             command: *kind,
@@ -212,6 +217,14 @@ impl<A: LaneAggregate> Batch<A> {
         }
     }
 
+    fn count_refusal(&mut self, outcome: &Outcome) {
+        let Err(Refusal { code, .. }) = outcome else { return };
+        match self.refusals.iter_mut().find(|(known, _)| known == code) {
+            Some((_, count)) => *count += 1,
+            None => self.refusals.push((*code, 1)),
+        }
+    }
+
     pub fn stray(&mut self, record: Record, stray: Stray, at: Arrival) {
         STRAYS_FORWARDED.with_label_values(&[self.here.lane.as_str()]).inc();
         self.outbox.stray(record, stray, &at);
@@ -241,6 +254,9 @@ impl<A: LaneAggregate> Batch<A> {
     pub fn finish(self) -> (CommitBatch, TouchedKeys<A::Key>) {
         for (kind, status, count) in self.counts {
             COMMANDS_DECIDED.with_label_values(&[self.here.lane.as_str(), kind.as_str(), status]).inc_by(count);
+        }
+        for (code, count) in self.refusals {
+            REFUSALS.with_label_values(&[self.here.lane.as_str(), code.as_str()]).inc_by(count);
         }
         let after = Progress { next_outbox_seq: self.outbox.next_seq(), ..self.after };
         let commit = CommitBatch {

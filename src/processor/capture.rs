@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use crate::domain::LanePartition;
-use crate::telemetry::metrics::OUTBOX_PENDING;
+use crate::telemetry::metrics::{OUTBOX_PENDING, OUTBOX_PUBLISHED};
 
 /// Marks that wait, one a second while something is committed; later ones wait for the last of them.
 const MARKS_MAX: usize = 600;
@@ -78,9 +78,12 @@ impl Capture {
     pub fn show_pending(&self) -> u64 {
         let mut all = 0;
         for (of, outbox) in self.lock().iter() {
-            let pending = outbox.end - outbox.first.unwrap_or(outbox.end).min(outbox.end);
-            let shown = i64::try_from(pending).unwrap_or(i64::MAX);
-            OUTBOX_PENDING.with_label_values(&[of.lane.as_str(), &of.partition.to_string()]).set(shown);
+            let first = outbox.first.unwrap_or(outbox.end).min(outbox.end);
+            let pending = outbox.end - first;
+            let shown = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            let labels = [of.lane.as_str(), &of.partition.to_string()];
+            OUTBOX_PENDING.with_label_values(&labels).set(shown(pending));
+            OUTBOX_PUBLISHED.with_label_values(&labels).set(shown(first));
             all += pending;
         }
         all

@@ -40,6 +40,7 @@ mod schedule;
 mod standing;
 mod timers;
 mod traces;
+mod unpublished;
 mod unsent;
 mod watch;
 

@@ -21,6 +21,7 @@ use super::portion::{NotTaken, Portion};
 use super::relay;
 use super::standing::{Standing, Step};
 use super::timers::Timers;
+use super::unpublished::Unpublished;
 use crate::domain::block::Block;
 use crate::domain::queue::QueueState;
 use crate::domain::wallet::WalletState;
@@ -109,6 +110,7 @@ struct Owner<'a, A: LaneAggregate> {
     /// To the relay; `None` where something else publishes the outbox.
     publish: Option<mpsc::Sender<Vec<OutboxRow>>>,
     relay: Option<AbortOnDropHandle<()>>,
+    unpublished: Option<Arc<Unpublished>>,
 }
 
 struct Committing {
@@ -184,15 +186,16 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         portion: &'a mut Portion,
     ) -> Self {
         let Acquired { progress, reader, timers, end, interventions, remember } = acquired;
-        let (publish, relay) = match &context.settings.relay {
+        let (publish, relay, unpublished) = match &context.settings.relay {
             RelayMode::External { .. } => {
                 context.capture.committed(partition, progress.epoch, progress.next_outbox_seq);
-                (None, None)
+                (None, None, None)
             }
             RelayMode::Worker => {
                 let (sender, receiver) = mpsc::channel(RELAY_BATCHES);
-                let relay = relay::run(Arc::clone(&context), partition, progress, receiver);
-                (Some(sender), Some(AbortOnDropHandle::new(tokio::spawn(relay))))
+                let unpublished = Arc::new(Unpublished::new(partition, progress.next_outbox_seq));
+                let relay = relay::run(Arc::clone(&context), partition, progress, receiver, Arc::clone(&unpublished));
+                (Some(sender), Some(AbortOnDropHandle::new(tokio::spawn(relay))), Some(unpublished))
             }
         };
         let limits = Limits { cache_rows_max: context.settings.cache_rows_max, changed_rows_max: CHANGED_ROWS_MAX };
@@ -202,7 +205,20 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         *decider.interventions() = Interventions::new(interventions, end, stands_at);
         let intake = Intake::new(partition, reader, end, &context, &membership, &standing);
         let committing = VecDeque::new();
-        Owner { context, standing, membership, partition, intake, decider, timers, portion, committing, publish, relay }
+        Owner {
+            context,
+            standing,
+            membership,
+            partition,
+            intake,
+            decider,
+            timers,
+            portion,
+            committing,
+            publish,
+            relay,
+            unpublished,
+        }
     }
 
     async fn prefetch(&mut self, decoded: &Decoded<A>, finish: &CancellationToken) -> Result<(), Ended> {
@@ -278,6 +294,9 @@ impl<'a, A: LaneAggregate> Owner<'a, A> {
         let Some(publish) = &self.publish else {
             return self.context.capture.committed(self.partition, self.decider.progress().epoch, last.seq + 1);
         };
+        if let Some(unpublished) = &self.unpublished {
+            unpublished.committed(last.seq + 1);
+        }
         if publish.send(rows).await.is_err() {
             warn!(partition = %self.partition, "the relay has stopped; its rows wait in the outbox");
         }

@@ -20,11 +20,11 @@ use super::commit::Backoff;
 use super::context::Context;
 use super::standing::{Standing, Step};
 use super::traces::{self, Traced};
+use super::unpublished::Unpublished;
 use super::unsent;
 use crate::domain::LanePartition;
 use crate::log::{AppendError, AppendFuture, Appended, NewRecord, Topic};
 use crate::store::{CommitGroup, OutboxRow, Progress};
-use crate::telemetry::metrics::OUTBOX_PENDING;
 use crate::wire;
 
 /// Rows of the backlog read at once at takeover.
@@ -37,15 +37,18 @@ pub(super) async fn run(
     partition: LanePartition,
     taken: Progress,
     mut rows: mpsc::Receiver<Vec<OutboxRow>>,
+    unpublished: Arc<Unpublished>,
 ) {
-    let (mut relay, taken_at) = (Relay::new(context, partition, taken.epoch), taken.next_outbox_seq);
-    let mut from = 0;
+    let mut relay = Relay::new(context, partition, taken.epoch, Arc::clone(&unpublished));
+    let (mut from, taken_at) = (0, taken.next_outbox_seq);
     while from < taken_at {
         let backlog = relay.read_backlog(from).await;
+        unpublished.published(backlog.first().map_or(taken_at, |row| row.seq).min(taken_at));
         let Some(last) = backlog.last() else { break };
         from = last.seq + 1;
         relay.publish(backlog.into_iter().filter(|row| row.seq < taken_at)).await;
     }
+    unpublished.published(relay.sent.front().map_or(taken_at, |sent| sent.row.seq));
     loop {
         tokio::select! {
             biased;
@@ -99,11 +102,12 @@ struct Relay {
     acks: FuturesUnordered<BoxFuture<'static, Ack>>,
     /// Everything before is acknowledged.
     acknowledged: u64,
+    unpublished: Arc<Unpublished>,
     backoff: Backoff,
 }
 
 impl Relay {
-    fn new(context: Arc<Context>, partition: LanePartition, epoch: u64) -> Self {
+    fn new(context: Arc<Context>, partition: LanePartition, epoch: u64, unpublished: Arc<Unpublished>) -> Self {
         let standing = context.standings.of(partition);
         Relay {
             context,
@@ -114,6 +118,7 @@ impl Relay {
             appended: 0,
             acks: FuturesUnordered::new(),
             acknowledged: 0,
+            unpublished,
             backoff: Backoff::new(),
         }
     }
@@ -154,7 +159,6 @@ impl Relay {
             self.sent.push_back(Sent { row, fate: Fate::Open, traced });
             self.append_waiting().await;
         }
-        self.show_pending();
     }
 
     /// Appends what waits, in order. A failure that is known goes first, also one that becomes known while the log's
@@ -237,10 +241,12 @@ impl Relay {
             self.backoff = Backoff::new();
             self.standing.moved(Step::Publish);
         }
+        if self.acknowledged > 0 {
+            self.unpublished.published(self.acknowledged);
+        }
         self.context.committer.published(self.partition, self.epoch, self.acknowledged);
         if self.sent.is_empty() {
             self.standing.done(Step::Publish);
-            self.show_pending();
         }
     }
 
@@ -308,11 +314,5 @@ impl Relay {
         if let Err(error) = self.context.deps.store.commit_group(&group).await {
             warn!(partition = %self.partition, %error, "the next owner publishes again what was published last");
         }
-    }
-
-    fn show_pending(&self) {
-        let partition = self.partition.partition.to_string();
-        let pending = i64::try_from(self.sent.len()).unwrap_or(i64::MAX);
-        OUTBOX_PENDING.with_label_values(&[self.partition.lane.as_str(), &partition]).set(pending);
     }
 }

@@ -17,9 +17,9 @@ pub mod webhook;
 pub use dead_letter::{DeadLetter, DeadLetterView, DoneBy, UNSENT_OFFSET};
 pub use intervention::{Act, Began, Intervention, InterventionKind, Offsets};
 pub use ports::{
-    AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, FrontStore, Interventions, LogBinding, Operations,
-    OpsStore, Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Snapshots, Store, StoreError, Timers,
-    Webhooks,
+    AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, FrontStore, Interventions, LogBinding,
+    NotifierStore, Operations, OpsStore, Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Snapshots,
+    Store, StoreError, Timers, Webhooks,
 };
 pub use process::{
     AuditRun, OwnedState, PartitionStanding, Process, ProcessCheck, ProcessFigures, ProcessStatus, ProcessView,
@@ -28,11 +28,11 @@ pub use remember::Remember;
 pub use rows::{
     Anchor, BlockSeats, BlockView, Captured, CommitBatch, CommitGroup, Committed, Concert, Decided, OutboxRow, Page,
     PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion, RequestKey, RequestRow,
-    RequestState, RequestStatus, Schedule, ScheduleView, Slot, StateTable,
+    RequestState, RequestStatus, SaleCounts, Schedule, ScheduleView, Slot, StateTable,
 };
 pub use webhook::{
-    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, Webhook, WebhookContent,
-    WebhookFormat, WebhookProgress, WebhookSecret, WebhookStart,
+    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, WEBHOOK_NOTES_KEPT, Webhook,
+    WebhookAct, WebhookContent, WebhookFormat, WebhookNote, WebhookProgress, WebhookSecret, WebhookStart, Why,
 };
 
 use crate::domain::{Lane, LanePartition};

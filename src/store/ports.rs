@@ -9,9 +9,9 @@ use super::intervention::Intervention;
 use super::process::{AuditRun, Process, ProcessView};
 use super::rows::{
     BlockSeats, Captured, CommitBatch, CommitGroup, Committed, Concert, OutboxRow, Page, PlanRow, PlanSummary,
-    Progress, ProgressView, RecordedLog, RequestKey, RequestRow, Schedule, ScheduleView, StateTable,
+    Progress, ProgressView, RecordedLog, RequestKey, RequestRow, SaleCounts, Schedule, ScheduleView, StateTable,
 };
-use super::webhook::{FailedEvent, Lease, Webhook, WebhookProgress};
+use super::webhook::{FailedEvent, Lease, Webhook, WebhookNote, WebhookProgress};
 use crate::domain::block::{self, Payment, Reservation};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, EntryKind, PaymentAnswer, Wallet};
@@ -249,6 +249,9 @@ pub trait Operations: Send + Sync {
     /// Requests under these ids, the program's own too, of whatever partition.
     async fn requests_under(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>>;
 
+    /// What these dates have sold, in order of id; those that never had a seat taken are left out.
+    async fn sale_counts(&self, schedules: &[ScheduleId]) -> Result<Vec<SaleCounts>>;
+
     /// An audit has ended; the one before is forgotten.
     async fn note_audit(&self, run: &AuditRun) -> Result<()>;
 
@@ -335,6 +338,12 @@ pub trait Webhooks: Send + Sync {
 
     /// Lists an event as failed, unless it is already.
     async fn keep_failed_event(&self, event: &FailedEvent) -> Result<()>;
+
+    /// Notes what somebody wants of an endpoint; the newest `WEBHOOK_NOTES_KEPT` stay.
+    async fn note_webhook(&self, note: &WebhookNote) -> Result<()>;
+
+    /// The newest first, at most `limit`.
+    async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>>;
 }
 
 #[async_trait]
@@ -349,6 +358,10 @@ pub trait Retention: Send + Sync {
 /// What an owner of partitions uses.
 pub trait OwnerStore: Ownership + AggregateLoads + Timers + Outbox + Interventions {}
 impl<S: Ownership + AggregateLoads + Timers + Outbox + Interventions + ?Sized> OwnerStore for S {}
+
+/// What the notifier uses.
+pub trait NotifierStore: Webhooks + Catalog {}
+impl<S: Webhooks + Catalog + ?Sized> NotifierStore for S {}
 
 /// What the front door uses.
 pub trait FrontStore: Catalog + Reads + Webhooks {}
@@ -367,5 +380,11 @@ pub trait AuditedStore: Ownership + Interventions + DeadLetters + AuditReads + L
 impl<S: Ownership + Interventions + DeadLetters + AuditReads + LogBinding + Outbox + ?Sized> AuditedStore for S {}
 
 /// All of it, for the place that opens a store and hands out its parts.
-pub trait Store: OwnerStore + OpsStore + RetentionStore + Snapshots + LogBinding + Send + Sync + 'static {}
-impl<S> Store for S where S: OwnerStore + OpsStore + RetentionStore + Snapshots + LogBinding + Send + Sync + 'static {}
+pub trait Store:
+    OwnerStore + OpsStore + NotifierStore + RetentionStore + Snapshots + LogBinding + Send + Sync + 'static
+{
+}
+impl<S> Store for S where
+    S: OwnerStore + OpsStore + NotifierStore + RetentionStore + Snapshots + LogBinding + Send + Sync + 'static
+{
+}

@@ -357,8 +357,21 @@ pub struct ProgressView {
     pub last_time: LogTime,
     /// Rows not yet published.
     pub outbox_pending: u64,
+    /// XOR over the hashes of all rows of state it owns.
+    pub state_hash: u64,
     /// It has passed the log's end of when it was last acquired, and published what its outbox held then.
     pub caught_up: bool,
+}
+
+/// What a date has sold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaleCounts {
+    pub schedule: ScheduleId,
+    pub held: u64,
+    pub paying: u64,
+    pub sold: u64,
+    /// Of its confirmed reservations, in the smallest unit of its concert's currency.
+    pub revenue: i64,
 }
 
 /// Which part of a list: at most `limit` rows after the one named by `after`, which is the last row's id of the page

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::LogTime;
+use crate::domain::texts::texts;
+use crate::domain::{LogTime, UserId};
 
 /// An endpoint, as operators made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct WebhookContent {
     pub types: Vec<String>,
     /// Only events about this date.
     pub schedule: Option<Uuid>,
+    /// Only events about dates of this concert.
+    pub concert: Option<Uuid>,
     /// Whether events name users.
     pub include_user: bool,
     pub on_failure: OnFailure,
@@ -45,8 +48,8 @@ pub struct WebhookContent {
 /// Without the URL and the secrets: a Slack URL is a secret too.
 impl std::fmt::Debug for WebhookContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let WebhookContent { format, types, schedule, disabled, start, .. } = self;
-        write!(f, "webhook {format:?} {types:?} {schedule:?} {disabled:?} {start:?}")
+        let WebhookContent { format, types, schedule, concert, disabled, start, .. } = self;
+        write!(f, "webhook {format:?} {types:?} {schedule:?} {concert:?} {disabled:?} {start:?}")
     }
 }
 
@@ -80,7 +83,26 @@ pub struct WebhookSecret {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
     pub at_ms: i64,
-    pub reason: String,
+    pub why: Why,
+}
+
+/// Why an endpoint is disabled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Somebody of this name did it.
+    By(String),
+    /// The notifier did it, for this reason.
+    Failed(String),
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Why::By(name) => write!(f, "by {name}"),
+            Why::Failed(reason) => f.write_str(reason),
+        }
+    }
 }
 
 /// Where an endpoint begins in the outcomes. Another id than the one it last began by: it begins again.
@@ -154,6 +176,34 @@ pub struct FailedEvent {
     pub reason: String,
     pub at: LogTime,
 }
+
+texts! {
+    /// What somebody did about an endpoint.
+    pub enum WebhookAct ("an act on a webhook") {
+        Added = "added",
+        Enabled = "enabled",
+        Disabled = "disabled",
+        Replayed = "replayed",
+        Rotated = "rotated",
+        Tested = "tested",
+        Removed = "removed",
+    }
+}
+
+/// Who wanted what of an endpoint. It is written before it is done, and stays when the endpoint is removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookNote {
+    /// Of version 7: in the order in which they were wanted.
+    pub id: Uuid,
+    /// Of the endpoint.
+    pub name: String,
+    pub act: WebhookAct,
+    pub by: UserId,
+    pub at: LogTime,
+}
+
+/// Older notes are deleted.
+pub const WEBHOOK_NOTES_KEPT: u32 = 1_000;
 
 /// Who leads.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,6 +33,9 @@ fn seconds_buckets() -> Vec<f64> {
 /// `reused`).
 pub static COMMANDS_DECIDED: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_commands_decided_total", "Commands decided", &["lane", "command", "status"]));
+/// Requests that were refused, by lane and code.
+pub static REFUSALS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_refusals_total", "Requests that were refused, by code", &["lane", "code"]));
 /// Stray records forwarded to their partition.
 pub static STRAYS_FORWARDED: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_strays_forwarded_total", "Strays forwarded to their partition", &["lane"]));
@@ -74,16 +77,27 @@ pub static PARTITION_STALLED: LazyLock<IntGaugeVec> = LazyLock::new(|| {
 /// Partitions of a lane; with `turnstile_partition_state` it tells how many have no owner.
 pub static PARTITIONS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_partitions", "Partitions of a lane", &["lane"]));
-/// 1, labeled with the version that runs.
+/// 1, labeled with the version that runs, and the commit it was built from (`unknown` where the build did not say).
 pub static BUILD_INFO: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauge("turnstile_build_info", "1, with the version that runs", &["version"]));
+    LazyLock::new(|| gauge("turnstile_build_info", "1, with the version that runs", &["version", "commit"]));
+/// 1 while a check of `/readyz` passes, but for those of single partitions, which `turnstile_partition_state` has.
+pub static READY: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_ready", "Whether a check of this process passes", &["check"]));
+/// Seats of the dates that are sold now or next, by date and status (`free`, `held`, `paying`, `sold`), as the store has
+/// them: every process with a front door tells the same.
+pub static SALE_SEATS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_sale_seats", "Seats of a date, by status", &["schedule", "status"]));
 /// Everything before this offset is committed.
 pub static NEXT_OFFSET: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_next_offset", "Everything before this offset is committed", &["lane", "partition"])
 });
-/// Outbox rows committed but not yet acknowledged by the log.
+/// Outbox rows committed but not yet acknowledged by the log, however many the relay has taken.
 pub static OUTBOX_PENDING: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_outbox_pending", "Outbox rows not yet acknowledged by the log", &["lane", "partition"])
+});
+/// Every outbox row before this one is acknowledged by the log.
+pub static OUTBOX_PUBLISHED: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauge("turnstile_outbox_published", "Outbox rows before this one are published", &["lane", "partition"])
 });
 /// Duration of one commit of the embedded log, including retries on a failing disk.
 pub static LOG_COMMIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
@@ -186,6 +200,13 @@ pub static QUEUE_SEEN: LazyLock<IntCounterVec> =
 /// How long the oldest outcome has waited for an endpoint; only where the notifier leads and the endpoint is enabled.
 pub static WEBHOOK_LAG: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     gauge("turnstile_webhook_lag_seconds", "Age of the oldest outcome not yet delivered", &["endpoint"])
+});
+/// 1 while an endpoint is disabled; only where the notifier leads.
+pub static WEBHOOK_DISABLED: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauge("turnstile_webhook_disabled", "Whether a webhook is disabled", &["endpoint"]));
+/// Attempts by the class of the answer's status (`2xx` to `5xx`), `none` where there was no answer.
+pub static WEBHOOK_ANSWERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("turnstile_webhook_answers_total", "Attempts to deliver, by class of status", &["endpoint", "status"])
 });
 /// Events by result: `delivered`, `given_up`; attempts that failed: `failed`.
 pub static WEBHOOK_DELIVERIES: LazyLock<IntCounterVec> = LazyLock::new(|| {

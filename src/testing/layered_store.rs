@@ -17,7 +17,8 @@ use crate::store::{
     AggregateLoads, AuditReads, AuditRun, AuditedStore, BlockSeats, Captured, Catalog, CommitGroup, Committed, Concert,
     DeadLetter, DeadLetterView, DeadLetters, DoneBy, Intervention, Interventions, LogBinding, Operations, Outbox,
     OutboxRow, Ownership, Page, PlanRow, PlanSummary, Process, ProcessView, Progress, ProgressView, Reads, RecordedLog,
-    RequestKey, RequestRow, Retention, Schedule, ScheduleView, Snapshots, StateTable, Store, StoreError, Timers,
+    RequestKey, RequestRow, Retention, SaleCounts, Schedule, ScheduleView, Snapshots, StateTable, Store, StoreError,
+    Timers,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -330,6 +331,10 @@ impl<L: Layer> Operations for Layered<L> {
 
     async fn requests_under(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>> {
         self.0.pass(Call::Read, self.0.below().requests_under(ids)).await
+    }
+
+    async fn sale_counts(&self, schedules: &[ScheduleId]) -> Result<Vec<SaleCounts>> {
+        self.0.pass(Call::Read, self.0.below().sale_counts(schedules)).await
     }
 
     async fn note_audit(&self, run: &AuditRun) -> Result<()> {

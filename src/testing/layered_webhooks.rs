@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::layered_store::{Call, Layer, Layered};
-use crate::store::{FailedEvent, Lease, StoreError, Webhook, WebhookProgress, Webhooks};
+use crate::store::{FailedEvent, Lease, StoreError, Webhook, WebhookNote, WebhookProgress, Webhooks};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -60,5 +60,13 @@ impl<L: Layer> Webhooks for Layered<L> {
 
     async fn keep_failed_event(&self, event: &FailedEvent) -> Result<()> {
         self.0.pass(Call::Write, self.0.below().keep_failed_event(event)).await
+    }
+
+    async fn note_webhook(&self, note: &WebhookNote) -> Result<()> {
+        self.0.pass(Call::Write, self.0.below().note_webhook(note)).await
+    }
+
+    async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>> {
+        self.0.pass(Call::Read, self.0.below().webhook_notes(limit)).await
     }
 }

@@ -10,6 +10,7 @@ mod desk;
 mod door;
 mod driver;
 mod faults;
+mod hooks;
 mod mapping;
 mod operating;
 mod organizing;

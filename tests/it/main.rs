@@ -38,6 +38,7 @@ mod queue_polls;
 mod readme;
 mod remembered;
 mod restored;
+mod scrapes;
 mod seat_stream;
 mod seats;
 mod shutdown;

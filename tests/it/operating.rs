@@ -18,11 +18,24 @@ scenarios!(
     b3_a_dead_letter_is_replayed_beside_the_running_server,
 );
 
-/// For debug builds beside compilers; the table in docs/operations.md has what was measured.
-const SEEN_WITHIN: Duration = Duration::from_secs(10);
+/// What docs/scenarios.md says, and what a free machine keeps: the table in docs/operations.md has what was measured there.
+const SEEN_WITHIN: Duration = Duration::from_secs(3);
+/// Beside compilers and other tests. It tells a broken look from a slow machine, no more.
+const SEEN_WITHIN_WHEN_BUSY: Duration = Duration::from_secs(15);
+
+/// By the load of the last minute: with more to run than there are cores, times say more of the machine than of the program.
+pub fn seen_within() -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").ok();
+    let load: Option<f64> = load.and_then(|text| text.split(' ').next()?.parse().ok());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match load {
+        Some(load) if load <= cores as f64 => SEEN_WITHIN,
+        _ => SEEN_WITHIN_WHEN_BUSY,
+    }
+}
 
 /// Not by the scenario's client, which takes whatever names a request and its status for an outcome.
-async fn ops(system: &System, path: &str) -> Value {
+pub async fn ops(system: &System, path: &str) -> Value {
     let url = format!("{}/v1/ops/{path}", system.client.base());
     let answer = system.client.http().get(url).header("x-user-id", "admin").send().await.expect("an answer");
     assert_eq!(answer.status(), 200, "{path}");
@@ -30,7 +43,7 @@ async fn ops(system: &System, path: &str) -> Value {
 }
 
 /// The trouble with this code, once the verdict names it, and how long that took.
-async fn trouble(system: &System, code: &str) -> (Value, Duration) {
+pub async fn trouble(system: &System, code: &str) -> (Value, Duration) {
     let began = Instant::now();
     let found = until(code, async || {
         let overview = ops(system, "overview").await;
@@ -42,7 +55,7 @@ async fn trouble(system: &System, code: &str) -> (Value, Duration) {
     (found, began.elapsed())
 }
 
-async fn all_well(system: &System) {
+pub async fn all_well(system: &System) {
     until("all to be well", async || {
         let overview = ops(system, "overview").await;
         if overview["verdict"]["level"] == "ok" { Ok(()) } else { Err(overview["verdict"].to_string()) }
@@ -75,7 +88,7 @@ async fn b1_what_is_wrong_is_seen_with_its_reason(system: &System) {
     alter(system, "alter table wallet_entry rename to hidden_entry").await;
     let id = user.charge(7).send().await.request_id().to_owned();
     let (parked, took) = trouble(system, "partition_parked").await;
-    assert!(took < SEEN_WITHIN, "{took:?}");
+    assert!(took < seen_within(), "{took:?}");
     let reason = text(&parked["values"], "reason");
     assert!(reason.contains("wallet_entry"), "{parked}");
     let partitions = ops(system, "partitions").await;
@@ -91,7 +104,7 @@ async fn b1_what_is_wrong_is_seen_with_its_reason(system: &System) {
     let (lag, _) = trouble(system, "lag").await;
     assert_eq!(lag["values"]["partition"], here["partition"], "{lag}");
     let seconds = lag["values"]["seconds"].as_f64().unwrap();
-    assert!((3.0..3.0 + SEEN_WITHIN.as_secs_f64()).contains(&seconds), "{lag}");
+    assert!((3.0..3.0 + seen_within().as_secs_f64()).contains(&seconds), "{lag}");
     // What stands still may be stepped over; nothing else may.
     let elsewhere = json!({"offset": 0, "reason": "a test"});
     let other = partitions.iter().find(|of| of["state"] == "owned").unwrap();
@@ -188,7 +201,9 @@ async fn append_to_seats(system: &System, value: &Value) {
 async fn b3_a_dead_letter_is_replayed_beside_the_running_server(system: &System) {
     let odd = json!({"type": "hold_seat", "version": 1, "request_id": new_id()});
     append_to_seats(system, &odd).await;
-    trouble(system, "dead_letters").await;
+    let (_, took) = trouble(system, "dead_letters").await;
+    // Counted from before the record was read: on one machine the program was started for it.
+    assert!(took < seen_within(), "{took:?}");
     let letters = ops(system, "dead-letters").await;
     let position = text(&letters["dead_letters"][0], "position");
     let told = ops(system, &format!("requests/{position}")).await;
@@ -239,7 +254,7 @@ async fn b1_a_killed_worker_is_seen_with_what_it_owned() {
         let pid = system.servers().last().unwrap().pid();
         system.servers().last_mut().unwrap().kill();
         let (silent, took) = trouble(system, "process_silent").await;
-        assert!(took < SEEN_WITHIN && text(&silent["values"], "process").ends_with(&format!("-{pid}")), "{silent}");
+        assert!(took < seen_within() && text(&silent["values"], "process").ends_with(&format!("-{pid}")), "{silent}");
         let (lost, _) = trouble(system, "no_owner").await;
         assert!(text(&lost["values"], "reason").contains("has been silent"), "{lost}");
         until("the other to take them over", async || {

@@ -18,6 +18,9 @@ pub struct WebhookRequest {
     /// Only events about this date.
     #[schema(format = "uuid")]
     schedule_id: Option<String>,
+    /// Only events about dates of this concert.
+    #[schema(format = "uuid")]
+    concert_id: Option<String>,
     /// Whether events name users. Left out: no.
     include_user: Option<bool>,
     /// `slack`: one message with many events for a chat, at most one a second.

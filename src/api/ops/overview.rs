@@ -44,6 +44,9 @@ pub struct CountsObject {
     pub partitions: usize,
     pub owned: usize,
     pub processes: usize,
+    /// Records that ever came to the lanes: what comes a second is the difference of two looks. Null while the log does not
+    /// say.
+    pub appended: Option<u64>,
     /// Records that are not decided yet; null while the log does not say.
     pub lag_records: Option<u64>,
     /// Age of the oldest of them; null: there is none, or the log does not say.
@@ -56,12 +59,14 @@ pub struct CountsObject {
 
 impl CountsObject {
     fn of(now: &Now) -> Self {
+        let ends: Option<Vec<u64>> = now.partitions.iter().map(|of| of.end).collect();
         let lags: Option<Vec<u64>> = now.partitions.iter().map(|of| of.lag).collect();
         let outbox = now.partitions.iter().filter_map(|of| of.progress.as_ref());
         CountsObject {
             partitions: now.partitions.len(),
             owned: now.partitions.iter().filter(|of| of.state == system::State::Owned).count(),
             processes: now.processes.len(),
+            appended: ends.map(|ends| ends.iter().sum()),
             lag_records: lags.map(|lags| lags.iter().sum()),
             lag_seconds: waited_ms(now).map(|ms| ms as f64 / 1_000.0),
             outbox: outbox.map(|view| view.outbox_pending).sum(),

@@ -45,6 +45,10 @@ pub struct PartitionObject {
     pub lag_seconds: Option<f64>,
     /// Outcomes and follow-ups that are committed and not published.
     pub outbox: u64,
+    /// Of all state it owns, 16 hex digits: an audit of the same log comes to the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "9f0c63a1d2b4e857")]
+    pub state_hash: Option<String>,
     /// Log time of the last decided record.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
@@ -65,6 +69,7 @@ impl PartitionObject {
             lag_records: of.lag,
             lag_seconds: of.waiting_since.map(|since| (now.0 - since.0).max(0) as f64 / 1_000.0),
             outbox: progress.map_or(0, |view| view.outbox_pending),
+            state_hash: progress.map(|view| format!("{:016x}", view.state_hash)),
             decided_at: progress.filter(|view| view.last_time > LogTime(0)).map(|view| rfc3339(view.last_time)),
         }
     }

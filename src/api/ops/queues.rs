@@ -15,6 +15,8 @@ use crate::api::http::extract::{JsonBody, PathId};
 use crate::api::http::problem::Problem;
 use crate::api::openapi::bodies::QueuePatch;
 use crate::api::queue::configuring::changes;
+use crate::api::queue::places::Places;
+use crate::api::queue::replica::{Replica, percentile};
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::domain::queue::{Command, ConfigureQueue, Queue, Sale};
@@ -23,6 +25,8 @@ use crate::store::StateTable;
 
 /// More than are ever looked at.
 const QUEUES_MAX: u32 = 1_000;
+/// So many are read whole for their waits and paces, those that most wait in; of the others what this process shows anyway.
+const READ_WHOLE: usize = 5;
 
 /// Those that people wait in first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,6 +57,13 @@ pub struct QueueObject {
     pub max_waiting: u32,
     /// Null: occupancy alone counts.
     pub admit_per_minute: Option<u32>,
+    /// Measured over the last minute; null while unknown. So with the others.
+    pub admitted_per_minute: Option<f64>,
+    /// The wait of a user who joins now.
+    pub eta_seconds: Option<u64>,
+    /// From join to admission, of the latest 1,000 admissions.
+    pub wait_p50_seconds: Option<f64>,
+    pub wait_p90_seconds: Option<f64>,
 }
 
 impl QueueObject {
@@ -70,6 +81,21 @@ impl QueueObject {
             max_active: row.limits.max_active,
             max_waiting: row.limits.max_waiting,
             admit_per_minute: row.limits.admit_per_minute,
+            admitted_per_minute: None,
+            eta_seconds: None,
+            wait_p50_seconds: None,
+            wait_p90_seconds: None,
+        }
+    }
+
+    fn measured(self, replica: &Replica, now: LogTime) -> Self {
+        let waits = replica.waits_ms();
+        QueueObject {
+            admitted_per_minute: replica.per_minute(now),
+            eta_seconds: replica.eta_seconds(replica.waiting(), now),
+            wait_p50_seconds: percentile(&waits, 50),
+            wait_p90_seconds: percentile(&waits, 90),
+            ..self
         }
     }
 }
@@ -84,7 +110,11 @@ impl QueueObject {
         (status = 403, description = "`forbidden`"),
     )
 )]
-pub async fn list_queues(State(system): State<Arc<System>>, _admin: Admin) -> Result<Json<QueueList>, Problem> {
+pub async fn list_queues(
+    State(system): State<Arc<System>>,
+    State(places): State<Arc<Places>>,
+    _admin: Admin,
+) -> Result<Json<QueueList>, Problem> {
     let rows = system.store.state_page(StateTable::Queue, None, QUEUES_MAX).await?;
     let now = system.clock.now();
     let mut queues: Vec<Queue> = rows
@@ -94,7 +124,18 @@ pub async fn list_queues(State(system): State<Arc<System>>, _admin: Admin) -> Re
         .collect();
     queues.sort_by_key(|row| (std::cmp::Reverse(row.waiting + row.absent), row.starts_at, row.schedule_id));
     let titles = Titles::read(&*system.store, queues.iter().map(|row| row.schedule_id)).await?;
-    Ok(Json(QueueList { queues: queues.iter().map(|row| QueueObject::of(row, &titles, now)).collect() }))
+    let mut shown = Vec::new();
+    for (number, row) in queues.iter().enumerate() {
+        let slot = match number < READ_WHOLE && row.waiting > 0 {
+            // What cannot be read now is left out.
+            true => places.open(row.schedule_id).await.ok(),
+            false => places.known(row.schedule_id),
+        };
+        let of = || QueueObject::of(row, &titles, now);
+        let measured = slot.and_then(|slot| slot.look(|replica| of().measured(replica, now)));
+        shown.push(measured.unwrap_or_else(of));
+    }
+    Ok(Json(QueueList { queues: shown }))
 }
 
 /// Changes limits, pauses, resumes, admits.

@@ -8,6 +8,8 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout};
 
 use super::lag::{Behind, Waits};
+use super::sales::Sales;
+use super::undelivered::Undelivered;
 use crate::api::cache::snapshot_cache::SnapshotCache;
 use crate::domain::texts::texts;
 use crate::domain::{LanePartition, LogTime};
@@ -73,6 +75,9 @@ pub struct System {
     pub log: Arc<dyn Log>,
     pub store: Arc<dyn OpsStore>,
     pub clock: Clock,
+    /// What endpoints of webhooks have not got yet.
+    pub undelivered: Undelivered,
+    pub sales: Sales,
     waits: Waits,
     passed: Passed,
     now: SnapshotCache<(), Now>,
@@ -82,6 +87,8 @@ impl System {
     pub fn new(log: Arc<dyn Log>, store: Arc<dyn OpsStore>, clock: Clock) -> Self {
         System {
             waits: Waits::new(log.clone()),
+            undelivered: Undelivered::new(log.clone()),
+            sales: Sales::new(),
             passed: Passed::default(),
             log,
             store,

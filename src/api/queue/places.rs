@@ -77,6 +77,11 @@ impl Places {
         }
     }
 
+    /// A queue that this process shows already.
+    pub fn known(&self, schedule: ScheduleId) -> Option<Arc<Slot>> {
+        self.sources.replicas.known(schedule)
+    }
+
     /// The holder was seen, whatever becomes of the request: nothing is read for it.
     pub fn saw(&self, holder: &Holder) {
         let replicas = &self.sources.replicas;

@@ -81,6 +81,12 @@ impl Place {
     }
 }
 
+/// A percentile of sorted waits in ms, in seconds: nearest rank. `None`: nobody was admitted yet.
+pub fn percentile(waits_ms: &[i64], percent: usize) -> Option<f64> {
+    let rank = (waits_ms.len() * percent).div_ceil(100).max(1);
+    waits_ms.get(rank - 1).map(|ms| *ms as f64 / 1_000.0)
+}
+
 impl Replica {
     /// An empty replica of a queue whose row was read before any of the tokens that follow by [`Replica::apply`].
     pub fn new(row: Queue) -> Self {

@@ -1,20 +1,17 @@
-//! `/livez`, `/readyz`, `/metrics`: for operators and what they run.
+//! `/livez`, `/readyz`: for operators and what they run.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use prometheus::{Encoder, TextEncoder};
 use serde_json::{Value, json};
 
 use crate::api::cache::probes::{Check, Probes};
 use crate::api::http::extract::Params;
-use crate::api::http::problem::{Kind, Problem};
 use crate::runtime::health::Severity;
-use crate::telemetry::process;
 
 fn word(check: &Check) -> &'static str {
     match check.failure {
@@ -66,20 +63,5 @@ fn to_json(check: &Check) -> Value {
     match &check.failure {
         None => json!({ "name": check.name, "status": word(check) }),
         Some((_, reason)) => json!({ "name": check.name, "status": word(check), "reason": reason }),
-    }
-}
-
-/// This process's metrics, as Prometheus reads them.
-#[utoipa::path(get, path = "/metrics", tag = "operations", security(()), responses((status = 200, description = "Text format", body = String)))]
-pub async fn metrics() -> Result<Response, Problem> {
-    process::measure();
-    let encoder = TextEncoder::new();
-    let mut text = Vec::new();
-    match encoder.encode(&prometheus::gather(), &mut text) {
-        Ok(()) => Ok(([(CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response()),
-        Err(error) => {
-            tracing::error!(%error, "the metrics cannot be written");
-            Err(Problem::new(Kind::Internal, "the metrics cannot be written"))
-        }
     }
 }

@@ -29,5 +29,3 @@ pub mod section_plan;
 pub mod steps;
 pub mod tickets;
 pub mod wallet;
-pub mod webhook_object;
-pub mod webhooks;

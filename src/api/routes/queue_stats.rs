@@ -11,7 +11,7 @@ use crate::api::http::auth::Admin;
 use crate::api::http::extract::PathId;
 use crate::api::http::problem::Problem;
 use crate::api::queue::places::Places;
-use crate::api::queue::replica::Replica;
+use crate::api::queue::replica::{Replica, percentile};
 use crate::domain::{Code, LogTime, ScheduleId};
 use crate::runtime::clock::Clock;
 
@@ -93,11 +93,6 @@ pub async fn get_stats(
 fn stats(replica: &Replica, now: LogTime) -> QueueStats {
     let row = &replica.row;
     let waits = replica.waits_ms();
-    // Nearest rank.
-    let percentile = |percent: usize| {
-        let rank = (waits.len() * percent).div_ceil(100).max(1);
-        waits.get(rank - 1).map(|ms| *ms as f64 / 1_000.0)
-    };
     QueueStats {
         schedule_id: row.schedule_id.to_string(),
         sale: row.sale_at(now).as_str(),
@@ -114,9 +109,9 @@ fn stats(replica: &Replica, now: LogTime) -> QueueStats {
         eta_seconds: replica.eta_seconds(replica.waiting(), now),
         wait_seconds: WaitSeconds {
             samples: waits.len(),
-            p50: percentile(50),
-            p90: percentile(90),
-            p99: percentile(99),
+            p50: percentile(&waits, 50),
+            p90: percentile(&waits, 90),
+            p99: percentile(&waits, 99),
         },
         limits: LimitsObject {
             max_active: row.limits.max_active,

@@ -72,16 +72,8 @@ fn codes(overview: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn b1_operations_are_for_admins() {
     let door = Door::open().await;
-    let acts = [
-        (Method::POST, "partitions/seats.0/skip"),
-        (Method::POST, "partitions/seats.0/time"),
-        (Method::POST, "dead-letters/seats.0.1/replay"),
-        (Method::POST, "dead-letters/seats.0.1/dismiss"),
-        (Method::PATCH, "queues/0192e4b0-0000-7000-8000-00000000005c"),
-    ];
-    let reads = READS.map(|path| (Method::GET, path));
-    for (method, path) in reads.into_iter().chain(acts) {
-        let path = format!("/v1/ops/{path}");
+    let routes = operators_routes(&door).await;
+    for (method, path) in routes {
         let body = |request: RequestBuilder| if method == Method::GET { request } else { request.json(&json!({})) };
         let nobody = send(body(door.bare(method.clone(), &path))).await;
         assert_eq!((nobody.status, nobody.problem().as_str()), (401, "unauthenticated"), "{path}");
@@ -91,6 +83,88 @@ async fn b1_operations_are_for_admins() {
     for path in READS {
         door.look(path).await;
     }
+}
+
+/// All of them, as the router made the description of them, each with something in place of its parameters.
+async fn operators_routes(door: &Door) -> Vec<(Method, String)> {
+    let document = door.get("/openapi.json").await.json();
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/v1/ops/") {
+            continue;
+        }
+        let values = [
+            ("{partition}", "seats.0"),
+            ("{position}", "seats.0.1"),
+            ("{id}", "0192e4b0-0000-7000-8000-00000000005c"),
+            ("{name}", "shop"),
+        ];
+        let path = values.iter().fold(path.clone(), |path, (name, value)| path.replace(name, value));
+        assert!(!path.contains('{'), "{path}");
+        let methods = methods.as_object().unwrap().keys().filter(|name| *name != "parameters");
+        routes.extend(methods.map(|name| (name.to_uppercase().parse::<Method>().unwrap(), path.clone())));
+    }
+    let there = |method: Method, path: &str| routes.contains(&(method, format!("/v1/ops/{path}")));
+    assert!(
+        there(Method::GET, "requests/0192e4b0-0000-7000-8000-00000000005c") && there(Method::DELETE, "webhooks/shop")
+    );
+    assert!(routes.len() >= 25, "{routes:?}");
+    routes
+}
+
+#[tokio::test]
+async fn b1_what_is_done_about_a_webhook_keeps_the_admins_name_also_when_it_is_gone() {
+    let door = Door::open().await;
+    let body = json!({"name": "shop", "url": "https://shop.example/hook"});
+    let added = send(door.ops(Method::POST, "webhooks").json(&body)).await;
+    assert_eq!((added.status, added.header("location")), (201, "/v1/ops/webhooks/shop"), "{added:?}");
+    assert_eq!(send(door.ops(Method::POST, "webhooks").json(&body)).await.status, 422, "the name is taken");
+    let kim = |method: Method, path: &str| {
+        door.bare(method, &format!("/v1/ops/webhooks/shop{path}"))
+            .header("x-user-id", "kim")
+            .header("x-user-roles", "admin")
+    };
+    let paused = send(kim(Method::PATCH, "").json(&json!({"enabled": false}))).await;
+    assert_eq!((paused.status, &paused.json()["disabled"]["by"]), (200, &json!("kim")), "{paused:?}");
+    assert!(paused.json()["standing_text"].as_str().unwrap().ends_with(": by kim"), "{paused:?}");
+    let again = send(door.ops(Method::PATCH, "webhooks/shop").json(&json!({"enabled": false}))).await;
+    assert_eq!(again.json()["disabled"]["by"], "kim", "who was first");
+    let resumed = send(kim(Method::PATCH, "").json(&json!({"enabled": true, "replay_from": "first"}))).await;
+    assert_eq!(resumed.json()["disabled"], Value::Null);
+    assert_eq!(send(kim(Method::POST, "/secret")).await.status, 200);
+    assert_eq!(send(kim(Method::DELETE, "")).await.status, 204);
+    assert_eq!(send(kim(Method::DELETE, "")).await.status, 404, "what is not there leaves no note");
+    let listed = door.look("webhooks").await;
+    assert_eq!(listed["webhooks"], json!([]));
+    let notes: Vec<_> = listed["notes"].as_array().unwrap().iter().map(|note| (&note["act"], &note["by"])).collect();
+    let wanted = [
+        ("removed", "kim"),
+        ("rotated", "kim"),
+        ("replayed", "kim"),
+        ("enabled", "kim"),
+        ("disabled", "admin"),
+        ("disabled", "kim"),
+        ("added", "admin"),
+    ];
+    assert_eq!(
+        notes,
+        wanted.map(|(act, by)| (json!(act), json!(by))).iter().map(|(act, by)| (act, by)).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn requests_are_found_by_reservation_and_by_user() {
+    let door = Door::open().await;
+    assert_eq!(door.look("requests?of=nobody").await["requests"], json!([]));
+    door.worker.start();
+    assert_eq!(send(waiting(door.charge(500), 30)).await.status, 200);
+    let found = door.look("requests?of=alice").await;
+    let first = &found["requests"][0];
+    assert_eq!(first["what"], "wallet CHARGE 500", "{found}");
+    let position = first["position"].as_str().unwrap();
+    assert_eq!(door.look(&format!("requests/{position}")).await["command"], "charge_wallet");
+    let nothing = send(door.ops(Method::GET, "requests")).await;
+    assert_eq!((nothing.status, nothing.problem().as_str()), (400, "invalid_request"));
 }
 
 #[tokio::test]

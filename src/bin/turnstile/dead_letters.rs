@@ -7,11 +7,12 @@ use clap::Subcommand;
 use turnstile::api::ops::replay::{Replayed, replay};
 use turnstile::assembly::backends::{self, Backends};
 use turnstile::config::Config;
-use turnstile::domain::{Position, UserId};
+use turnstile::domain::Position;
 use turnstile::runtime::clock::Clock;
 use turnstile::store::{DeadLetterView, DeadLetters as Letters, DoneBy, Page};
 use turnstile::wire::time::rfc3339;
 
+use crate::by::By;
 use crate::exit::Failure;
 use crate::output::say;
 
@@ -45,13 +46,6 @@ pub enum DeadLetters {
         #[command(flatten)]
         by: By,
     },
-}
-
-#[derive(Debug, clap::Args)]
-pub struct By {
-    /// Who; it is kept with the dead letter
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
-    by: UserId,
 }
 
 pub async fn run(command: DeadLetters, config: &Config) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod by;
 mod cli;
 mod crowd;
 mod dead_letters;

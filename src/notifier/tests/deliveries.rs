@@ -95,7 +95,7 @@ async fn an_endpoint_is_disabled_by_410_and_where_it_must_stop_by_its_last_attem
         world.charge(0, "alice", 0..6).await;
         let notifier = world.start("a");
         let mut disabled = world.until("it to be disabled", |webhook| webhook.content.disabled.is_some()).await;
-        assert!(disabled.content.disabled.as_ref().unwrap().reason.contains(&status.to_string()));
+        assert!(disabled.content.disabled.as_ref().unwrap().why.to_string().contains(&status.to_string()));
         assert_eq!(receiver.all().len(), attempts);
         // Enabled again it goes on where it was.
         disabled.content.disabled = None;
@@ -116,7 +116,7 @@ async fn an_endpoint_to_which_nothing_was_delivered_for_too_long_is_disabled() {
     world.charge(0, "alice", 0..1).await;
     let notifier = world.start("a");
     let disabled = world.until("it to be disabled", |webhook| webhook.content.disabled.is_some()).await;
-    assert!(disabled.content.disabled.unwrap().reason.starts_with("nothing was delivered for "));
+    assert!(disabled.content.disabled.unwrap().why.to_string().starts_with("nothing was delivered for "));
     notifier.stop().await;
 }
 

@@ -96,6 +96,7 @@ impl World {
             url: format!("http://{}/hook?a=1", receiver.address),
             types: Vec::new(),
             schedule: None,
+            concert: None,
             include_user: true,
             format: WebhookFormat::Standard,
             on_failure: OnFailure::Skip,

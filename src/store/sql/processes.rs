@@ -1,16 +1,19 @@
 //! What runs, what an operator looks up, and what the last audit said.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::cells::Cells;
-use super::dialect::{Dialect, Side, all, first, query};
+use super::dialect::{Dialect, Side, all, answers, first, query};
+use super::loads::UNFINISHED;
 use super::mapping::records;
 use super::value::{Value, int, optional_text, owned, signed, text, time};
 use super::{json, tables};
-use crate::domain::RequestId;
-use crate::store::{AuditRun, Operations, Process, ProcessView, RequestRow, StoreError};
+use crate::domain::block::SeatStatus;
+use crate::domain::{RequestId, ScheduleId};
+use crate::store::{AuditRun, Operations, Process, ProcessView, RequestRow, SaleCounts, StoreError};
 
 fn process(row: &impl Cells) -> Result<ProcessView, StoreError> {
     let process = Process {
@@ -86,6 +89,41 @@ impl<D: Dialect> Operations for D {
         let ids = Value::Uuids(ids.iter().map(|id| id.0).collect());
         let sql = tables::REQUEST.select(&format!("where request_id {}", D::IN_UUIDS));
         all(&self.read(Side::Page, query(sql, vec![ids])).await?, records::request)
+    }
+
+    async fn sale_counts(&self, schedules: &[ScheduleId]) -> Result<Vec<SaleCounts>, StoreError> {
+        let ids = || vec![Value::Uuids(schedules.iter().map(|id| id.0).collect())];
+        let seats = format!(
+            "select schedule_id, status, count(*) as seats from seat where schedule_id {} and status <> 'AVAILABLE' \
+             group by schedule_id, status",
+            D::IN_UUIDS
+        );
+        let revenue = format!(
+            "select schedule_id, cast(sum(amount) as bigint) as revenue from reservation \
+             where schedule_id {} and {UNFINISHED} and status = 'CONFIRMED' group by schedule_id",
+            D::IN_UUIDS
+        );
+        let queries = vec![query(seats, ids()), query(revenue, ids())];
+        let [seat_rows, revenue_rows] = answers(self.read_together(Side::Page, queries).await?)?;
+        let mut counts: BTreeMap<ScheduleId, SaleCounts> = BTreeMap::new();
+        for row in &seat_rows {
+            let schedule = row.schedule_id()?;
+            let none = SaleCounts { schedule, held: 0, paying: 0, sold: 0, revenue: 0 };
+            let of = counts.entry(schedule).or_insert(none);
+            let seats = row.int("seats")?;
+            match row.parsed::<SeatStatus>("status")? {
+                SeatStatus::Held => of.held = seats,
+                SeatStatus::Paying => of.paying = seats,
+                SeatStatus::Sold => of.sold = seats,
+                SeatStatus::Available => {}
+            }
+        }
+        for row in &revenue_rows {
+            if let Some(of) = counts.get_mut(&row.schedule_id()?) {
+                of.revenue = row.signed("revenue")?;
+            }
+        }
+        Ok(counts.into_values().collect())
     }
 
     async fn note_audit(&self, run: &AuditRun) -> Result<(), StoreError> {

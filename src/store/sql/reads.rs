@@ -58,7 +58,7 @@ impl<D: Dialect> Reads for D {
     async fn progress_views(&self) -> Result<Vec<ProgressView>, StoreError> {
         // Sequence numbers have no gaps.
         let sql = "select lane, partition, epoch, owner, next_offset, last_time, \
-                   next_outbox_seq - published_seq as outbox_pending, \
+                   next_outbox_seq - published_seq as outbox_pending, state_hash, \
                    cast(case when next_offset >= taken_end and published_seq >= taken_seq \
                    then 1 else 0 end as bigint) as caught_up from partition_progress";
         let mut views = all(&self.read(Side::Page, query(sql, Vec::new())).await?, records::progress_view)?;

@@ -212,6 +212,10 @@ tables! {
         webhook_id: Uuid, event_id: Text, event_type: Text, partition: Int, log_offset: Int, attempts: Int,
         reason: Text, at: Int,
     }
+
+    WEBHOOK_NOTE = "webhook_note" (id) Refuse {
+        id: Uuid, name: Text, act: Text, by_user: Text, at: Int,
+    }
 }
 
 /// What updates a request that was stored PENDING.

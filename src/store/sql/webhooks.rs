@@ -8,7 +8,9 @@ use super::dialect::{Dialect, Side, all, first, query};
 use super::json::{parse, to_text};
 use super::tables;
 use super::value::{int, owned, signed, text, time, uuid};
-use crate::store::{FailedEvent, Lease, StoreError, Webhook, WebhookProgress, Webhooks};
+use crate::store::{
+    FailedEvent, Lease, StoreError, WEBHOOK_NOTES_KEPT, Webhook, WebhookNote, WebhookProgress, Webhooks,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -34,6 +36,16 @@ fn failed(row: &impl Cells) -> Result<FailedEvent> {
         offset: row.int("log_offset")?,
         attempts: row.int("attempts")?,
         reason: row.string("reason")?,
+        at: row.time("at")?,
+    })
+}
+
+fn note(row: &impl Cells) -> Result<WebhookNote> {
+    Ok(WebhookNote {
+        id: row.uuid("id")?,
+        name: row.string("name")?,
+        act: row.parsed("act")?,
+        by: row.parsed("by_user")?,
         at: row.time("at")?,
     })
 }
@@ -140,5 +152,19 @@ impl<D: Dialect> Webhooks for D {
         ];
         let sql = format!("{} returning 1", tables::WEBHOOK_FAILED.insert_one());
         self.write(query(sql, values)).await.map(drop)
+    }
+
+    async fn note_webhook(&self, row: &WebhookNote) -> Result<()> {
+        let values = vec![uuid(row.id), text(&row.name), text(row.act.as_str()), text(row.by.as_str()), time(row.at)];
+        let sql = format!("{} returning 1", tables::WEBHOOK_NOTE.insert_one());
+        self.write(query(sql, values)).await?;
+        let sql = "delete from webhook_note where id in (select id from webhook_note order by id desc \
+                   limit 100 offset $1) returning 1";
+        self.write(query(sql, vec![signed(WEBHOOK_NOTES_KEPT)])).await.map(drop)
+    }
+
+    async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>> {
+        let query = query(tables::WEBHOOK_NOTE.select("order by id desc limit $1"), vec![signed(limit)]);
+        all(&self.read(Side::Page, query).await?, note)
     }
 }

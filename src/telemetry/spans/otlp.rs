@@ -18,8 +18,13 @@ const SENT_EVERY: Duration = Duration::from_millis(500);
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Collects spans from now on, and sends them until `shutdown`; then what is left. `endpoint` is the collector's base, such
-/// as `http://127.0.0.1:4318`; `service` says which process this is.
-pub async fn start(endpoint: String, service: String, shutdown: CancellationToken) -> anyhow::Result<()> {
+/// as `http://127.0.0.1:4318`; `instance` says which process of the service this is.
+pub async fn start(
+    endpoint: String,
+    service: String,
+    instance: String,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let (queue, mut spans) = mpsc::channel(QUEUE_MAX);
     if !collect(queue) {
         anyhow::bail!("spans are collected already");
@@ -27,8 +32,8 @@ pub async fn start(endpoint: String, service: String, shutdown: CancellationToke
     let http = reqwest::Client::builder().timeout(TAKEN_WITHIN).build()?;
     let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
     let resource = [
-        ("service.name", "turnstile".to_owned()),
-        ("service.instance.id", service),
+        ("service.name", service),
+        ("service.instance.id", instance),
         ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
     let mut taken = true;

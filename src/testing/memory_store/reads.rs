@@ -1,5 +1,6 @@
 //! The front door's and the operators' reads over the maps.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 
 use super::MemoryStore;
 use super::state::State;
-use crate::domain::block::{Payment, Reservation};
+use crate::domain::block::{Payment, Reservation, ReservationStatus, SeatStatus};
 use crate::domain::queue::{Queue, Token};
 use crate::domain::wallet::{Entry, Wallet};
 use crate::domain::{
@@ -16,7 +17,7 @@ use crate::domain::{
 };
 use crate::store::{
     AuditRun, BlockSeats, BlockView, Catalog, Concert, DeadLetterView, DeadLetters, DoneBy, Operations, Page, PlanRow,
-    PlanSummary, Process, ProcessView, ProgressView, Reads, RequestRow, Schedule, ScheduleView, StoreError,
+    PlanSummary, Process, ProcessView, ProgressView, Reads, RequestRow, SaleCounts, Schedule, ScheduleView, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -155,6 +156,7 @@ impl Reads for MemoryStore {
                 next_offset: row.progress.next_offset,
                 last_time: row.progress.last_time,
                 outbox_pending: row.progress.next_outbox_seq - row.published_seq,
+                state_hash: row.progress.state_hash,
                 caught_up: row.caught_up(),
             });
             views.collect()
@@ -307,6 +309,30 @@ impl Operations for MemoryStore {
 
     async fn requests_under(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>> {
         self.read(|state| state.requests.values().filter(|row| ids.contains(&row.key.id)).cloned().collect())
+    }
+
+    async fn sale_counts(&self, schedules: &[ScheduleId]) -> Result<Vec<SaleCounts>> {
+        self.read(|state| {
+            let of = |schedule: ScheduleId| {
+                let taken = |status: SeatStatus| {
+                    let seats = state.seats.values();
+                    seats.filter(|seat| seat.key.schedule_id == schedule && seat.state.status() == status).count()
+                        as u64
+                };
+                let confirmed = state.reservations.values().filter(|row| {
+                    row.key.schedule_id == schedule && row.state.status() == ReservationStatus::Confirmed
+                });
+                SaleCounts {
+                    schedule,
+                    held: taken(SeatStatus::Held),
+                    paying: taken(SeatStatus::Paying),
+                    sold: taken(SeatStatus::Sold),
+                    revenue: confirmed.map(|row| row.amount.get()).sum(),
+                }
+            };
+            let asked: BTreeSet<ScheduleId> = schedules.iter().copied().collect();
+            asked.into_iter().map(of).filter(|of| of.held + of.paying + of.sold > 0).collect()
+        })
     }
 
     async fn note_audit(&self, run: &AuditRun) -> Result<()> {

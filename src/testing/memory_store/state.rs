@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::store::{
     AuditRun, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, FailedEvent, Intervention,
     Lease, OutboxRow, PlanRow, Process, Progress, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState,
-    Schedule, StateTable, StoreError, Webhook, WebhookProgress,
+    Schedule, StateTable, StoreError, Webhook, WebhookNote, WebhookProgress,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -54,6 +54,7 @@ pub(super) struct State {
     /// With the epoch that wrote it.
     pub webhook_progress: BTreeMap<Uuid, (u64, WebhookProgress)>,
     pub failed_events: BTreeMap<(Uuid, String), FailedEvent>,
+    pub webhook_notes: BTreeMap<Uuid, WebhookNote>,
     pub notifier: Option<Lease>,
 }
 

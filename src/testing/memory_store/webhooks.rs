@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::MemoryStore;
-use crate::store::{FailedEvent, Lease, StoreError, Webhook, WebhookProgress, Webhooks};
+use crate::store::{
+    FailedEvent, Lease, StoreError, WEBHOOK_NOTES_KEPT, Webhook, WebhookNote, WebhookProgress, Webhooks,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -126,5 +128,18 @@ impl Webhooks for MemoryStore {
             let key = (event.webhook_id, event.event_id.clone());
             state.failed_events.entry(key).or_insert_with(|| event.clone());
         })
+    }
+
+    async fn note_webhook(&self, note: &WebhookNote) -> Result<()> {
+        self.write(|state| {
+            state.webhook_notes.insert(note.id, note.clone());
+            while state.webhook_notes.len() > WEBHOOK_NOTES_KEPT as usize {
+                state.webhook_notes.pop_first();
+            }
+        })
+    }
+
+    async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>> {
+        self.read(|state| state.webhook_notes.values().rev().take(limit as usize).cloned().collect())
     }
 }

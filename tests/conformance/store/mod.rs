@@ -113,6 +113,7 @@ macro_rules! conforms {
             webhooks::progress_is_written_by_the_newest_epoch_alone,
             webhooks::one_notifier_leads,
             webhooks::failed_events_are_listed_once_newest_first,
+            webhooks::the_newest_notes_about_endpoints_stay,
         }
     };
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use turnstile::domain::LogTime;
 use turnstile::store::{
-    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, Store, Webhook, WebhookContent,
-    WebhookFormat, WebhookProgress, WebhookSecret, WebhookStart,
+    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, Store, WEBHOOK_NOTES_KEPT,
+    Webhook, WebhookAct, WebhookContent, WebhookFormat, WebhookNote, WebhookProgress, WebhookSecret, WebhookStart, Why,
 };
 
 use super::rows::*;
@@ -19,10 +19,11 @@ fn webhook(number: u128, name: &str) -> Webhook {
         secrets: vec![secret("whsec_b", None), secret("whsec_a", Some(-1))],
         types: vec!["queue.*".to_owned(), "payment.failed".to_owned()],
         schedule: Some(id(9)),
+        concert: Some(id(8)),
         include_user: true,
         on_failure: OnFailure::Stop,
         created_at_ms: 1_700_000_000_000,
-        disabled: Some(Disabled { at_ms: 5, reason: "it answered 410 Gone".to_owned() }),
+        disabled: Some(Disabled { at_ms: 5, why: Why::Failed("it answered 410 Gone".to_owned()) }),
         start: WebhookStart { id: id(3), from: StartFrom::Position { partition: 3, offset: i64::MAX as u64 } },
     };
     Webhook { id: id(number), name: name.to_owned(), version: 1, content }
@@ -44,7 +45,7 @@ pub async fn endpoints_come_back_as_they_were_made(store: Arc<dyn Store>) {
     assert_eq!(store.insert_webhook(&webhook(3, "a")).await, Ok(false), "the name is taken");
     assert_eq!(store.webhooks().await, Ok(vec![a.clone(), b.clone()]));
     let mut changed = a.clone();
-    changed.content.disabled = None;
+    changed.content.disabled = Some(Disabled { at_ms: 6, why: Why::By("kim".to_owned()) });
     assert_eq!(store.change_webhook(&changed).await, Ok(true));
     assert_eq!(store.change_webhook(&changed).await, Ok(false), "it has another version now");
     changed.version = 2;
@@ -112,4 +113,23 @@ pub async fn failed_events_are_listed_once_newest_first(store: Arc<dyn Store>) {
     assert_eq!(store.failed_events(id(2), 10).await, Ok(vec![]));
     store.remove_webhook(hook.id).await.unwrap();
     assert_eq!(store.failed_events(hook.id, 10).await, Ok(vec![]));
+}
+
+pub async fn the_newest_notes_about_endpoints_stay(store: Arc<dyn Store>) {
+    assert_eq!(store.webhook_notes(10).await, Ok(vec![]));
+    let acts = WebhookAct::ALL;
+    let note = |number: usize| WebhookNote {
+        id: id(number as u128 + 1),
+        name: "shop".to_owned(),
+        act: acts[number % acts.len()],
+        by: "kim \u{e4}".parse().unwrap(),
+        at: LogTime(number as i64),
+    };
+    let kept = WEBHOOK_NOTES_KEPT as usize;
+    for number in 0..kept + 3 {
+        store.note_webhook(&note(number)).await.unwrap();
+    }
+    let all = store.webhook_notes(u32::MAX).await.unwrap();
+    assert_eq!(all, (3..kept + 3).rev().map(note).collect::<Vec<_>>());
+    assert_eq!(store.webhook_notes(1).await, Ok(vec![note(kept + 2)]));
 }

@@ -60,6 +60,11 @@ async fn a_life(system: &System) {
     .await;
     let removed = admin.delete("/v1/ops/webhooks/shop").send().await;
     assert_eq!(removed.status, 204, "{removed:?}");
+    let notes = admin.read("/v1/ops/webhooks").await["notes"].clone();
+    let notes: Vec<_> = notes.as_array().unwrap().iter().map(|note| (text(note, "act"), text(note, "by"))).collect();
+    let wanted = ["removed", "replayed", "rotated", "enabled", "disabled", "tested", "added"];
+    assert_eq!(notes.iter().map(|(act, _)| *act).collect::<Vec<_>>(), wanted);
+    assert!(notes.contains(&("disabled", "kim")) && notes.contains(&("removed", "admin")), "{notes:?}");
     let gone = admin.get("/v1/ops/webhooks/shop").await;
     assert_eq!((gone.status, gone.code()), (404, "webhook_not_found"), "{gone:?}");
 }
@@ -67,12 +72,12 @@ async fn a_life(system: &System) {
 /// By the command line, beside the running program.
 async fn disabled_and_enabled(system: &System, receiver: &Receiver) {
     let (admin, alice) = (system.client.admin(), system.client.user("alice"));
-    run_to_end(&["webhooks", "disable", "shop"], system.env());
+    run_to_end(&["webhooks", "disable", "shop", "--by", "kim"], system.env());
     let standing = |body: &Value| text(body, "standing").to_owned();
     assert_eq!(standing(&admin.read("/v1/ops/webhooks/shop").await), "disabled");
     alice.charge(500).decide().await.result();
     let shown = run_to_end(&["webhooks", "show", "shop"], system.env());
-    assert!(shown.contains("disabled since") && shown.contains("by an operator"), "{shown}");
+    assert!(shown.contains("disabled since") && shown.contains("by kim"), "{shown}");
     run_to_end(&["webhooks", "enable", "shop"], system.env());
     until("what was decided meanwhile", async || receiver.has(3)).await;
     until("it to say so", async || {

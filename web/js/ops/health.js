@@ -28,14 +28,22 @@ export function glance() {
   const word = h('span', { class: 'level' });
   const text = h('p', { class: 'verdict' });
   const troubles = h('ul', { class: 'troubles' });
-  const numbers = figures(['ops.decided', 'ops.refused', 'ops.p99', 'ops.lag', 'ops.outbox', 'ops.letters', 'ops.processes'].map((key) => t(key)));
+  const numbers = figures(['ops.arrived', 'ops.decided', 'ops.refused', 'ops.p99', 'ops.lag', 'ops.outbox', 'ops.letters', 'ops.processes'].map((key) => t(key)));
   const audit = h('p', { class: 'muted' });
   const root = h('section', { class: 'card stack glance', 'data-panel': 'glance', 'aria-label': t('ops.verdict') }, h('div', { role: 'status', class: 'said' }, word, text), troubles, numbers.root, audit);
   let shown = '';
+  let ends = null;
+  /** Records that came to the lanes in a second, since the look before. */
+  function arrived(at, all) {
+    const before = ends;
+    ends = all === null || all === undefined ? null : { at: Date.parse(at), all };
+    const passed = before && ends ? (ends.at - before.at) / 1000 : 0;
+    return passed > 0 ? rate((ends.all - before.all) / passed) : '–';
+  }
   return {
     root,
     async look(signal) {
-      const { verdict, counts, pace, audit: last } = await api.read('/v1/ops/overview', { signal });
+      const { at, verdict, counts, pace, audit: last } = await api.read('/v1/ops/overview', { signal });
       root.dataset.level = verdict.level;
       say(word, t(`ops.level.${verdict.level}`));
       say(text, sentence(verdict, counts));
@@ -45,6 +53,7 @@ export function glance() {
         fill(troubles, lines.map((line) => h('li', {}, line)));
       }
       numbers.update([
+        arrived(at, counts?.appended),
         pace ? rate(pace.seats + pace.wallets + pace.queues) : '–',
         pace ? rate(pace.refused) : '–',
         pace?.p99_ms ? t('ops.ms', { ms: number(pace.p99_ms) }) : '–',
@@ -66,9 +75,9 @@ export function partitions() {
     all = !all;
     draw();
   });
-  const table = liveTable(t('ops.partitions'), ['ops.partition', 'ops.state', 'ops.owner', 'ops.lag', 'ops.waits', 'ops.outbox', 'ops.next', 'ops.reason'].map((key) => t(key)), {
+  const table = liveTable(t('ops.partitions'), ['ops.partition', 'ops.state', 'ops.owner', 'ops.lag', 'ops.waits', 'ops.outbox', 'ops.next', 'ops.end', 'ops.epoch', 'ops.decidedAt', 'ops.hash', 'ops.reason'].map((key) => t(key)), {
     key: (of) => of.partition,
-    cells: (of) => [of.partition, { text: t(`ops.state.${of.state}`), kind: `state ${of.state}` }, of.owner, of.lag_records === null ? null : number(of.lag_records), seconds(of.lag_seconds), number(of.outbox), number(of.next_offset), { text: of.reason ?? '', kind: 'reason' }],
+    cells: (of) => [of.partition, { text: t(`ops.state.${of.state}`), kind: `state ${of.state}` }, of.owner, of.lag_records === null ? null : number(of.lag_records), seconds(of.lag_seconds), number(of.outbox), number(of.next_offset), of.end_offset === null ? null : number(of.end_offset), number(of.epoch), of.decided_at ? dayAndTime(Date.parse(of.decided_at)) : null, { text: of.state_hash ?? '–', kind: 'hash' }, { text: of.reason ?? '', kind: 'reason' }],
     act: (current) => stepOver(current),
     none: t('ops.partitions.allWell'),
   });
@@ -90,9 +99,9 @@ export function partitions() {
 }
 
 export function processes() {
-  const table = liveTable(t('ops.processes'), ['ops.name', 'ops.state', 'ops.role', 'ops.version', 'ops.since', 'ops.partitions', 'ops.connections', 'ops.memory', 'ops.cpu'].map((key) => t(key)), {
+  const table = liveTable(t('ops.processes'), ['ops.name', 'ops.state', 'ops.role', 'ops.version', 'ops.since', 'ops.partitions', 'ops.connections', 'ops.streams', 'ops.waiters', 'ops.memory', 'ops.cpu'].map((key) => t(key)), {
     key: (of) => of.name,
-    cells: (of) => [of.name, { text: of.silent ? t('ops.silent', { seconds: number(Math.floor(of.seen_seconds_ago)) }) : t('ops.alive'), kind: of.silent ? 'state no_owner' : 'state owned' }, of.role, of.version, dayAndTime(Date.parse(of.started_at)), number(of.partitions.length), number(of.connections), t('ops.mib', { mib: number(Math.round(of.memory_bytes / 1048576)) }), t('ops.percent', { percent: number(of.cpu_percent) })],
+    cells: (of) => [of.name, { text: of.silent ? t('ops.silent', { seconds: number(Math.floor(of.seen_seconds_ago)) }) : t('ops.alive'), kind: of.silent ? 'state no_owner' : 'state owned' }, of.role, of.version, dayAndTime(Date.parse(of.started_at)), number(of.partitions.length), number(of.connections), number(of.streams), number(of.waiters), t('ops.mib', { mib: number(Math.round(of.memory_bytes / 1048576)) }), t('ops.percent', { percent: number(of.cpu_percent) })],
   });
   return {
     root: panel('processes', t('ops.processes'), table.root),
@@ -109,10 +118,16 @@ export function throughput() {
     root: panel('throughput', t('ops.throughput'), charts, codes),
     async look(signal) {
       const { points, refused } = await api.read('/v1/ops/throughput', { signal });
-      const decided = points.map((point) => point.seats + point.wallets + point.queues);
-      const slow = points.map((point) => point.p99_ms);
       const top = (values) => Math.max(0, ...values.filter((value) => value !== null));
-      fill(charts, sparkline(decided, t('ops.chart.decided', { top: rate(top(decided)) })), sparkline(slow, t('ops.chart.p99', { top: number(top(slow)) })));
+      const lanes = ['seats', 'wallets', 'queues'].map((lane) => {
+        const decided = points.map((point) => point[lane]);
+        return sparkline(decided, t(`ops.chart.${lane}`, { top: rate(top(decided)) }));
+      });
+      const times = ['p50', 'p99'].map((percentile) => {
+        const took = points.map((point) => point[`${percentile}_ms`]);
+        return sparkline(took, t('ops.chart.took', { percentile, top: number(top(took)) }));
+      });
+      fill(charts, lanes, times);
       fill(codes, Object.entries(refused).sort((a, b) => b[1] - a[1]).slice(0, 8).map(([code, count]) => h('li', {}, h('span', { class: 'badge' }, code), ` ${number(count)}`)));
     },
   };

@@ -1,8 +1,9 @@
 // One request, from the client to the log and back, with all that it led to.
 
 import * as api from '../api.js';
-import { fill, h } from '../dom.js';
-import { exactTime, number, t } from '../i18n.js';
+import { button, fill, h, say } from '../dom.js';
+import { dayAndTime, exactTime, number, t } from '../i18n.js';
+import * as session from '../session.js';
 import { problemText } from '../screens/parts.js';
 import { panel } from './live.js';
 
@@ -19,14 +20,47 @@ function branch(life) {
     stages(life), life.follow_ups.length > 0 && h('ul', { class: 'tree' }, life.follow_ups.map(branch)));
 }
 
+/** A UUID, or where the log has a record: `seats.3.1234`. */
+const REQUEST = /^([0-9a-f]{8}-[0-9a-f-]{27}|[a-z]+\.\d+\.\d+)$/i;
+
+/** The same question for a terminal. A token is a secret: the command names a variable for it. */
+function copyAsCurl(path) {
+  const login = session.known().auth === 'dev' ? `X-User-Id: ${session.name()}` : 'Authorization: Bearer $TOKEN';
+  const command = `curl '${location.origin}${path}' -H "${login}"`;
+  const copy = button(t('ops.request.curl'), async () => {
+    try {
+      await navigator.clipboard.writeText(command);
+      say(copy, t('ops.request.copied'));
+    } catch {
+      // Without permission it is there to be selected.
+      copy.replaceWith(h('code', {}, command));
+    }
+  }, { kind: 'quiet', 'data-act': 'curl', 'data-command': command });
+  return copy;
+}
+
 export function lookup() {
   const found = h('div', { class: 'stack', role: 'status' });
   const field = h('input', { id: 'request', name: 'request', required: true, autocomplete: 'off', spellcheck: 'false', placeholder: '0192e4b0-0000-7000-8000-000000000010' });
+  /** A request id or a position has a life; a reservation or a user has a list of them. */
+  async function find(wanted) {
+    const path = `/v1/ops/requests/${encodeURIComponent(wanted)}`;
+    const life = REQUEST.test(wanted) ? await api.readIfAny(path) : null;
+    if (life) {
+      fill(found, h('ul', { class: 'tree' }, branch(life)), life.notes.map((note) => h('p', { class: 'muted' }, note)), h('div', { class: 'actions' }, copyAsCurl(path)));
+      return;
+    }
+    const { requests } = await api.read(`/v1/ops/requests?of=${encodeURIComponent(wanted)}`);
+    if (requests.length === 0) fill(found, h('p', { class: 'notice warn' }, t('ops.request.none')));
+    else {
+      fill(found, h('ul', { class: 'tree' }, requests.map(({ what, at, position }) => h('li', {}, h('div', { class: 'branch' },
+        button(position, () => find(position), { kind: 'quiet' }), h('span', {}, what), h('time', { class: 'muted', datetime: at }, dayAndTime(Date.parse(at))))))));
+    }
+  }
   const form = h('form', { class: 'find', onsubmit: async (event) => {
     event.preventDefault();
     try {
-      const life = await api.read(`/v1/ops/requests/${encodeURIComponent(field.value.trim())}`);
-      fill(found, h('ul', { class: 'tree' }, branch(life)), life.notes.map((note) => h('p', { class: 'muted' }, note)));
+      await find(field.value.trim());
     } catch (problem) {
       if (!(problem instanceof api.Problem)) throw problem;
       fill(found, h('p', { class: 'notice warn' }, problem.status === 404 ? t('ops.request.none') : problemText(problem.body)));

@@ -2,10 +2,13 @@
 
 import * as api from '../api.js';
 import { button, h, say } from '../dom.js';
-import { dayAndTime, number, t } from '../i18n.js';
+import { dayAndTime, number, sum, t } from '../i18n.js';
 import { newKey } from '../intent.js';
 import { problemText } from '../screens/parts.js';
+import { csvLine, save } from './files.js';
 import { liveTable, panel } from './live.js';
+
+const duration = (seconds) => (seconds === null ? null : t('ops.seconds', { seconds: number(Math.round(seconds)) }));
 
 export function queues() {
   const said = h('p', { role: 'status', class: 'notice', hidden: true });
@@ -22,13 +25,18 @@ export function queues() {
   };
   const act = (current) => {
     const pause = button(t('org.pause'), () => change(current, { paused: !current().paused }), { 'data-act': 'pause' });
-    const root = h('div', { class: 'actions' }, pause, button(t('org.admitTen'), () => change(current, { admit: 10 }), { kind: 'quiet' }),
+    const count = h('input', { type: 'number', min: 1, max: 1_000_000, value: 10, required: true, 'aria-label': t('ops.admit.count') });
+    const admit = h('form', { class: 'admit', onsubmit: (event) => {
+      event.preventDefault();
+      change(current, { admit: Number(count.value) });
+    } }, count, h('button', { class: 'button quiet', 'data-act': 'admit' }, t('ops.admit')));
+    const root = h('div', { class: 'actions' }, pause, admit,
       h('a', { class: 'button quiet', href: '#', onclick: (event) => { event.currentTarget.href = `/organizer?date=${current().schedule_id}`; } }, t('ops.limits')));
     return { root, update: ({ paused }) => say(pause, t(paused ? 'org.resume' : 'org.pause')) };
   };
-  const table = liveTable(t('ops.queues'), ['ops.date', 'ops.state', 'org.waiting', 'ops.absent', 'org.active', 'org.admitted', 'org.perMinute'].map((key) => t(key)), {
+  const table = liveTable(t('ops.queues'), ['ops.date', 'ops.state', 'org.waiting', 'ops.absent', 'org.active', 'org.admitted', 'ops.pace', 'org.perMinute', 'ops.eta', 'ops.wait.p50', 'ops.wait.p90'].map((key) => t(key)), {
     key: (of) => of.schedule_id,
-    cells: (of) => [`${of.title} · ${dayAndTime(Date.parse(of.starts_at))}`, { text: of.paused ? t('org.paused') : t(`ops.sale.${of.sale}`), kind: of.paused ? 'state waiting' : 'state' }, number(of.waiting), number(of.absent), number(of.active), number(of.admitted), of.admit_per_minute === null ? t('ops.noLimit') : number(of.admit_per_minute)],
+    cells: (of) => [`${of.title} · ${dayAndTime(Date.parse(of.starts_at))}`, { text: of.paused ? t('org.paused') : t(`ops.sale.${of.sale}`), kind: of.paused ? 'state waiting' : 'state' }, number(of.waiting), number(of.absent), number(of.active), number(of.admitted), of.admitted_per_minute === null ? null : number(Math.round(of.admitted_per_minute)), of.admit_per_minute === null ? t('ops.noLimit') : number(of.admit_per_minute), duration(of.eta_seconds), duration(of.wait_p50_seconds), duration(of.wait_p90_seconds)],
     act,
     none: t('ops.queues.none'),
   });
@@ -39,16 +47,23 @@ export function queues() {
 }
 
 export function sales() {
-  const table = liveTable(t('org.sales'), ['ops.date', 'org.free', 'ops.taken', 'org.blocked', 'ops.total', 'ops.share'].map((key) => t(key)), {
+  const table = liveTable(t('org.sales'), ['ops.date', 'org.free', 'org.held', 'ops.paying', 'org.sold', 'org.blocked', 'ops.total', 'ops.share', 'ops.revenue'].map((key) => t(key)), {
     key: (of) => of.schedule_id,
-    cells: (of) => [`${of.title} · ${dayAndTime(Date.parse(of.starts_at))}${of.cancelled ? ` · ${t('concerts.cancelled')}` : ''}`, number(of.free), number(of.taken), number(of.blocked), number(of.total), t('ops.percent', { percent: number(of.total ? Math.round((of.taken / of.total) * 100) : 0) })],
+    cells: (of) => [`${of.title} · ${dayAndTime(Date.parse(of.starts_at))}${of.cancelled ? ` · ${t('concerts.cancelled')}` : ''}`, number(of.free), number(of.held), number(of.paying), number(of.sold), number(of.blocked), number(of.total), t('ops.percent', { percent: number(of.total ? Math.round((of.sold / of.total) * 100) : 0) }), sum(of.revenue, of.currency ?? null)],
     act: (current) => h('a', { class: 'button quiet', href: '#', onclick: (event) => { event.currentTarget.href = `/organizer?date=${current().schedule_id}`; } }, t('ops.open')),
     none: t('concerts.none'),
   });
+  let dates = [];
+  const csv = button(t('ops.csv'), () => save('sales.csv', 'text/csv', `${[FIELDS, ...dates.map((of) => FIELDS.map((field) => of[field] ?? ''))].map(csvLine).join('\r\n')}\r\n`), { 'data-act': 'csv' });
   return {
-    root: panel('sales', t('org.sales'), table.root),
+    root: panel('sales', t('org.sales'), table.root, h('div', { class: 'actions' }, csv)),
     async look(signal) {
-      table.update((await api.read('/v1/ops/sales', { signal })).dates);
+      ({ dates } = await api.read('/v1/ops/sales', { signal }));
+      csv.disabled = dates.length === 0;
+      table.update(dates);
     },
   };
 }
+
+/** Columns of the file, named as in the API; amounts in the smallest unit. */
+const FIELDS = ['schedule_id', 'title', 'starts_at', 'free', 'held', 'paying', 'sold', 'blocked', 'total', 'revenue', 'currency', 'cancelled'];

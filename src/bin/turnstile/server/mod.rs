@@ -67,6 +67,12 @@ impl Signals {
     }
 }
 
+/// Whoever builds says it: a source archive has no history to ask.
+const COMMIT: &str = match option_env!("TURNSTILE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 /// Runs the roles until SIGTERM or SIGINT, or until one of them fails.
 ///
 /// # Errors
@@ -80,7 +86,7 @@ pub async fn run(roles: Roles, layers: &Layers, config: Config) -> Result<(), Fa
     let listeners = listening::bind(roles.api, &config)?;
     listening::say(&listeners, roles.name(), &config)?;
     let connections_max = listening::fitting_descriptors(&config);
-    BUILD_INFO.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    BUILD_INFO.with_label_values(&[env!("CARGO_PKG_VERSION"), COMMIT]).set(1);
     warn_of_open_login(roles, &config);
 
     let first_start = backends::is_first_start(&config);
@@ -157,7 +163,7 @@ async fn serve(
     spans::set_ratio(f64::from(config.traces.per_million) / 1e6);
     #[cfg(feature = "otel")]
     if let Some(endpoint) = config.traces.endpoint.clone() {
-        tasks.spawn("traces", spans::start(endpoint, name.clone(), shutdown.clone()));
+        tasks.spawn("traces", spans::start(endpoint, config.traces.service.clone(), name.clone(), shutdown.clone()));
     }
     tasks.spawn("reload", reload(state.clone(), signals.hangups, shutdown.clone()));
     let heart = heartbeat::Heart {

@@ -4,6 +4,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use turnstile::store::{OnFailure, WebhookFormat};
 use uuid::Uuid;
 
+use crate::by::By;
+
 #[derive(Debug, Subcommand)]
 pub enum Webhooks {
     /// Add an endpoint and print its secret; it gets what is decided from now on
@@ -13,17 +15,24 @@ pub enum Webhooks {
     /// Show one: how far each partition is, and what has failed
     Show { name: String },
     /// Stop delivering to one; what is decided meanwhile waits on the log
-    Disable { name: String },
+    Disable(Named),
     /// Deliver again to one that was disabled, from where it was
-    Enable { name: String },
+    Enable(Named),
     /// Give one a new secret and print it; both sign for a while
     Rotate(Rotate),
     /// Deliver again, from a place in the outcomes
     Replay(Replay),
     /// Remove one with all that is known of it
-    Remove { name: String },
+    Remove(Named),
     /// Send a test event to one, once
-    Test { name: String },
+    Test(Named),
+}
+
+#[derive(Debug, Args)]
+pub struct Named {
+    pub name: String,
+    #[command(flatten)]
+    pub by: By,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -50,6 +59,9 @@ pub struct Add {
     /// Only events about this date
     #[arg(long)]
     pub schedule: Option<Uuid>,
+    /// Only events about dates of this concert
+    #[arg(long)]
+    pub concert: Option<Uuid>,
     /// Name users in events
     #[arg(long)]
     pub include_user: bool,
@@ -58,6 +70,8 @@ pub struct Add {
     /// What happens to an event after its last attempt: skip it, or stop the endpoint
     #[arg(long, value_enum, default_value_t = Failing::Skip)]
     pub on_failure: Failing,
+    #[command(flatten)]
+    pub by: By,
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +80,8 @@ pub struct Rotate {
     /// Hours for which the former secret still signs
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=720))]
     pub overlap_hours: u32,
+    #[command(flatten)]
+    pub by: By,
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +90,8 @@ pub struct Replay {
     /// `first`, a time (RFC 3339), or a position in the outcomes such as outcomes.3.1234
     #[arg(long)]
     pub from: String,
+    #[command(flatten)]
+    pub by: By,
 }
 
 impl From<Format> for WebhookFormat {

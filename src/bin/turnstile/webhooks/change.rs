@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use turnstile::config::Config;
+use turnstile::domain::UserId;
 use turnstile::notifier::{NewWebhook, WEBHOOKS_MAX, rotated, send_test, shown_url, start_of};
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{Disabled, Store, Webhook, WebhookFormat};
+use turnstile::store::{Disabled, Store, Webhook, WebhookAct, WebhookFormat, Why};
 
 use super::args::Add;
+use super::note;
 use crate::exit::Failure;
 use crate::server::settings::webhook_client;
 
@@ -23,16 +25,23 @@ pub(super) async fn add(store: &dyn Store, config: &Config, clock: &Clock, add: 
         url: add.url,
         types: add.types,
         schedule: add.schedule,
+        concert: add.concert,
         include_user: add.include_user,
         format: add.format.into(),
         on_failure: add.on_failure.into(),
     };
     let webhook = wanted.checked(clock.now(), config.notifier.allow_http).map_err(usage)?;
-    if store.webhooks().await.map_err(anyhow::Error::new)?.len() >= WEBHOOKS_MAX {
+    let known = store.webhooks().await.map_err(anyhow::Error::new)?;
+    if known.len() >= WEBHOOKS_MAX {
         return Err(usage(format_args!("there are {WEBHOOKS_MAX} webhooks already")));
     }
+    let taken = || usage(format_args!("there is a webhook {:?} already", webhook.name));
+    if known.iter().any(|other| other.name == webhook.name) {
+        return Err(taken());
+    }
+    note(store, clock, &webhook.name, WebhookAct::Added, &add.by.by).await?;
     if !store.insert_webhook(&webhook).await.map_err(anyhow::Error::new)? {
-        return Err(usage(format_args!("there is a webhook {:?} already", webhook.name)));
+        return Err(taken());
     }
     let (name, content) = (&webhook.name, &webhook.content);
     let shown = shown_url(&content.url, content.format);
@@ -57,9 +66,13 @@ async fn store_change(store: &dyn Store, webhook: &Webhook) -> Result<(), Failur
     }
 }
 
-pub(super) async fn disable(store: &dyn Store, clock: &Clock, mut webhook: Webhook) -> Result<String, Failure> {
-    let by = "by an operator".to_owned();
-    webhook.content.disabled = Some(Disabled { at_ms: clock.now().0, reason: by });
+pub(super) async fn disable(
+    store: &dyn Store,
+    clock: &Clock,
+    mut webhook: Webhook,
+    by: &UserId,
+) -> Result<String, Failure> {
+    webhook.content.disabled = Some(Disabled { at_ms: clock.now().0, why: Why::By(by.to_string()) });
     store_change(store, &webhook).await?;
     Ok(format!("{} is disabled; what is decided waits on the log\n", webhook.name))
 }

@@ -6,10 +6,14 @@ mod show;
 
 use turnstile::assembly::backends;
 use turnstile::config::Config;
+use turnstile::domain::UserId;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{Store, Webhook};
+use turnstile::store::{Store, Webhook, WebhookAct, WebhookNote};
+use uuid::Uuid;
 
+use self::args::Named;
 pub use self::args::Webhooks;
+use crate::by::By;
 use crate::exit::Failure;
 use crate::output::say;
 
@@ -21,20 +25,44 @@ pub async fn run(command: Webhooks, config: &Config) -> Result<(), Failure> {
         Webhooks::Add(add) => change::add(store, config, &clock, add).await?,
         Webhooks::List => show::list(store).await?,
         Webhooks::Show { name } => show::one(store, &find(store, &name).await?).await?,
-        Webhooks::Disable { name } => change::disable(store, &clock, find(store, &name).await?).await?,
-        Webhooks::Enable { name } => change::enable(store, find(store, &name).await?).await?,
+        Webhooks::Disable(Named { name, by: By { by } }) => {
+            let webhook = find(store, &name).await?;
+            note(store, &clock, &name, WebhookAct::Disabled, &by).await?;
+            change::disable(store, &clock, webhook, &by).await?
+        }
+        Webhooks::Enable(Named { name, by: By { by } }) => {
+            let webhook = find(store, &name).await?;
+            note(store, &clock, &name, WebhookAct::Enabled, &by).await?;
+            change::enable(store, webhook).await?
+        }
         Webhooks::Rotate(rotate) => {
             let webhook = find(store, &rotate.name).await?;
+            note(store, &clock, &rotate.name, WebhookAct::Rotated, &rotate.by.by).await?;
             change::rotate(store, &clock, webhook, rotate.overlap_hours).await?
         }
         Webhooks::Replay(replay) => {
             let webhook = find(store, &replay.name).await?;
+            note(store, &clock, &replay.name, WebhookAct::Replayed, &replay.by.by).await?;
             change::replay(store, webhook, &replay.from).await?
         }
-        Webhooks::Remove { name } => change::remove(store, find(store, &name).await?).await?,
-        Webhooks::Test { name } => change::test(config, &clock, find(store, &name).await?).await?,
+        Webhooks::Remove(Named { name, by: By { by } }) => {
+            let webhook = find(store, &name).await?;
+            note(store, &clock, &name, WebhookAct::Removed, &by).await?;
+            change::remove(store, webhook).await?
+        }
+        Webhooks::Test(Named { name, by: By { by } }) => {
+            let webhook = find(store, &name).await?;
+            note(store, &clock, &name, WebhookAct::Tested, &by).await?;
+            change::test(config, &clock, webhook).await?
+        }
     };
     say(&text)
+}
+
+/// Before it is done: what was wanted stays known, whatever becomes of it.
+async fn note(store: &dyn Store, clock: &Clock, name: &str, act: WebhookAct, by: &UserId) -> Result<(), Failure> {
+    let note = WebhookNote { id: Uuid::now_v7(), name: name.to_owned(), act, by: by.clone(), at: clock.now() };
+    Ok(store.note_webhook(&note).await.map_err(anyhow::Error::new)?)
 }
 
 async fn find(store: &dyn Store, name: &str) -> Result<Webhook, Failure> {

@@ -8,6 +8,7 @@ use turnstile::store::{OnFailure, Store, Webhook};
 use turnstile::wire::time::rfc3339;
 
 const FAILED_SHOWN: u32 = 20;
+const NOTES_SHOWN: u32 = 5;
 
 pub(super) async fn list(store: &dyn Store) -> anyhow::Result<String> {
     let (webhooks, progress) = (store.webhooks().await?, store.webhook_progress().await?);
@@ -19,6 +20,9 @@ pub(super) async fn list(store: &dyn Store) -> anyhow::Result<String> {
     }
     if webhooks.is_empty() {
         text.push_str("no webhooks\n");
+    }
+    for note in store.webhook_notes(NOTES_SHOWN).await? {
+        let _ = writeln!(text, "{}  {} {} by {}", rfc3339(note.at), note.name, note.act, note.by);
     }
     Ok(text)
 }
@@ -37,6 +41,9 @@ pub(super) async fn one(store: &dyn Store, webhook: &Webhook) -> anyhow::Result<
     );
     if let Some(schedule) = content.schedule {
         let _ = writeln!(text, "schedule  {schedule}");
+    }
+    if let Some(concert) = content.concert {
+        let _ = writeln!(text, "concert   {concert}");
     }
     let failing = if content.on_failure == OnFailure::Skip { "skips the event" } else { "stops the endpoint" };
     let users = if content.include_user { "named" } else { "not named" };

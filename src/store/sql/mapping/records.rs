@@ -160,6 +160,7 @@ pub fn progress_view(row: &impl Cells) -> Result<ProgressView> {
         next_offset: row.int("next_offset")?,
         last_time: row.time("last_time")?,
         outbox_pending: row.int("outbox_pending")?,
+        state_hash: row.hash("state_hash")?,
         caught_up: row.signed("caught_up")? != 0,
     })
 }

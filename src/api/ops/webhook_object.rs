@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::domain::LogTime;
 use crate::notifier::{Standing, delivered, described, shown_url};
-use crate::store::{FailedEvent, OnFailure, ProgressState, Webhook, WebhookFormat};
+use crate::store::{Disabled, FailedEvent, OnFailure, ProgressState, Webhook, WebhookFormat, WebhookNote, Why};
 use crate::wire::time::rfc3339;
 
 /// An endpoint.
@@ -22,6 +22,9 @@ pub struct WebhookObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "uuid")]
     schedule_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid")]
+    concert_id: Option<String>,
     include_user: bool,
     #[schema(example = "skip", pattern = "^(skip|stop)$")]
     on_failure: &'static str,
@@ -32,6 +35,16 @@ pub struct WebhookObject {
     standing: Standing,
     /// The same in words, with the reason.
     standing_text: String,
+    /// Missing: it is enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled: Option<DisabledObject>,
+    /// Since when nothing was delivered although something was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    failing_since: Option<String>,
+    /// Age of the oldest outcome that it has not got, also while it is disabled; null: none waits, or the log does not
+    /// say.
+    lag_seconds: Option<f64>,
     /// Events that it has taken.
     delivered: u64,
     /// Where each partition of the outcomes is.
@@ -43,6 +56,20 @@ pub struct WebhookObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     secret: Option<String>,
+}
+
+/// Since when and why it gets nothing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DisabledObject {
+    #[schema(format = "date-time")]
+    at: String,
+    /// Who disabled it; missing: the notifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    /// Why the notifier did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "it answered 410 Gone")]
+    reason: Option<String>,
 }
 
 /// One partition of the outcomes for one endpoint.
@@ -80,6 +107,21 @@ pub struct FailedEventObject {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WebhookList {
     pub webhooks: Vec<WebhookObject>,
+    /// What was done about endpoints lately, also about those that were removed; the newest first, 20 at most.
+    pub notes: Vec<WebhookNoteObject>,
+}
+
+/// Who did what about an endpoint, and when.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookNoteObject {
+    /// Of the endpoint.
+    #[schema(example = "shop")]
+    name: String,
+    #[schema(example = "rotated", pattern = "^(added|enabled|disabled|replayed|rotated|tested|removed)$")]
+    act: &'static str,
+    by: String,
+    #[schema(format = "date-time")]
+    at: String,
 }
 
 /// What an endpoint answered to a test.
@@ -96,7 +138,12 @@ pub struct WebhookTest {
 }
 
 impl WebhookObject {
-    pub fn of(webhook: &Webhook, state: Option<&ProgressState>, failed: Vec<FailedEvent>) -> Self {
+    pub fn of(
+        webhook: &Webhook,
+        state: Option<&ProgressState>,
+        lag_seconds: Option<f64>,
+        failed: Vec<FailedEvent>,
+    ) -> Self {
         let content = &webhook.content;
         WebhookObject {
             name: webhook.name.clone(),
@@ -107,6 +154,7 @@ impl WebhookObject {
             },
             types: content.types.clone(),
             schedule_id: content.schedule.map(|id| id.to_string()),
+            concert_id: content.concert.map(|id| id.to_string()),
             include_user: content.include_user,
             on_failure: match content.on_failure {
                 OnFailure::Skip => "skip",
@@ -115,6 +163,9 @@ impl WebhookObject {
             created_at: rfc3339(LogTime(content.created_at_ms)),
             standing: Standing::of(webhook, state),
             standing_text: described(webhook, state),
+            disabled: content.disabled.as_ref().map(DisabledObject::from),
+            failing_since: state.and_then(|state| state.failing_since_ms).map(|ms| rfc3339(LogTime(ms))),
+            lag_seconds,
             delivered: delivered(state),
             cursors: state.map(cursors).unwrap_or_default(),
             failed: failed.into_iter().map(FailedEventObject::from).collect(),
@@ -139,6 +190,27 @@ fn cursors(state: &ProgressState) -> Vec<CursorObject> {
         last_failure: cursor.failure.as_ref().map(|failure| failure.last.clone()),
     };
     state.cursors.iter().map(object).collect()
+}
+
+impl From<&Disabled> for DisabledObject {
+    fn from(disabled: &Disabled) -> Self {
+        let (by, reason) = match &disabled.why {
+            Why::By(name) => (Some(name.clone()), None),
+            Why::Failed(reason) => (None, Some(reason.clone())),
+        };
+        DisabledObject { at: rfc3339(LogTime(disabled.at_ms)), by, reason }
+    }
+}
+
+impl From<&WebhookNote> for WebhookNoteObject {
+    fn from(note: &WebhookNote) -> Self {
+        WebhookNoteObject {
+            name: note.name.clone(),
+            act: note.act.as_str(),
+            by: note.by.to_string(),
+            at: rfc3339(note.at),
+        }
+    }
 }
 
 impl From<FailedEvent> for FailedEventObject {

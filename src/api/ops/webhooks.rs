@@ -6,22 +6,30 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{FromRef, Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
+use uuid::Uuid;
 
-use super::concerts::created;
-use super::webhook_object::{WebhookList, WebhookObject, WebhookTest};
+use super::system::System;
+use super::webhook_object::{WebhookList, WebhookNoteObject, WebhookObject, WebhookTest};
 use crate::api::AppState;
 use crate::api::http::auth::Admin;
 use crate::api::http::extract::{JsonBody, OptionalJsonBody};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::{Kind, Problem};
+use crate::api::http::public_url::link;
 use crate::api::openapi::webhooks::{SecretRequest, WebhookChange, WebhookRequest};
+use crate::domain::{LogTime, UserId};
 use crate::notifier::{Client, NewWebhook, Refused, WEBHOOKS_MAX, rotated, send_test, start_of};
 use crate::runtime::clock::Clock;
-use crate::store::{Disabled, FrontStore, OnFailure, Webhook, WebhookContent, WebhookFormat};
+use crate::store::{
+    Disabled, FrontStore, OnFailure, ProgressState, Webhook, WebhookAct, WebhookContent, WebhookFormat, WebhookNote,
+    Why,
+};
 
 const FAILED_SHOWN: u32 = 50;
+const NOTES_SHOWN: u32 = 20;
 /// Changes are made again if another one came first.
 const TRIES: usize = 5;
 const TEXT_CHARS_MAX: usize = 2048;
@@ -32,6 +40,7 @@ pub struct Operating {
     store: Arc<dyn FrontStore>,
     clock: Clock,
     client: Arc<Client>,
+    system: Arc<System>,
 }
 
 impl FromRef<AppState> for Operating {
@@ -40,6 +49,7 @@ impl FromRef<AppState> for Operating {
             store: state.store.clone(),
             clock: state.clock.clone(),
             client: state.settings.webhook_client.clone(),
+            system: state.system.clone(),
         }
     }
 }
@@ -58,7 +68,24 @@ impl Operating {
         let progress = self.store.webhook_progress().await?;
         let state = progress.iter().find(|row| row.webhook_id == webhook.id).map(|row| &row.state);
         let failed = self.store.failed_events(webhook.id, FAILED_SHOWN).await?;
-        Ok(WebhookObject::of(webhook, state, failed))
+        let lags = self.lags(&[state]).await;
+        Ok(WebhookObject::of(webhook, state, lags.into_iter().next().flatten(), failed))
+    }
+
+    /// In seconds, of each of them.
+    async fn lags(&self, states: &[Option<&ProgressState>]) -> Vec<Option<f64>> {
+        let since = self.system.undelivered.since(states).await;
+        let now = self.clock.now();
+        let lag = |since: LogTime| (now.0 - since.0).max(0) as f64 / 1_000.0;
+        since.into_iter().map(|since| since.map(lag)).collect()
+    }
+
+    /// Before it is done: what was wanted stays known, whatever becomes of it.
+    async fn note(&self, name: &str, act: WebhookAct, by: &UserId) -> Result<(), Problem> {
+        let note = WebhookNote { id: Uuid::now_v7(), name: name.to_owned(), act, by: by.clone(), at: self.clock.now() };
+        self.store.note_webhook(&note).await?;
+        tracing::info!(endpoint = name, %act, %by, "an operator acts on a webhook");
+        Ok(())
     }
 
     /// Changes an endpoint as it is now.
@@ -83,11 +110,15 @@ impl Operating {
 )]
 pub async fn list_webhooks(State(operating): State<Operating>, Admin(_): Admin) -> Result<Json<WebhookList>, Problem> {
     let (webhooks, progress) = (operating.store.webhooks().await?, operating.store.webhook_progress().await?);
-    let object = |webhook: &Webhook| {
-        let state = progress.iter().find(|row| row.webhook_id == webhook.id).map(|row| &row.state);
-        WebhookObject::of(webhook, state, Vec::new())
-    };
-    Ok(Json(WebhookList { webhooks: webhooks.iter().map(object).collect() }))
+    let state_of = |webhook: &Webhook| progress.iter().find(|row| row.webhook_id == webhook.id).map(|row| &row.state);
+    let states: Vec<Option<&ProgressState>> = webhooks.iter().map(state_of).collect();
+    let lags = operating.lags(&states).await;
+    let rows = webhooks.iter().zip(states).zip(lags);
+    let notes = operating.store.webhook_notes(NOTES_SHOWN).await?;
+    Ok(Json(WebhookList {
+        webhooks: rows.map(|((webhook, state), lag)| WebhookObject::of(webhook, state, lag, Vec::new())).collect(),
+        notes: notes.iter().map(WebhookNoteObject::from).collect(),
+    }))
 }
 
 /// Adds an endpoint. It gets what is decided from now on.
@@ -106,18 +137,25 @@ pub async fn list_webhooks(State(operating): State<Operating>, Admin(_): Admin) 
 )]
 pub async fn add_webhook(
     State(operating): State<Operating>,
-    Admin(_): Admin,
+    Admin(admin): Admin,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let webhook = wanted(&body)?.checked(operating.clock.now(), operating.client.allows_http()).map_err(refused)?;
-    if operating.store.webhooks().await?.len() >= WEBHOOKS_MAX {
+    let known = operating.store.webhooks().await?;
+    if known.len() >= WEBHOOKS_MAX {
         return Err(Problem::field("", format!("there are {WEBHOOKS_MAX} webhooks already")));
     }
+    let taken = || Problem::field("/name", "is the name of another webhook");
+    if known.iter().any(|other| other.name == webhook.name) {
+        return Err(taken());
+    }
+    operating.note(&webhook.name, WebhookAct::Added, &admin).await?;
     if !operating.store.insert_webhook(&webhook).await? {
-        return Err(Problem::field("/name", "is the name of another webhook"));
+        return Err(taken());
     }
     let object = operating.object(&webhook).await?.with_secret(&webhook);
-    Ok(created(format!("/v1/ops/webhooks/{}", webhook.name), object))
+    let at = link(&format!("/v1/ops/webhooks/{}", webhook.name));
+    Ok((StatusCode::CREATED, [(LOCATION, at)], Json(object)).into_response())
 }
 
 fn wanted(body: &Value) -> Result<NewWebhook, Problem> {
@@ -126,6 +164,7 @@ fn wanted(body: &Value) -> Result<NewWebhook, Problem> {
     let list = |fields: &mut Fields<'_>, name: &str| fields.strings(name, 64, |text| Ok(text.to_owned()));
     let types = fields.optional("types", list);
     let schedule = fields.optional("schedule_id", |fields, name| fields.parsed(name));
+    let concert = fields.optional("concert_id", |fields, name| fields.parsed(name));
     let include_user = fields.optional("include_user", |fields, name| fields.boolean(name));
     let format = fields.optional("format", |fields, name| match fields.text(name, 64)? {
         "standard" => Some(WebhookFormat::Standard),
@@ -143,6 +182,7 @@ fn wanted(body: &Value) -> Result<NewWebhook, Problem> {
             url: url?.to_owned(),
             types: types?.unwrap_or_default(),
             schedule: schedule?,
+            concert: concert?,
             include_user: include_user?.unwrap_or(false),
             format: format?.unwrap_or(WebhookFormat::Standard),
             on_failure: on_failure?.unwrap_or(OnFailure::Skip),
@@ -191,7 +231,7 @@ pub async fn get_webhook(
 )]
 pub async fn change_webhook(
     State(operating): State<Operating>,
-    Admin(_): Admin,
+    Admin(admin): Admin,
     Path(name): Path<String>,
     JsonBody(body): JsonBody,
 ) -> Result<Json<WebhookObject>, Problem> {
@@ -202,12 +242,21 @@ pub async fn change_webhook(
         Err(refused) => fields.reject(name, refused.reason),
     });
     let (enabled, start) = fields.finish(enabled.zip(start))?;
+    operating.find(&name).await?;
+    let acts = [
+        enabled.map(|enabled| if enabled { WebhookAct::Enabled } else { WebhookAct::Disabled }),
+        start.as_ref().map(|_| WebhookAct::Replayed),
+    ];
+    for act in acts.into_iter().flatten() {
+        operating.note(&name, act, &admin).await?;
+    }
     let now = operating.clock.now();
     let change = |content: &mut WebhookContent| {
         match enabled {
             Some(true) => content.disabled = None,
             Some(false) => {
-                content.disabled.get_or_insert_with(|| Disabled { at_ms: now.0, reason: "by an operator".to_owned() });
+                let by = || Disabled { at_ms: now.0, why: Why::By(admin.to_string()) };
+                content.disabled.get_or_insert_with(by);
             }
             None => {}
         }
@@ -233,10 +282,11 @@ pub async fn change_webhook(
 )]
 pub async fn remove_webhook(
     State(operating): State<Operating>,
-    Admin(_): Admin,
+    Admin(admin): Admin,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let webhook = operating.find(&name).await?;
+    operating.note(&name, WebhookAct::Removed, &admin).await?;
     operating.store.remove_webhook(webhook.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -257,13 +307,15 @@ pub async fn remove_webhook(
 )]
 pub async fn rotate_secret(
     State(operating): State<Operating>,
-    Admin(_): Admin,
+    Admin(admin): Admin,
     Path(name): Path<String>,
     OptionalJsonBody(body): OptionalJsonBody,
 ) -> Result<Json<WebhookObject>, Problem> {
     let mut fields = Fields::of(&body)?;
     let hours = fields.optional("overlap_hours", |fields, name| fields.integer(name, 0..=720));
     let hours = fields.finish(hours)?.unwrap_or(24).unsigned_abs();
+    operating.find(&name).await?;
+    operating.note(&name, WebhookAct::Rotated, &admin).await?;
     let (now, overlap) = (operating.clock.now(), Duration::from_secs(hours * 3600));
     let change = |content: &mut WebhookContent| content.secrets = rotated(&content.secrets, now, overlap);
     let webhook = operating.change(&name, change).await?;
@@ -284,10 +336,11 @@ pub async fn rotate_secret(
 )]
 pub async fn test_webhook(
     State(operating): State<Operating>,
-    Admin(_): Admin,
+    Admin(admin): Admin,
     Path(name): Path<String>,
 ) -> Result<Json<WebhookTest>, Problem> {
     let webhook = operating.find(&name).await?;
+    operating.note(&name, WebhookAct::Tested, &admin).await?;
     Ok(Json(match send_test(operating.client.clone(), &webhook, operating.clock.now()).await {
         Ok(answer) => WebhookTest { taken: answer.is_success(), status: Some(answer.status), text: answer.text },
         Err(error) => WebhookTest { taken: false, status: None, text: error.to_string() },
