@@ -7,9 +7,11 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# For turnstile_build_info: the image has no history to ask.
+ARG COMMIT=unknown
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release --features kafka-tls,otel --bin turnstile \
+    TURNSTILE_COMMIT=$COMMIT cargo build --locked --release --features kafka-tls,otel --bin turnstile \
     && cp target/release/turnstile /turnstile
 
 FROM debian:bookworm-slim

@@ -65,6 +65,98 @@ async fn b3_a_dead_letter_is_replayed_on_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_seen_as_bytes_and_dealt_with_together() {
+    world::run(async |world| {
+        let insert = "insert into dead_letter (lane, partition, log_offset, reason, record_key, record_value, headers, at) \
+                      values ('seats', 0, 7, 'unknown type', x'6b', x'7b7d', '[]', 1700000000000), \
+                      ('seats', 0, 8, 'no JSON', x'6b', x'00ff4142', '[]', 1700000000001)";
+        alter(world, insert).await;
+        let browser = world.browser("en").await;
+        world.visit(&browser, "admin", "/ops").await;
+        browser.click("[data-key='seats.0.8'] [data-act=show]").await;
+        let hex = browser.until("document.querySelector('.letter .hex')?.textContent").await;
+        assert_eq!(hex, format!("00000000  {:47}  ..AB", "00 ff 41 42"));
+        // What the browser would save, as bytes.
+        browser
+            .run(
+                "window.saved = null; const make = URL.createObjectURL; \
+                 URL.createObjectURL = (blob) => { blob.arrayBuffer().then((bytes) => { \
+                 window.saved = [...new Uint8Array(bytes)].join(' '); }); return make.call(URL, blob); };",
+            )
+            .await;
+        browser.click(".letter [data-act=download]").await;
+        assert_eq!(browser.run_until_done(&wait_for("window.saved")).await, "0 255 65 66");
+        for offset in [7, 8] {
+            browser.click(&format!("[data-key='seats.0.{offset}'] input[type=checkbox]")).await;
+        }
+        browser.until("document.querySelector('[data-all=dismiss]')?.textContent === 'Dismiss 2'").await;
+        browser.click("[data-all=dismiss]").await;
+        browser.until("document.querySelector('dialog')?.textContent.includes('Dismiss 2 dead letters?')").await;
+        browser.click("dialog .danger").await;
+        browser.until(&format!("{LEVEL} === 'ok'")).await;
+        let letters = world.get("admin", "/v1/ops/dead-letters").await;
+        assert!(letters["dead_letters"].as_array().unwrap().iter().all(|of| of["dismissed"]["by"] == "admin"), "{letters}");
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+/// A script that ends once an expression that no change of the document announces has a value.
+fn wait_for(expression: &str) -> String {
+    format!(
+        "const done = arguments[0]; const look = () => ({expression} ? done({expression}) : setTimeout(look, 10)); look();"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_has_what_is_sold_how_people_wait_and_what_a_user_did() {
+    world::run(async |world| {
+        let queue = json!({ "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 });
+        let queued = world.date(json!({ "queue": queue })).await;
+        let open = world.date(json!({})).await;
+        for user in ["ann", "ben", "cem"] {
+            world.post(user, &format!("/v1/schedules/{queued}/queue"), json!({})).await;
+        }
+        world.post("fan", "/v1/wallet/charges", json!({ "amount": 50_000 })).await;
+        let path = format!("/v1/schedules/{open}/holds");
+        let held = world.post("fan", &path, json!({ "seats": ["A-1", "A-2"] })).await;
+        let reservation = held["result"]["reservation_id"].as_str().unwrap().to_owned();
+        world.post("fan", &format!("/v1/reservations/{reservation}/payment"), json!({ "amount": 24_000 })).await;
+        world.post("eve", &path, json!({ "seats": ["B-1"] })).await;
+        let browser = world.browser("en").await;
+        world.visit(&browser, "admin", "/ops").await;
+        // Free, held, being paid, sold, not for sale, seats, share, revenue.
+        let cells = format!(
+            "[...document.querySelectorAll(\"[data-panel=sales] tr[data-key='{open}'] td\")].slice(0, 8) \
+             .map(cell => cell.textContent).join(' ')"
+        );
+        browser.until(&format!("{cells} === '97 1 0 2 0 100 2 % 24,000'")).await;
+        // One was let in at once; the others are let in by number, as many as the operator says.
+        let waiting =
+            format!("document.querySelector(\"[data-panel=queues] tr[data-key='{queued}']\")?.children[2].textContent");
+        browser.until(&format!("{waiting} === '2'")).await;
+        browser.write("[data-panel=queues] .admit input", "2").await;
+        browser.click("[data-panel=queues] [data-act=admit]").await;
+        browser.until(&format!("{waiting} === '0'")).await;
+        // From the user over the reservation's command to its life.
+        browser.write("#request", "fan").await;
+        browser.click(".find .button").await;
+        browser.until("document.querySelector('.tree')?.textContent.includes('CONFIRMED: A-1 A-2')").await;
+        browser.write("#request", &reservation).await;
+        browser.click(".find .button").await;
+        browser.until("document.querySelectorAll('.tree .button').length === 2").await;
+        browser.run("[...document.querySelectorAll('.tree .button')].at(-1).click()").await;
+        browser.until("document.querySelectorAll('.stages li').length >= 3").await;
+        let curl = browser.until("document.querySelector('[data-act=curl]')?.dataset.command").await;
+        let curl = curl.as_str().unwrap();
+        assert!(curl.starts_with(&format!("curl '{}/v1/ops/requests/seats.", world.base)), "{curl}");
+        assert!(curl.ends_with("-H \"X-User-Id: admin\""), "{curl}");
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_fits_narrow_screens_and_shows_strangers_nothing() {
     world::run(async |world| {
         world.date(json!({ "queue": { "max_active": 1, "active_ttl_seconds": 300, "max_waiting": 100 } })).await;

@@ -2,6 +2,7 @@
 
 mod api;
 mod circles;
+mod dependencies;
 mod field;
 mod sources;
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::World;
 use super::receiver::{Received, Receiver, Reply};
+use super::{World, charged_about};
+use crate::domain::{ConcertId, LogTime, ScheduleId};
+use crate::log::{Log, Topic};
 use crate::notifier::{rotated, signature, start_of};
 use crate::runtime::clock::Clock;
-use crate::store::{OnFailure, Webhooks};
+use crate::store::{Catalog, Concert, OnFailure, Schedule, Webhooks};
 
 fn numbers(received: &[Received]) -> Vec<u64> {
     received.iter().map(Received::number).collect()
@@ -220,4 +222,48 @@ async fn an_endpoint_far_behind_reads_the_log_and_catches_up() {
     let taken = receiver.until_taken(600).await;
     assert_eq!(numbers(&taken), (0..600).collect::<Vec<_>>());
     notifier.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_of_one_concert_hears_of_its_dates_only() {
+    let (world, receiver) = (World::new(), Receiver::always(200).await);
+    let id = uuid::Uuid::from_u128;
+    for (concert, schedule) in [(1, 10), (1, 11), (2, 20)] {
+        let (concert, schedule) = (ConcertId(id(concert)), ScheduleId(id(schedule)));
+        let row = Concert {
+            id: concert,
+            title: "t".to_owned(),
+            description: None,
+            currency: None,
+            time_zone: None,
+            created_at: LogTime(0),
+        };
+        world.store.insert_concert(&row).await.unwrap();
+        let row = Schedule {
+            id: schedule,
+            concert_id: concert,
+            starts_at: LogTime(1),
+            duration_ms: None,
+            hold_ttl_ms: 1,
+            max_seats_per_user: 1,
+            sales_open_at: None,
+            sales_close_at: None,
+            queue: false,
+            plan: None,
+            created_at: LogTime(0),
+        };
+        world.store.insert_schedule(&row).await.unwrap();
+    }
+    world.add(&receiver, |wanted| wanted.concert = Some(id(1))).await;
+    // The last two: of a date that the catalog does not know, and of none.
+    let about = [Some(10), Some(20), Some(11), Some(10), Some(99), None];
+    for (number, schedule) in (0..).zip(about) {
+        let record = charged_about("alice", number, schedule.map(|schedule| ScheduleId(id(schedule))));
+        world.log.append(Topic::Outcomes, 0, record).await.unwrap();
+    }
+    world.log.append(Topic::Outcomes, 0, charged_about("alice", 6, Some(ScheduleId(id(11))))).await.unwrap();
+    let notifier = world.start("a");
+    let taken = receiver.until_taken(4).await;
+    notifier.stop().await;
+    assert_eq!(numbers(&taken), [0, 2, 3, 6]);
 }

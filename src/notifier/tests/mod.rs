@@ -22,6 +22,7 @@ use super::{AddressFilter, Client, Deps, NewWebhook, Settings};
 use crate::domain::wallet::{Entry, EntryKind, Reply};
 use crate::domain::{
     Amount, Arrival, Balance, CommandKind, Effects, EntryId, Fingerprint, Lane, LogTime, Position, RequestId,
+    ScheduleId,
 };
 use crate::log::{Log, NewRecord, PartitionCounts, Topic};
 use crate::runtime::clock::Clock;
@@ -138,6 +139,11 @@ fn client(timeout: Duration) -> Client {
 
 /// The outcome of the charge with this number, at that offset of its lane.
 fn charged(user: &str, number: u64) -> NewRecord {
+    charged_about(user, number, None)
+}
+
+/// The same as if it were about a date.
+fn charged_about(user: &str, number: u64, schedule_id: Option<ScheduleId>) -> NewRecord {
     let at = Arrival { position: Position::new(Lane::Wallets, 0, number), time: LogTime(1_795_244_400_123) };
     let request_id = RequestId(Uuid::new_v4());
     let entry = Entry {
@@ -159,7 +165,7 @@ fn charged(user: &str, number: u64) -> NewRecord {
         user_id: Some(&entry.user_id.clone()),
         by: None,
         fingerprint: Fingerprint(1),
-        schedule_id: None,
+        schedule_id,
         outcome: &Ok(Reply::WalletChanged(entry).into()),
         effects: &Effects::default(),
         decided: at,

@@ -120,6 +120,7 @@ async fn read_everything(store: &Explained) -> Result<(), StoreError> {
     store.open_dead_letters(10).await?;
     store.processes().await?;
     store.requests_under(&[RequestId(id)]).await?;
+    store.sale_counts(&[ScheduleId(id)]).await?;
     store.last_audit().await.map(drop)
 }
 
@@ -167,6 +168,8 @@ async fn every_read_uses_an_index() {
     uses("and user_id = $3", "reservation_unfinished (schedule_id=? AND block=? AND user_id=?)");
     uses("from payment where user_id", "payment_user (user_id=?");
     uses("from request where request_id in", "sqlite_autoindex_request_1 (request_id=?)");
+    uses("from seat where schedule_id in", "PRIMARY KEY (schedule_id=?)");
+    uses("sum(amount)", "reservation_unfinished (schedule_id=?)");
     uses("delete from request", "request_decided (lane=? AND partition=? AND decided_at<?)");
     uses("delete from dead_letter", "dead_letter_done (lane=? AND partition=?)");
 }

@@ -104,6 +104,7 @@ macro_rules! conforms {
             operators::processes_that_are_silent_for_long_are_forgotten,
             operators::requests_come_by_id_of_every_partition_and_side,
             operators::the_last_audit_is_kept,
+            operators::dates_count_what_is_held_being_paid_and_sold,
             reads::a_snapshot_is_of_one_moment_and_only_read,
             interventions::a_row_comes_back_as_it_was_given,
             interventions::rows_come_for_the_records_they_concern,

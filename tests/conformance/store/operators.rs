@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use turnstile::domain::{LogTime, RequestId};
-use turnstile::store::{AuditRun, DoneBy, Process, ProcessCheck, ProcessFigures, ProcessStatus, Store};
+use turnstile::domain::block::{self, ReservationState, SeatState};
+use turnstile::domain::{LogTime, RequestId, ReservationId};
+use turnstile::store::{AuditRun, DoneBy, Process, ProcessCheck, ProcessFigures, ProcessStatus, SaleCounts, Store};
 
 use super::rows::*;
 
@@ -119,4 +120,34 @@ pub async fn the_last_audit_is_kept(store: Arc<dyn Store>) {
         store.note_audit(&run).await.unwrap();
         assert_eq!(store.last_audit().await, Ok(Some(run)));
     }
+}
+
+pub async fn dates_count_what_is_held_being_paid_and_sold(store: Arc<dyn Store>) {
+    let by = ReservationId(id(1));
+    let states = [
+        SeatState::Available,
+        SeatState::Held(by),
+        SeatState::Held(by),
+        SeatState::Held(by),
+        SeatState::Paying(by),
+        SeatState::Sold(by),
+        SeatState::Sold(by),
+    ];
+    let mut rows = opened(&key(1), &["A"], 0);
+    for (number, state) in (1..).zip(states) {
+        rows.push(block::Row::Seat(block::Seat { state, ..seat(&key(1), "A", number) }));
+    }
+    rows.extend(opened(&key(2), &["A"], 2));
+    rows.extend(opened(&key(3), &["A"], 0));
+    for (number, state) in (10..).zip(reservation_states(7)) {
+        rows.push(block::Row::Reservation(reservation(number, &key(1), state)));
+    }
+    commit_seats(&*store, rows).await;
+    let confirmed = reservation_states(7).iter().filter(|of| matches!(of, ReservationState::Confirmed { .. })).count();
+    let first = SaleCounts { schedule: schedule_id(1), held: 3, paying: 1, sold: 2, revenue: 2_000 * confirmed as i64 };
+    let second = SaleCounts { schedule: schedule_id(2), held: 2, paying: 0, sold: 0, revenue: 0 };
+    let asked = [9, 3, 2, 1].map(schedule_id);
+    assert_eq!(store.sale_counts(&asked).await, Ok(vec![first, second]));
+    assert_eq!(store.sale_counts(&[schedule_id(2)]).await, Ok(vec![second]));
+    assert_eq!(store.sale_counts(&[]).await, Ok(vec![]));
 }

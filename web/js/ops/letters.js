@@ -46,7 +46,7 @@ export function letters() {
     const line = (name, value) => [h('dt', {}, name), h('dd', {}, value)];
     shown.hidden = false;
     fill(shown, h('h3', {}, letter.position), h('dl', {}, line(t('ops.reason'), letter.reason), line(t('ops.key'), text(letter.key)),
-      letter.headers.map(({ name, value }) => line(name, text(value))), line(t('ops.value'), h('pre', {}, text(letter.value)))),
+      letter.headers.map(({ name, value }) => line(name, text(value))), line(t('ops.value'), letter.value?.text === undefined ? text(letter.value) : h('pre', {}, letter.value.text))),
     h('div', { class: 'actions' }, button(t('ops.download'), () => save(`${letter.position}.bin`, 'application/octet-stream', raw(letter.value)), { 'data-act': 'download' }),
       button(t('dialog.close'), () => { shown.hidden = true; })));
     shown.focus();
