@@ -27,7 +27,7 @@ export function addEndpoint(added) {
   const box = notice('warn');
   const form = formOf(t('ops.webhook.add'), [h('div', { class: 'fields' },
     field('name', t('ops.name'), { required: true, maxlength: 64, placeholder: 'shop' }),
-    field('url', t('ops.webhook.url'), { required: true, maxlength: 2048, placeholder: 'https://shop.example/hooks/turnstile' }),
+    field('url', t('ops.webhook.url'), { required: true, maxlength: 2048 }),
     field('types', t('ops.webhook.types'), { placeholder: 'reservation.confirmed, payment.*', hint: t('ops.webhook.typesHint') }),
     field('schedule_id', t('ops.webhook.schedule'), { hint: t('ops.webhook.allHint') }),
     field('concert_id', t('ops.webhook.concert'), { hint: t('ops.webhook.allHint') }),
