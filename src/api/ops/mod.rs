@@ -17,6 +17,7 @@ pub mod queues;
 pub mod replay;
 pub mod requests;
 pub mod sales;
+pub mod sold;
 pub mod system;
 pub mod throughput;
 pub mod undelivered;

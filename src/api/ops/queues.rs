@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::sales::Titles;
+use super::sold::Titles;
 use super::system::System;
 use crate::api::http::auth::Admin;
 use crate::api::http::extract::{JsonBody, PathId};

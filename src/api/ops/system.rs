@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout};
 
 use super::lag::{Behind, Waits};
-use super::sales::Sales;
+use super::sold::Sales;
 use super::undelivered::Undelivered;
 use crate::api::cache::snapshot_cache::SnapshotCache;
 use crate::domain::texts::texts;

@@ -37,7 +37,7 @@ export function addEndpoint(added) {
     const types = values.types.split(',').map((type) => type.trim()).filter(Boolean);
     const only = (name) => (values[name].trim() ? { [name]: values[name].trim() } : {});
     const { body } = await api.call('POST', '/v1/ops/webhooks', { body: {
-      name: values.name.trim(), url: values.url.trim(), types, ...only('schedule_id'), ...only('concert_id'),
+      name: values.name.trim(), url: values.url.trim(), ...(types.length ? { types } : {}), ...only('schedule_id'), ...only('concert_id'),
       format: values.format, include_user: 'include_user' in values, on_failure: 'stop' in values ? 'stop' : 'skip',
     } });
     of.reset();

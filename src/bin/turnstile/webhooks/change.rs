@@ -11,7 +11,7 @@ use turnstile::runtime::clock::Clock;
 use turnstile::store::{Disabled, Store, Webhook, WebhookAct, WebhookFormat, Why};
 
 use super::args::Add;
-use super::note;
+use super::note::note;
 use crate::exit::Failure;
 use crate::server::settings::webhook_client;
 

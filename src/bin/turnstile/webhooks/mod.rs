@@ -2,17 +2,17 @@
 
 mod args;
 mod change;
+mod note;
 mod show;
 
 use turnstile::assembly::backends;
 use turnstile::config::Config;
-use turnstile::domain::UserId;
 use turnstile::runtime::clock::Clock;
-use turnstile::store::{Store, Webhook, WebhookAct, WebhookNote};
-use uuid::Uuid;
+use turnstile::store::{Store, Webhook, WebhookAct};
 
 use self::args::Named;
 pub use self::args::Webhooks;
+use self::note::note;
 use crate::by::By;
 use crate::exit::Failure;
 use crate::output::say;
@@ -57,12 +57,6 @@ pub async fn run(command: Webhooks, config: &Config) -> Result<(), Failure> {
         }
     };
     say(&text)
-}
-
-/// Before it is done: what was wanted stays known, whatever becomes of it.
-async fn note(store: &dyn Store, clock: &Clock, name: &str, act: WebhookAct, by: &UserId) -> Result<(), Failure> {
-    let note = WebhookNote { id: Uuid::now_v7(), name: name.to_owned(), act, by: by.clone(), at: clock.now() };
-    Ok(store.note_webhook(&note).await.map_err(anyhow::Error::new)?)
 }
 
 async fn find(store: &dyn Store, name: &str) -> Result<Webhook, Failure> {
