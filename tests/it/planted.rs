@@ -103,7 +103,8 @@ async fn b1_a_full_outbox_is_seen_with_its_reason_real() {
         assert_eq!(failing["values"]["check"], "outbox", "{failing}");
         // The program publishes by itself again, from where the other one ended.
         system.stop().await;
-        let ours = [("TURNSTILE__OUTBOX__RELAY".to_owned(), "worker".to_owned())];
+        let ours = [("RELAY", "worker"), ("SLOT", "")];
+        let ours = ours.map(|(name, value)| (format!("TURNSTILE__OUTBOX__{name}"), value.to_owned()));
         let env: Vec<_> = system.env().iter().cloned().chain(ours).collect();
         let server = Server::start(&[], &env);
         server.until_ready(system.client.http()).await;
