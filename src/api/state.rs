@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::cache::live_maps;
 use super::cache::plans::{Labels, Plans};
 use super::cache::probes::{self, Probes};
 use super::cache::schedule_facts::ScheduleFacts;
@@ -32,7 +33,7 @@ use super::submission::log_ends::LogEnds;
 use super::submission::submit::{self, Submission};
 use super::submission::waiters::Waiters;
 use super::tickets::keys::TicketKeys;
-use crate::log::{Log, Record};
+use crate::log::{Log, Record, Topic};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::store::{FrontStore, OpsStore};
@@ -126,14 +127,19 @@ impl Ports {
         (throughput, lives): (Arc<Throughput>, Arc<Lives>),
         running: watch::Sender<bool>,
     ) -> Feed {
-        let seats_changed = Box::new(move |schedule| {
-            snapshots.seats_changed(schedule);
+        let (maps, streams) = (snapshots.clone(), watches.clone());
+        let seats_changed = Box::new(move |schedule, record: &Record| {
+            snapshots.seats_changed(schedule, record);
             watches.seats_changed(schedule);
+        });
+        let missed = Box::new(move || {
+            maps.outcomes_missed();
+            streams.outcomes_missed();
         });
         let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
         let seen = Box::new(move |records: &[Record]| throughput.note(records));
         let awaited = Box::new(move |request, record: &Record| lives.published(request, record));
-        Feed::new(feed::Sources { log, waiters, seats_changed, seen, awaited, running, shutdown })
+        Feed::new(feed::Sources { log, waiters, seats_changed, missed, seen, awaited, running, shutdown })
     }
 
     fn submission(
@@ -184,7 +190,12 @@ impl Services {
         let limiter = Arc::new(RateLimiter::new(rate.0, rate.1, settings.users_tracked_max));
         let (running, feed_running) = watch::channel(false);
         let plans = Arc::new(Plans::new(ports.store.clone()));
-        let snapshots = Arc::new(Snapshots::new(ports.store.clone(), plans.clone()));
+        let snapshots = Arc::new(Snapshots::new(live_maps::Sources {
+            store: ports.store.clone(),
+            plans: plans.clone(),
+            outcomes: ports.log.partitions().of(Topic::Outcomes),
+            feed_running: feed_running.clone(),
+        }));
         let facts = Arc::new(ScheduleFacts::new(ports.store.clone()));
         let labels = Arc::new(Labels { facts: facts.clone(), plans: plans.clone() });
         let signer = Arc::new(signer(&settings));

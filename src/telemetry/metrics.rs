@@ -191,6 +191,10 @@ pub static QUEUE_STREAMS: LazyLock<IntGaugeVec> =
 /// Open streams of seats.
 pub static SEAT_STREAMS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauge("turnstile_seat_streams", "Open streams of seats", &[]));
+/// Seat maps read from the store, by reason: `first` (not in memory), `untold` (outcomes do not keep it up: the feed is
+/// interrupted, or they may overtake each other), `stale` (an outcome does not say enough, or may be missing), `anyway`.
+pub static SEAT_MAP_READS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("turnstile_seat_map_reads_total", "Seat maps read from the store", &["reason"]));
 /// Replicas of queues that made way for another queue's.
 pub static QUEUE_EVICTIONS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("turnstile_queue_evictions_total", "Replicas that made way for another", &[]));

@@ -7,7 +7,7 @@ mod layered_webhooks;
 mod memory_log;
 mod memory_store;
 #[cfg(test)]
-mod property;
+pub(crate) mod property;
 #[cfg(test)]
 pub(crate) mod wire;
 

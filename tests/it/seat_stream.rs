@@ -1,12 +1,13 @@
 //! F13: the seat map live. Whatever happens, who follows the events knows what the seats are.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use turnstile::domain::ScheduleId;
 use turnstile::wire::routing::partition_for;
 
 use crate::harness::{Client, Offer, Sale, System, at_once, scenarios, until};
@@ -16,6 +17,7 @@ scenarios!(
     f13_a_stream_that_breaks_off_goes_on_where_it_was,
     f13_many_streams_agree,
     f13_the_compact_form_tells_the_same_of_several_blocks,
+    f13_many_changes_cost_few_reads_and_each_is_there_at_once,
 );
 
 /// Seats by name, as the events tell.
@@ -126,9 +128,9 @@ async fn now(client: &Client, sale: &Sale) -> Seats {
 }
 
 /// Sections enough to lie on several partitions.
-async fn five_sections(client: &Client) -> Sale {
+async fn five_sections(client: &Client, hold_ttl_seconds: u32) -> Sale {
     let sections = [("A", 40, 1000), ("B", 40, 1000), ("C", 40, 1000), ("D", 40, 1000), ("E-1", 40, 1000)];
-    Offer { sections: &sections, hold_ttl_seconds: 3, ..Offer::default() }.open(client).await
+    Offer { sections: &sections, hold_ttl_seconds, ..Offer::default() }.open(client).await
 }
 
 /// Everybody holds two seats; a third of them cancels, a third pays, the other holds run out.
@@ -164,7 +166,7 @@ async fn settled(client: &Client, sale: &Sale) -> Seats {
 
 async fn f13_streams_show_every_change_of_all_sections(system: &System) {
     let client = &system.client;
-    let sale = five_sections(client).await;
+    let sale = five_sections(client, 3).await;
     let mut follower = Follower::open(client, &sale, "", Seats::new()).await;
     follower.read().await;
     assert_eq!(follower.events, ["snapshot"]);
@@ -186,7 +188,7 @@ async fn f13_streams_show_every_change_of_all_sections(system: &System) {
 
 async fn f13_a_stream_that_breaks_off_goes_on_where_it_was(system: &System) {
     let client = &system.client;
-    let sale = five_sections(client).await;
+    let sale = five_sections(client, 3).await;
     let mut follower = Follower::open(client, &sale, "", Seats::new()).await;
     follower.read().await;
     let (mut last_id, mut seats) = (follower.last_id, follower.seats);
@@ -225,7 +227,7 @@ async fn f13_a_stream_that_breaks_off_goes_on_where_it_was(system: &System) {
 
 async fn f13_many_streams_agree(system: &System) {
     let client = &system.client;
-    let sale = five_sections(client).await;
+    let sale = five_sections(client, 3).await;
     let mut followers = Vec::new();
     for _ in 0..100 {
         let mut follower = Follower::open(client, &sale, "", Seats::new()).await;
@@ -275,4 +277,75 @@ async fn f13_the_compact_form_tells_the_same_of_several_blocks(system: &System) 
     assert_eq!(begun.events[0], "snapshot");
     assert_eq!(by_letter(&compact().await.body), expected);
     assert!(begun.last_id.contains(','), "the blocks lie on several partitions: {}", begun.last_id);
+}
+
+/// How often the process has read a seat map from the store.
+async fn reads(system: &System) -> f64 {
+    let base = system.servers()[0].base.clone();
+    let answer = system.client.http().get(format!("{base}/metrics")).send().await.expect("an answer");
+    let text = answer.text().await.expect("metrics are text");
+    let lines = text.lines().filter(|line| line.starts_with("turnstile_seat_map_reads_total{"));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Holds one seat after another and gives it up, or pays and is paid back. What each outcome says is in the map once it is
+/// known: nobody else wants these seats. How many changes that were.
+async fn change_their_mind(client: &Client, sale: &Sale, number: usize) -> usize {
+    const ROUNDS: usize = 8;
+    let user = client.user(format!("fickle{number}"));
+    let pays = number.is_multiple_of(3);
+    if pays {
+        user.start_with(1000).await;
+    }
+    for round in 1..=ROUNDS {
+        let seat = format!("{}-{}", ["A", "B", "C", "D", "E-1"][number % 5], number / 5 * 10 + round);
+        let shows = async || now(client, sale).await[&seat].clone();
+        let id = user.held(sale, &[&seat]).await;
+        assert_eq!(shows().await, "HELD", "{seat}");
+        if pays {
+            let paid = user.pay(&id).decide().await;
+            assert!(paid.succeeded(), "{paid:?}");
+            assert_eq!(shows().await, "SOLD", "{seat}");
+        }
+        let cancelled = user.cancel(&id).decide().await;
+        assert!(cancelled.succeeded(), "{cancelled:?}");
+        assert_eq!(shows().await, "AVAILABLE", "{seat}");
+    }
+    ROUNDS * if pays { 3 } else { 2 }
+}
+
+async fn f13_many_changes_cost_few_reads_and_each_is_there_at_once(system: &System) {
+    let client = &system.client;
+    let sale = five_sections(client, 300).await;
+    let mut follower = Follower::open(client, &sale, "", Seats::new()).await;
+    follower.read().await;
+    let (before, began) = (reads(system).await, Instant::now());
+    let changes = {
+        let everybody = at_once(20, |number| {
+            let (client, sale) = (client.clone(), sale.clone());
+            async move { change_their_mind(&client, &sale, number).await }
+        });
+        tokio::pin!(everybody);
+        loop {
+            tokio::select! {
+                changes = &mut everybody => break changes.into_iter().sum::<usize>(),
+                () = follower.read() => {}
+            }
+        }
+    };
+    let shown = now(client, &sale).await;
+    assert!(shown.values().all(|status| status == "AVAILABLE"), "{shown:?}");
+    follower.read_until(&shown).await;
+    assert!(follower.events[1..].iter().all(|event| event == "seats"), "{:?}", follower.events);
+
+    let store = system.open_store().await;
+    let stored = store.seats(sale.schedule.parse().map(ScheduleId).expect("an id")).await.expect("the store answers");
+    let touched = stored.iter().flat_map(|block| &block.seats);
+    for seat in touched {
+        assert_eq!(shown[&seat.id.to_string()], seat.state.status().as_str(), "{}", seat.id);
+    }
+    // Every ten seconds anyway.
+    let (reads, seconds) = (reads(system).await - before, began.elapsed().as_secs());
+    println!("{:?}: {changes} changes in {seconds} s, {reads} reads", system.pair);
+    assert!(reads <= 3.0 + (seconds / 10) as f64, "{reads} reads in {seconds} s");
 }

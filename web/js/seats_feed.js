@@ -44,11 +44,21 @@ export function followSeats({ id, seats, compact, signal }) {
   return { known, stop };
 }
 
-/** Whether an answer was overtaken by events: ids are `partition:offset,…`, and entries only grow. */
+/**
+ * Whether an answer was overtaken by events: ids are `partition:offset,…`, and offsets only grow. Of `partition:read-told`
+ * the second counts, and the first where that is the same.
+ */
 export function isOlder(id, than) {
-  const offsets = (text) => new Map((text ?? '').split(',').map((entry) => entry.split(':').map(Number)));
+  const entry = (text) => {
+    const [partition, read, told = read] = text.split(/[:-]/).map(Number);
+    return [partition, { read, told }];
+  };
+  const offsets = (text) => new Map((text ?? '').split(',').map(entry));
   const own = offsets(id);
-  return [...offsets(than)].some(([partition, offset]) => own.get(partition) < offset);
+  return [...offsets(than)].some(([partition, { read, told }]) => {
+    const mine = own.get(partition);
+    return mine && (mine.told < told || (mine.told === told && mine.read < read));
+  });
 }
 
 /** Tries until it succeeds or can never succeed. */

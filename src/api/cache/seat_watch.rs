@@ -1,6 +1,6 @@
-//! Watches the seats of dates that somebody streams: one reader a date, however many streams there are.
+//! Watches the seats of dates that somebody streams: one task a date, however many streams there are.
 //!
-//! The feed of outcomes says which date changed; the store says how. While nothing changes nothing is read.
+//! The feed of outcomes says which date changed. While nothing changes nothing is sent.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -11,8 +11,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::seat_map::{Form, SeatMap};
-use super::seat_offsets::Offsets;
+use super::live_date::READ_ANYWAY;
+use super::seat_map::{Form, SeatMap, Since};
 use super::snapshot_cache::AGE_MAX;
 use super::snapshots::Snapshots;
 use crate::domain::ScheduleId;
@@ -20,8 +20,6 @@ use crate::telemetry::metrics;
 
 /// How often a watch checks that the feed still runs.
 const LOOK: Duration = Duration::from_secs(1);
-/// A date is read this often even if the feed reports no change; without the feed every [`LOOK`].
-const READ_ANYWAY: Duration = Duration::from_secs(10);
 /// Earlier moments from which a stream can be brought up to date with an event made once for all of them.
 const HISTORY: usize = 16;
 
@@ -70,28 +68,31 @@ struct Watch {
 
 /// The latest seats. Streams that lag skip frames, so a slow client costs no memory.
 pub struct Frame {
-    pub map: Arc<Option<SeatMap>>,
-    /// Where the frames before were, newest first, each with the event that leads from there to here, in each form.
-    history: VecDeque<(Offsets, [OnceLock<Option<Bytes>>; 2])>,
+    pub map: Arc<SeatMap>,
+    /// Versions of the frames before, newest first, each with the event that leads from there to here, in each form.
+    history: VecDeque<(u64, [OnceLock<Option<Bytes>>; 2])>,
 }
 
 impl Frame {
-    pub(in crate::api) fn first(map: Arc<Option<SeatMap>>) -> Self {
+    pub(in crate::api) fn first(map: Arc<SeatMap>) -> Self {
         Frame { map, history: VecDeque::new() }
     }
 
-    pub(in crate::api) fn next(&self, map: Arc<Option<SeatMap>>) -> Self {
-        let own = self.map.as_ref().as_ref().map(|map| (map.offsets().clone(), Default::default()));
-        let before = self.history.iter().map(|(offsets, _)| (offsets.clone(), Default::default()));
-        Frame { map, history: own.into_iter().chain(before).take(HISTORY).collect() }
+    pub(in crate::api) fn next(&self, map: Arc<SeatMap>) -> Self {
+        let versions = self.history.iter().map(|(version, _)| *version);
+        let history = [self.map.version()].into_iter().chain(versions).map(|version| (version, Default::default()));
+        Frame { map, history: history.take(HISTORY).collect() }
     }
 
-    /// The event for a stream that has seen everything up to these offsets; `None` if there is nothing new for it.
-    pub fn event_since(&self, seen: &Offsets, form: Form) -> Option<Bytes> {
-        let map = self.map.as_ref().as_ref()?;
-        match self.history.iter().find(|(offsets, _)| offsets == seen) {
-            Some((_, events)) => events[form as usize].get_or_init(|| map.changes_event(seen, form)).clone(),
-            None => map.changes_event(seen, form),
+    /// The event for a stream that has seen everything up to this version; `None` if there is nothing new for it.
+    pub fn event_since(&self, seen: u64, form: Form) -> Option<Bytes> {
+        let event = || self.map.changes_event(Since::Version(seen), form);
+        if self.map.version() <= seen {
+            return None;
+        }
+        match self.history.iter().find(|(version, _)| *version == seen) {
+            Some((_, events)) => events[form as usize].get_or_init(event).clone(),
+            None => event(),
         }
     }
 }
@@ -107,7 +108,7 @@ impl SeatWatches {
     }
 
     /// The frames of a date from now on; `map` begins them if nobody watches the date yet.
-    pub fn subscribe(&self, id: ScheduleId, map: Arc<Option<SeatMap>>) -> watch::Receiver<Arc<Frame>> {
+    pub fn subscribe(&self, id: ScheduleId, map: Arc<SeatMap>) -> watch::Receiver<Arc<Frame>> {
         let mut watches = lock(&self.watches);
         if let Some(watch) = watches.get(&id) {
             return watch.frames.subscribe();
@@ -127,6 +128,11 @@ impl SeatWatches {
             watch.changed.notify_one();
         }
     }
+
+    /// Outcomes may have been missed before now.
+    pub fn outcomes_missed(&self) {
+        lock(&self.watches).values().for_each(|watch| watch.changed.notify_one());
+    }
 }
 
 fn lock(watches: &Mutex<Watches>) -> MutexGuard<'_, Watches> {
@@ -144,7 +150,7 @@ fn retire(watches: &Weak<Mutex<Watches>>, id: ScheduleId, watch: &Watch) -> bool
     unneeded
 }
 
-/// Reads one date whenever it changed, at most every [`AGE_MAX`], until nobody streams it.
+/// Looks at one date whenever it changed, at most every [`AGE_MAX`], until nobody streams it.
 async fn follow(sources: Sources, watches: Weak<Mutex<Watches>>, id: ScheduleId, watch: Arc<Watch>) {
     let mut read_at = Instant::now();
     loop {
@@ -165,7 +171,7 @@ async fn follow(sources: Sources, watches: Weak<Mutex<Watches>>, id: ScheduleId,
         }
         read_at = Instant::now();
         match sources.snapshots.seats(id, Duration::ZERO).await {
-            Ok(map) => publish(&watch, map),
+            Ok(map) => map.into_iter().for_each(|map| publish(&watch, map)),
             Err(error) => {
                 tracing::debug!(schedule = %id, %error, "seats could not be read for their streams");
                 watch.changed.notify_one();
@@ -179,12 +185,11 @@ async fn follow(sources: Sources, watches: Weak<Mutex<Watches>>, id: ScheduleId,
     }
 }
 
-fn publish(watch: &Watch, map: Arc<Option<SeatMap>>) {
-    let Some(new) = map.as_ref() else { return };
+fn publish(watch: &Watch, map: Arc<SeatMap>) {
     watch.frames.send_if_modified(|frame| {
-        let news = frame.map.as_ref().as_ref().is_none_or(|old| old.offsets() != new.offsets());
+        let news = frame.map.version() < map.version();
         if news {
-            *frame = Arc::new(frame.next(map.clone()));
+            *frame = Arc::new(frame.next(map));
         }
         news
     });
@@ -193,13 +198,21 @@ fn publish(watch: &Watch, map: Arc<Option<SeatMap>>) {
 #[cfg(test)]
 mod tests {
     use super::super::seat_map::tests::{block, id};
+    use super::super::seat_map::{SeatMap, Seats};
     use super::*;
-    use crate::domain::block::SeatStatus;
+    use crate::domain::block::SeatStatus::{self, Available, Held};
 
-    fn map(offsets: [u64; 2]) -> Arc<Option<SeatMap>> {
-        let one = block(3, &[("A", 1, 1)], &[("A-1", SeatStatus::Available, offsets[0])]);
-        let two = block(5, &[("B", 1, 1)], &[("B-1", SeatStatus::Available, offsets[1])]);
-        Arc::new(Some(SeatMap::new(id(), &[one, two])))
+    /// A map after another: one seat of each of two blocks.
+    fn map(statuses: [SeatStatus; 2], before: Option<&Seats>, version: u64) -> Seats {
+        let one = block(3, &[("A", 1, 1)], &[("A-1", statuses[0], version)]);
+        let two = block(5, &[("B", 1, 1)], &[("B-1", statuses[1], version)]);
+        let mut seats = Seats::new(id(), &[one, two]);
+        seats.succeed(before, version);
+        seats
+    }
+
+    fn shown(seats: &Seats) -> Arc<SeatMap> {
+        Arc::new(SeatMap::of(seats.clone()))
     }
 
     fn text(event: Option<Bytes>) -> String {
@@ -208,26 +221,28 @@ mod tests {
 
     #[test]
     fn streams_at_the_same_moment_share_one_event_and_others_get_their_own() {
-        let first = Frame::first(map([1, 1]));
-        let second = first.next(map([2, 1]));
-        let third = second.next(map([2, 2]));
-        let seen = |text: &str| text.parse::<Offsets>().unwrap();
-        let shared = third.event_since(&seen("3:2,5:1"), Form::Readable).unwrap();
+        let first = map([Available, Available], None, 4);
+        let second = map([Held, Available], Some(&first), 6);
+        let third = map([Held, Held], Some(&second), 9);
+        let frame = Frame::first(shown(&first)).next(shown(&second)).next(shown(&third));
+        let shared = frame.event_since(6, Form::Readable).unwrap();
         assert!(text(Some(shared.clone())).contains("B-1") && !text(Some(shared.clone())).contains("A-1"));
-        assert_eq!(third.event_since(&seen("3:2,5:1"), Form::Readable).unwrap().as_ptr(), shared.as_ptr(), "made once");
-        let lagged = text(third.event_since(&seen("3:1,5:1"), Form::Readable));
+        assert_eq!(frame.event_since(6, Form::Readable).unwrap().as_ptr(), shared.as_ptr(), "made once");
+        let lagged = text(frame.event_since(4, Form::Readable));
         assert!(lagged.contains("A-1") && lagged.contains("B-1"), "a lagging stream misses nothing");
-        let resumed = text(third.event_since(&seen("3:1,5:2"), Form::Readable));
-        assert!(resumed.contains("A-1") && !resumed.contains("B-1"));
-        assert_eq!(third.event_since(&seen("3:2,5:2"), Form::Readable), None);
-        assert_eq!(third.event_since(&seen("3:9,5:9"), Form::Readable), None, "a stream is never set back");
+        let between = text(frame.event_since(8, Form::Readable));
+        assert!(!between.contains("A-1") && between.contains("B-1"));
+        for version in [9, 10] {
+            assert_eq!(frame.event_since(version, Form::Readable), None, "a stream is never set back");
+        }
     }
 
     #[test]
     fn what_frames_remember_is_bounded() {
-        let mut frame = Frame::first(map([0, 0]));
-        for offset in 1..100 {
-            frame = frame.next(map([offset, 0]));
+        let mut frame = Frame::first(shown(&map([Held, Held], None, 1)));
+        for version in 2..100 {
+            let status = if version % 2 == 0 { Available } else { Held };
+            frame = frame.next(shown(&map([status, Held], None, version)));
         }
         assert_eq!(frame.history.len(), HISTORY);
     }

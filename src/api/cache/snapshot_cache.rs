@@ -16,6 +16,21 @@ pub const AGE_MAX: Duration = Duration::from_millis(200);
 const REST_PER_READ: u32 = 10;
 const REST_MIN: Duration = Duration::from_millis(10);
 
+/// What a read gives.
+pub struct Fetched<V> {
+    pub value: V,
+    /// Of memory.
+    pub rows: usize,
+    /// At least so long before the next read, for the work that the value causes; at most [`AGE_MAX`].
+    pub rest: Duration,
+}
+
+impl<V> From<(V, usize)> for Fetched<V> {
+    fn from((value, rows): (V, usize)) -> Self {
+        Fetched { value, rows, rest: Duration::ZERO }
+    }
+}
+
 /// Snapshots by key. However many ask, one reads.
 pub struct SnapshotCache<K, V> {
     entries: Mutex<Entries<K, V>>,
@@ -49,7 +64,8 @@ struct Slot<V> {
 
 struct Snapshot<V> {
     begun: Instant,
-    took: Duration,
+    /// From then to the next read.
+    rest: Duration,
     /// A failure is shared as well: a store in trouble is not asked once for each reader.
     value: Result<Arc<V>, StoreError>,
 }
@@ -73,7 +89,7 @@ impl<V> Slot<V> {
     fn rested(&self) -> Option<Instant> {
         let latest = lock(&self.latest);
         let snapshot = latest.as_ref()?;
-        Some(snapshot.begun + snapshot.took.saturating_mul(REST_PER_READ).clamp(REST_MIN, AGE_MAX))
+        Some(snapshot.begun + snapshot.rest)
     }
 }
 
@@ -89,9 +105,10 @@ impl<K: Hash + Eq + Clone, V> SnapshotCache<K, V> {
     ///
     /// The age counts from the call, not from the return: all that come while a slow read is under way share the next
     /// one, instead of each starting their own.
-    pub async fn get<F>(&self, key: K, age_max: Duration, read: impl FnOnce() -> F) -> Result<Arc<V>, StoreError>
+    pub async fn get<F, R>(&self, key: K, age_max: Duration, read: impl FnOnce() -> F) -> Result<Arc<V>, StoreError>
     where
-        F: Future<Output = Result<(V, usize), StoreError>>,
+        F: Future<Output = Result<R, StoreError>>,
+        R: Into<Fetched<V>>,
     {
         let since = Instant::now().checked_sub(age_max).max(*lock(&self.all_changed));
         let slot = self.slot(&key);
@@ -107,11 +124,12 @@ impl<K: Hash + Eq + Clone, V> SnapshotCache<K, V> {
             tokio::time::sleep_until(rested).await;
         }
         let begun = Instant::now();
-        let (value, rows) = match read().await {
-            Ok((value, rows)) => (Ok(Arc::new(value)), rows),
-            Err(error) => (Err(error), 0),
+        let (value, rows, rest) = match read().await.map(Into::into) {
+            Ok(Fetched { value, rows, rest }) => (Ok(Arc::new(value)), rows, rest),
+            Err(error) => (Err(error), 0, Duration::ZERO),
         };
-        *lock(&slot.latest) = Some(Snapshot { begun, took: begun.elapsed(), value: value.clone() });
+        let rest = begun.elapsed().saturating_mul(REST_PER_READ).max(rest).clamp(REST_MIN, AGE_MAX);
+        *lock(&slot.latest) = Some(Snapshot { begun, rest, value: value.clone() });
         self.weigh(&key, &slot, rows);
         value
     }
@@ -264,7 +282,7 @@ mod tests {
         let fail = || async {
             tokio::time::sleep(Duration::from_millis(10)).await;
             reads.fetch_add(1, Ordering::SeqCst);
-            Err(StoreError::Unavailable("away".into()))
+            Err::<(usize, usize), _>(StoreError::Unavailable("away".into()))
         };
         let all = join_all((0..100).map(|_| snapshots.get(1, AGE_MAX, fail))).await;
         assert!(all.iter().all(Result::is_err));

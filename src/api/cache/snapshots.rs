@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plans::Plans;
+use super::live_maps::{LiveMaps, Sources};
 use super::seat_map::SeatMap;
-use super::snapshot_cache::{AGE_MAX, SnapshotCache};
+use super::snapshot_cache::{AGE_MAX, Fetched, SnapshotCache};
 use crate::domain::{ConcertId, LogTime, ScheduleId};
+use crate::log::Record;
 use crate::store::{Concert, FrontStore, Page, ScheduleView, StoreError};
 
 /// Entries of one kind; the ones not asked for longest go first.
 const ENTRIES_MAX: usize = 1_000;
-/// Rows of one kind, as one entry may hold many: 32 bytes a touched seat.
+/// Rows of one kind, as one entry may hold many: 40 bytes a touched seat, which what is kept up and what was last shown
+/// share, and as much a held one.
 const ROWS_MAX: usize = 1_000_000;
+/// After a change a new map waits so long for each seat it shows: ten times what it takes to write one (0.2 µs).
+const REST_PER_SEAT: Duration = Duration::from_micros(2);
 
 /// Of which concert, from which time on, after which date, how many.
 type DatesKey = (ConcertId, Option<LogTime>, Option<ScheduleId>, u32);
@@ -20,19 +24,19 @@ type DatesKey = (ConcertId, Option<LogTime>, Option<ScheduleId>, u32);
 /// Shared reads, at most 200 ms old.
 pub struct Snapshots {
     store: Arc<dyn FrontStore>,
-    plans: Arc<Plans>,
+    live: LiveMaps,
     concerts: SnapshotCache<(Option<ConcertId>, u32), Vec<Concert>>,
     concert: SnapshotCache<ConcertId, Option<Concert>>,
     dates: SnapshotCache<DatesKey, Vec<ScheduleView>>,
     schedule: SnapshotCache<ScheduleId, Option<ScheduleView>>,
-    seats: SnapshotCache<ScheduleId, Option<SeatMap>>,
+    seats: SnapshotCache<ScheduleId, Option<Arc<SeatMap>>>,
 }
 
 impl Snapshots {
-    pub fn new(store: Arc<dyn FrontStore>, plans: Arc<Plans>) -> Self {
+    pub fn new(sources: Sources) -> Self {
         Snapshots {
-            store,
-            plans,
+            store: sources.store.clone(),
+            live: LiveMaps::new(sources, ENTRIES_MAX, ROWS_MAX),
             concerts: SnapshotCache::new(ENTRIES_MAX, ROWS_MAX),
             concert: SnapshotCache::new(ENTRIES_MAX, ROWS_MAX),
             dates: SnapshotCache::new(ENTRIES_MAX, ROWS_MAX),
@@ -78,27 +82,34 @@ impl Snapshots {
         self.schedule.get(id, AGE_MAX, read).await
     }
 
-    /// The seats of a date, at most `age_max` old; `None` for a date that the catalog does not know.
-    pub async fn seats(&self, id: ScheduleId, age_max: Duration) -> Result<Arc<Option<SeatMap>>, StoreError> {
+    /// The seats of a date, at most `age_max` old as outcomes tell; `None` for a date that the catalog does not know.
+    pub async fn seats(&self, id: ScheduleId, age_max: Duration) -> Result<Option<Arc<SeatMap>>, StoreError> {
         let read = || async {
-            let Some(view) = self.store.schedule(id).await? else { return Ok((None, 1)) };
-            let plan = match view.schedule.plan.as_ref().and_then(|id| id.parse().ok()) {
-                Some(plan) => self.plans.get(plan).await?,
-                None => None,
-            };
-            let map = SeatMap::new(id, &self.store.seats(id).await?).labelled(plan);
-            let count = map.rows();
-            Ok((Some(map), count))
+            let value = self.live.get(id).await?;
+            let (rows, seats) = value.as_ref().map_or((1, 0), |map| (map.rows(), map.seats()));
+            Ok(Fetched { value, rows, rest: REST_PER_SEAT * u32::try_from(seats).unwrap_or(u32::MAX) })
         };
-        self.seats.get(id, age_max, read).await
+        Ok(self.seats.get(id, age_max, read).await?.as_ref().clone())
     }
 
-    /// Seats of this date have changed. Called before anybody learns of the outcome that changed them, so that a client
-    /// that then reads finds what the outcome says.
-    pub fn seats_changed(&self, id: ScheduleId) {
+    /// The seats of a date as the store has them now.
+    pub async fn seats_read(&self, id: ScheduleId) -> Result<Option<Arc<SeatMap>>, StoreError> {
+        self.live.doubt(id);
+        self.seats(id, Duration::ZERO).await
+    }
+
+    /// Seats of this date may have changed, as the record of an outcome says. Called before anybody learns of the outcome,
+    /// so that a client that then reads finds what it says.
+    pub fn seats_changed(&self, id: ScheduleId, record: &Record) {
+        self.live.hear(id, record);
         self.schedule.changed(&id);
         self.seats.changed(&id);
         self.dates.all_changed();
+    }
+
+    /// Outcomes may have been missed before now.
+    pub fn outcomes_missed(&self) {
+        self.live.doubt_all();
     }
 
     /// The catalog was changed here: the client that changed it must find the change.
@@ -108,6 +119,7 @@ impl Snapshots {
         self.dates.clear();
         self.schedule.clear();
         self.seats.clear();
+        self.live.doubt_all();
     }
 }
 

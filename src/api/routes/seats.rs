@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::cache::seat_map::{Filter, Form, SeatMap};
+use crate::api::cache::seat_map::{Filter, Form, SeatMap, Since};
 use crate::api::cache::seat_offsets::Offsets;
 use crate::api::cache::seat_watch::{Frame, Permit, SeatWatches};
 use crate::api::cache::snapshot_cache::AGE_MAX;
@@ -33,7 +33,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// A comment after this long without an event tells proxies and clients that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The seats of a schedule, at most 200 ms old.
+/// The seats of a schedule, at most 200 ms old. Those of a paid reservation that is cancelled may show as sold until the
+/// money is back, ten seconds at most.
 ///
 /// With `format=compact` an object of sections by name, each a text with a letter a seat from number 1 on: `A` available,
 /// `H` held, `S` sold, `X` not for sale. 50,000 seats take 50 KB, and 4.9 MB in the readable form. Its `ETag` is the id of
@@ -70,8 +71,7 @@ pub async fn get_seats(
         return Err(Problem::new(Kind::InvalidRequest, "?status= is for the readable form"));
     }
     let filter = Filter { section, status, form };
-    let map = snapshots.seats(ScheduleId(id), AGE_MAX).await?;
-    let map = known(&map)?;
+    let map = known(snapshots.seats(ScheduleId(id), AGE_MAX).await?)?;
     if form == Form::Readable {
         return Ok(open(([(CONTENT_TYPE, "application/json")], Shared(map.body(filter)))));
     }
@@ -97,8 +97,8 @@ fn form(params: &Params, headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-fn known(map: &Option<SeatMap>) -> Result<&SeatMap, Problem> {
-    map.as_ref().ok_or_else(|| Problem::new(Kind::ScheduleNotFound, "there is no schedule with this id"))
+fn known(map: Option<Arc<SeatMap>>) -> Result<Arc<SeatMap>, Problem> {
+    map.ok_or_else(|| Problem::new(Kind::ScheduleNotFound, "there is no schedule with this id"))
 }
 
 /// Seats as they change, as server-sent events.
@@ -140,20 +140,17 @@ pub async fn seat_events(
     // An id that is not ours is as good as none.
     let seen: Option<Offsets> = header(&headers, &LAST_EVENT_ID)?.and_then(|text| text.parse().ok());
     let id = ScheduleId(id);
-    let mut shared = snapshots.seats(id, AGE_MAX).await?;
-    if let Some(seen) = &seen
-        && !known(&shared)?.offsets().cover(seen)
-    {
-        // Another process may have shown the client more than this snapshot has.
-        shared = snapshots.seats(id, Duration::ZERO).await?;
+    let mut map = known(snapshots.seats(id, AGE_MAX).await?)?;
+    if seen.as_ref().is_some_and(|seen| !map.offsets().cover(seen)) {
+        // Another process may have shown the client more than this one has heard of.
+        map = known(snapshots.seats_read(id).await?)?;
     }
-    let map = known(&shared)?;
     let first = match &seen {
-        Some(seen) if map.offsets().cover(seen) => map.changes_event(seen, form),
+        Some(seen) if map.offsets().cover(seen) => map.changes_event(Since::Id(seen), form),
         _ => Some(map.snapshot_event(form)),
     };
-    let cursor = map.offsets().clone();
-    let mut frames = watches.subscribe(id, shared.clone());
+    let cursor = map.version();
+    let mut frames = watches.subscribe(id, map);
     // The watch may already be further along than this map.
     frames.mark_changed();
     let streaming = Streaming {
@@ -176,12 +173,12 @@ pub async fn seat_events(
 /// Asks proxies that know it not to collect events.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// One client's stream. It keeps no events: what the client has not taken yet is found again by its offsets.
+/// One client's stream. It keeps no events: what the client has not taken yet is found again by its version.
 struct Streaming {
     first: Option<Bytes>,
     form: Form,
-    /// Up to where the client knows the seats.
-    cursor: Offsets,
+    /// The version up to which the client knows the seats.
+    cursor: u64,
     frames: watch::Receiver<Arc<Frame>>,
     sent_at: Instant,
     shutdown: CancellationToken,
@@ -218,8 +215,8 @@ impl Streaming {
     }
 
     fn advance(&mut self, frame: &Frame) -> Option<Bytes> {
-        let event = frame.event_since(&self.cursor, self.form)?;
-        self.cursor.merge(frame.map.as_ref().as_ref()?.offsets());
+        let event = frame.event_since(self.cursor, self.form)?;
+        self.cursor = frame.map.version();
         Some(event)
     }
 }
@@ -227,21 +224,25 @@ impl Streaming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::cache::seat_map::tests::{block, id};
+    use crate::api::cache::seat_map::tests::{block, map_after};
     use crate::domain::block::SeatStatus;
 
-    fn map(offset: u64) -> Arc<Option<SeatMap>> {
-        let touched = [("A-1", SeatStatus::Available, offset), ("A-2", SeatStatus::Sold, 1)];
-        Arc::new(Some(SeatMap::new(id(), &[block(3, &[("A", 2, 1)], &touched)])))
+    /// Another map for each version, the seat A-1 changed.
+    fn shown(version: u64) -> Arc<SeatMap> {
+        let at = |version| {
+            let status = if version % 2 == 0 { SeatStatus::Held } else { SeatStatus::Available };
+            [block(3, &[("A", 2, 1)], &[("A-1", status, version), ("A-2", SeatStatus::Sold, 1)])]
+        };
+        Arc::new(map_after(&at(version - 1), &at(version), version))
     }
 
     fn streaming() -> (watch::Sender<Arc<Frame>>, Streaming) {
-        let (sender, frames) = watch::channel(Arc::new(Frame::first(map(1))));
+        let (sender, frames) = watch::channel(Arc::new(Frame::first(shown(2))));
         let permits = Arc::new(tokio::sync::Semaphore::new(1));
         let streaming = Streaming {
             first: None,
             form: Form::Readable,
-            cursor: "3:1".parse().unwrap(),
+            cursor: 2,
             frames,
             sent_at: Instant::now(),
             shutdown: CancellationToken::new(),
@@ -250,8 +251,8 @@ mod tests {
         (sender, streaming)
     }
 
-    fn show(sender: &watch::Sender<Arc<Frame>>, offset: u64) {
-        let next = sender.borrow().next(map(offset));
+    fn show(sender: &watch::Sender<Arc<Frame>>, version: u64) {
+        let next = sender.borrow().next(shown(version));
         sender.send_replace(Arc::new(next));
     }
 
@@ -268,8 +269,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_client_gets_the_latest_state_in_one_event_and_each_change_once() {
         let (sender, mut streaming) = streaming();
-        for offset in 2..=100 {
-            show(&sender, offset);
+        for version in 3..=100 {
+            show(&sender, version);
         }
         let event = String::from_utf8(streaming.next().await.unwrap().to_vec()).unwrap();
         assert!(event.starts_with("event: seats\nid: 3:100\n"), "{event}");
@@ -280,7 +281,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_knows_more_is_not_set_back() {
         let (sender, mut streaming) = streaming();
-        streaming.cursor = "3:50".parse().unwrap();
+        streaming.cursor = 50;
         show(&sender, 40);
         show(&sender, 60);
         let event = String::from_utf8(streaming.next().await.unwrap().to_vec()).unwrap();
@@ -292,7 +293,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_at_shutdown_even_if_there_is_more_to_say() {
         let (sender, mut streaming) = streaming();
-        show(&sender, 2);
+        show(&sender, 3);
         streaming.shutdown.cancel();
         assert_eq!(streaming.next().await, None);
     }

@@ -1,7 +1,7 @@
 //! Follows the outcomes topic from its end and wakes the waiters.
 //!
 //! Every API process reads every outcome of the system, so a record is routed by its headers: its body is parsed only
-//! if somebody waits for its request.
+//! if somebody waits for its request, or asks for the seats of its date.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,13 +29,17 @@ pub type Seen = Box<dyn Fn(&[Record]) + Send + Sync>;
 /// Called with the outcome of a request that somebody here waits for, before they learn of it.
 pub type Awaited = Box<dyn Fn(RequestId, &Record) + Send + Sync>;
 
+pub type SeatsChanged = Box<dyn Fn(ScheduleId, &Record) + Send + Sync>;
+
 /// What the feed uses.
 pub struct Sources {
     pub log: Arc<dyn Log>,
     pub waiters: Waiters,
-    /// Called with the date whose seats an outcome may have changed, before anybody learns of the outcome: a client that
-    /// then reads the seats finds what the outcome says.
-    pub seats_changed: Box<dyn Fn(ScheduleId) + Send + Sync>,
+    /// Called with the date whose seats an outcome may have changed, and its record, before anybody learns of the outcome: a
+    /// client that then reads the seats finds what the outcome says.
+    pub seats_changed: SeatsChanged,
+    /// Called when a partition begins to be followed, again or for the first time: outcomes may have been missed.
+    pub missed: Box<dyn Fn() + Send + Sync>,
     pub seen: Seen,
     pub awaited: Awaited,
     /// True while all partitions are followed.
@@ -117,6 +121,7 @@ impl Feed {
             Err(error) => return error,
         };
         *next = Some(start);
+        (self.sources.missed)();
         self.set_following(partition, true);
         loop {
             match reader.next(READ_RECORDS_MAX, READ_BYTES_MAX).await {
@@ -138,7 +143,7 @@ impl Feed {
 
     fn deliver(&self, record: &Record) {
         if let Some(schedule) = seats_of(record) {
-            (self.sources.seats_changed)(schedule);
+            (self.sources.seats_changed)(schedule, record);
         }
         let Some(request_id) = headers::request_id_of(&record.headers) else {
             tracing::warn!(offset = record.offset, "a record of the outcomes topic names no request");
@@ -157,7 +162,8 @@ impl Feed {
     }
 }
 
-/// The date whose seats an outcome may have changed. Where seats are scarce most holds are refused: they cost no read.
+/// The date whose seats an outcome may have changed. Where seats are scarce most holds are refused: a refusal changes no
+/// row of a block, not even the holds that it finds run out.
 fn seats_of(record: &Record) -> Option<ScheduleId> {
     let of_block = record.key.as_ref()?.get(SCHEDULE_ID_BYTES) == Some(&b'/');
     if of_block && !headers::is_refusal(&record.headers) { headers::schedule_of(&record.headers) } else { None }
@@ -199,7 +205,8 @@ mod tests {
         let sources = Sources {
             log: Arc::new(MemoryLog::new(counts, Clock::System)),
             waiters: waiters.clone(),
-            seats_changed: Box::new(move |schedule| noted.lock().unwrap().push(schedule)),
+            seats_changed: Box::new(move |schedule, _| noted.lock().unwrap().push(schedule)),
+            missed: Box::new(|| {}),
             seen: Box::new(|_| {}),
             awaited: Box::new(|_, _| {}),
             running: watch::channel(false).0,
@@ -272,6 +279,40 @@ mod tests {
         assert_eq!(waiters.count(), 1, "a record that cannot be read completes nothing");
         feed.deliver(&record("alice", None));
         assert_eq!(waiters.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_time_a_partition_is_followed_outcomes_may_have_been_missed() {
+        let counts = PartitionCounts { seats: 1, wallets: 1, queues: 1, inbox: 1, outcomes: 1, dead_letters: 1 };
+        let (running, mut follows) = watch::channel(false);
+        let (log, missed) = (MemoryLog::new(counts, Clock::System), Arc::new(Mutex::new(Vec::new())));
+        let (noted, seen_running) = (missed.clone(), follows.clone());
+        let sources = Sources {
+            log: Arc::new(log.clone()),
+            waiters: Waiters::new(10),
+            seats_changed: Box::new(|_, _| {}),
+            missed: Box::new(move || noted.lock().unwrap().push(*seen_running.borrow())),
+            seen: Box::new(|_| {}),
+            awaited: Box::new(|_, _| {}),
+            running,
+            shutdown: CancellationToken::new(),
+        };
+        let feed = Arc::new(Feed::new(sources));
+        let following = tokio::spawn({
+            let feed = feed.clone();
+            async move { feed.follow(0).await }
+        });
+        follows.wait_for(|running| *running).await.unwrap();
+        assert_eq!(*missed.lock().unwrap(), [false], "said before anybody relies on it");
+        let put = || log.put((Topic::Outcomes, 0), None, None, Vec::new(), Timestamp::LogAppend(0));
+        log.damage((Topic::Outcomes, 0), 0..1);
+        put();
+        follows.wait_for(|running| !*running).await.unwrap();
+        log.damage((Topic::Outcomes, 0), 0..0);
+        follows.wait_for(|running| *running).await.unwrap();
+        assert!(missed.lock().unwrap().len() > 1);
+        feed.sources.shutdown.cancel();
+        following.await.unwrap();
     }
 
     #[test]

@@ -11,11 +11,13 @@ use crate::domain::{Body, Reply, RequestId, Verdict};
 
 mod checks;
 mod model;
+mod published;
 mod scripts;
 mod world;
 
 use model::{Answer, Model, Money, Side, Stage};
-use world::{Decided, World, key, seat, user};
+pub use world::World;
+use world::{Decided, key, seat, user};
 
 pub const USERS: [&str; 4] = ["ann", "bob", "cat", "dan"];
 /// Name, seats, price.
@@ -28,7 +30,7 @@ pub const SEATS_PER_USER: u32 = 5;
 pub const STARTS_AT: i64 = 1_500;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     Wait(i64),
     Hold {
         user: usize,
@@ -73,7 +75,7 @@ enum Step {
     Forget,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     let user = 0..USERS.len();
     let which = || 0..1_000usize;
     let seats = prop::collection::btree_set(0..SEATS, 1..4).prop_map(|seats| seats.into_iter().collect());
@@ -102,8 +104,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Both, side by side.
-struct Pair {
-    world: World,
+pub struct Pair {
+    pub world: World,
     model: Model,
 }
 
@@ -112,7 +114,16 @@ impl Pair {
         Pair { world: World::open(), model: Model::new() }
     }
 
-    fn take(&mut self, step: &Step) {
+    /// Two users have money.
+    pub fn with_money() -> Pair {
+        let mut pair = Pair::open();
+        for user in 0..2 {
+            pair.take(&Step::Charge { user, amount: 500 });
+        }
+        pair
+    }
+
+    pub fn take(&mut self, step: &Step) {
         let time = self.world.time;
         match step {
             Step::Wait(ms) => self.world.time += ms,
@@ -304,10 +315,7 @@ proptest! {
 
     #[test]
     fn the_rules_are_the_models_and_no_seat_or_coin_is_lost(steps in prop::collection::vec(step(), 1..120)) {
-        let mut pair = Pair::open();
-        for user in 0..2 {
-            pair.take(&Step::Charge { user, amount: 500 });
-        }
+        let mut pair = Pair::with_money();
         for step in &steps {
             pair.take(step);
             pair.check();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{HOLD_TTL_MS, PAYMENT_TIMEOUT_MS, REHOLD_AFTER_MS, SEATS_PER_USER, SECTIONS, STARTS_AT, USERS};
+use super::{HOLD_TTL_MS, PAYMENT_TIMEOUT_MS, REHOLD_AFTER_MS, SEATS_PER_USER, SECTIONS, STARTS_AT, USERS, published};
 use crate::domain::block::{
     self, Block, NewSection, OpenBlock, PaymentState, ReservationState, Rows, SeatState, Terms,
 };
@@ -15,12 +15,13 @@ use crate::domain::{
     Aggregate, Amount, Arrival, Asking, BlockKey, Body, Decision, Fingerprint, Lane, LogTime, PaymentId, Position,
     RequestId, ReservationId, Row, RowKey, ScheduleId, SeatId, UserId, Verdict,
 };
+use crate::log::Record;
 
 pub struct World {
     pub time: i64,
     block: Option<Block>,
     wallets: BTreeMap<UserId, Option<WalletState>>,
-    rows: BTreeMap<RowKey, Row>,
+    pub(super) rows: BTreeMap<RowKey, Row>,
     /// By changes; both lanes in one.
     state_hash: u64,
     offsets: [u64; 2],
@@ -36,6 +37,8 @@ pub struct World {
     waiting: BTreeSet<RequestId>,
     /// Payments that completed a token.
     pub tokens_completed: usize,
+    /// Outcomes of the block, as the feed brings them.
+    pub published: Vec<Record>,
 }
 
 /// What a record came to.
@@ -105,6 +108,7 @@ impl World {
             movements: Vec::new(),
             waiting: BTreeSet::new(),
             tokens_completed: 0,
+            published: Vec::new(),
         };
         world.run(Body::Seats(opening()));
         world
@@ -128,6 +132,7 @@ impl World {
                 let mut slot = self.block.take();
                 let loaded = slot.is_some().then(|| self.loaded());
                 let decision = self.decide(slot.as_mut(), loaded, &command, &asking, &at);
+                self.published.extend(published::outcomes(&command, &asking, &decision, at));
                 let decided = self.take_in(&mut slot, decision, request_id, Row::Seats);
                 self.block = slot;
                 decided
@@ -376,7 +381,6 @@ pub fn reservation_is(state: ReservationState) -> super::Stage {
         ReservationState::Held => super::Stage::Held,
         ReservationState::Paying(_) => super::Stage::Paying,
         ReservationState::Confirmed { .. } => super::Stage::Confirmed,
-        // A refund of nothing is as good as none.
         ReservationState::Expired
         | ReservationState::Cancelled { refund: None }
         | ReservationState::Refunded { payment: None } => super::Stage::Gone,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::section::Section;
 use super::shown::Shown;
-use crate::api::cache::seat_offsets::Offsets;
+use super::since::Since;
 
 /// In what form seats are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -44,19 +44,19 @@ pub(super) fn letters<'a>(sections: impl Iterator<Item = &'a Section>) -> String
     object.end()
 }
 
-/// Sections by name, each with the numbers that changed after `seen`, by letter; of a section that was amended, all
+/// Sections by name, each with the numbers that changed since then, by letter; of a section that was amended, all
 /// letters. `None`: nothing did.
-pub(super) fn changed_letters(sections: &[Section], seen: &Offsets) -> Option<String> {
+pub(super) fn changed_letters<'a>(sections: impl Iterator<Item = &'a Section>, since: Since<'_>) -> Option<String> {
     let mut object = Members::new();
     for section in sections {
-        if section.is_amended_since(seen) {
+        if section.is_amended(since) {
             write_letters(object.member(section), section);
             continue;
         }
         let mut numbers: BTreeMap<char, Vec<u32>> = BTreeMap::new();
-        if section.is_touched_since(seen) {
+        if section.is_touched(since) {
             section.each(|number, _, status, touched| {
-                if touched.is_some_and(|seat| seen.is_before(section.partition, seat.offset)) {
+                if touched.is_some_and(|seat| section.is_changed(seat, since)) {
                     numbers.entry(status.letter()).or_default().push(number);
                 }
             });

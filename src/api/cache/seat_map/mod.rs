@@ -1,8 +1,11 @@
 //! The seats of a date at one moment, and how far along the log that moment is.
 
 mod compact;
+mod seats;
 mod section;
 mod shown;
+mod since;
+mod touched;
 
 #[cfg(test)]
 pub(in crate::api) mod tests;
@@ -15,13 +18,14 @@ use bytes::Bytes;
 
 pub use self::compact::Form;
 use self::compact::{changed_letters, letters};
-use self::section::{Section, Touched};
+pub(super) use self::seats::{Place, Seats};
+use self::section::Section;
 pub use self::shown::Shown;
-use super::plans::Known;
+pub use self::since::Since;
+pub(super) use self::touched::Touched;
 use super::seat_offsets::Offsets;
 use crate::api::http::representation::Representation;
-use crate::domain::{ScheduleId, SectionName};
-use crate::store::BlockSeats;
+use crate::domain::SectionName;
 
 /// Which seats are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -35,10 +39,7 @@ pub struct Filter {
 /// All seats of a date. What is sent of it is rendered once, however many ask for it. A seat that nobody touched takes
 /// no memory: it follows from its section.
 pub struct SeatMap {
-    schedule_id: ScheduleId,
-    /// By block in order of name, within a block by rank.
-    sections: Vec<Section>,
-    offsets: Offsets,
+    seats: Seats,
     /// At most one for each section, status and form.
     bodies: Mutex<HashMap<Filter, Arc<Representation>>>,
     /// By form.
@@ -46,44 +47,37 @@ pub struct SeatMap {
 }
 
 impl SeatMap {
-    /// Seats whose section is not listed are left out.
-    pub fn new(schedule_id: ScheduleId, blocks: &[BlockSeats]) -> Self {
-        let mut offsets = Offsets::default();
-        let mut sections = Vec::new();
-        for block in blocks {
-            let first = sections.len();
-            sections.extend(block.sections.iter().map(Section::of));
-            let own = &mut sections[first..];
-            own.iter().for_each(|section| offsets.note(section.partition, section.offset));
-            let index: HashMap<&SectionName, usize> = block.sections.iter().map(|row| &row.name).zip(0..).collect();
-            for seat in &block.seats {
-                let position = seat.changed.position;
-                offsets.note(position.partition.partition, position.offset);
-                if let Some(section) = index.get(&seat.id.section).and_then(|at| own.get_mut(*at)) {
-                    let status = seat.state.status().into();
-                    section.touched.push(Touched { number: seat.id.number, status, offset: position.offset });
-                }
-            }
-            own.iter_mut().for_each(|section| section.touched.sort_unstable_by_key(|seat| seat.number));
-        }
-        SeatMap { schedule_id, sections, offsets, bodies: Mutex::default(), snapshots: Default::default() }
+    pub(super) fn of(seats: Seats) -> Self {
+        SeatMap { seats, bodies: Mutex::default(), snapshots: Default::default() }
     }
 
-    /// With what the seats are called in the hall.
-    pub fn labelled(mut self, plan: Option<Arc<Known>>) -> Self {
-        if let Some(plan) = plan {
-            self.sections.iter_mut().for_each(|section| section.labelled(&plan));
-        }
-        self
+    /// As rows say, of a date without a plan.
+    #[cfg(test)]
+    pub fn new(schedule_id: crate::domain::ScheduleId, blocks: &[crate::store::BlockSeats]) -> Self {
+        SeatMap::of(Seats::new(schedule_id, blocks))
+    }
+
+    fn sections(&self) -> impl Iterator<Item = &Section> {
+        self.seats.sections.iter().map(AsRef::as_ref)
     }
 
     pub fn offsets(&self) -> &Offsets {
-        &self.offsets
+        &self.seats.offsets
+    }
+
+    /// Two maps of one date in one process show the same if they have the same version.
+    pub fn version(&self) -> u64 {
+        self.seats.version
     }
 
     /// Rows it holds in memory.
     pub fn rows(&self) -> usize {
-        self.sections.iter().map(|section| 1 + section.touched.len()).sum()
+        self.seats.rows()
+    }
+
+    /// Seats it shows.
+    pub fn seats(&self) -> usize {
+        self.seats.count()
     }
 
     /// `{"schedule_id", "seats":[…]}` as JSON, or the letters of each section.
@@ -96,12 +90,12 @@ impl SeatMap {
         let body = match filter.form {
             Form::Readable => Representation::new(self.render(of_section, filter.status).into()),
             Form::Compact => {
-                let letters = letters(self.sections.iter().filter(|section| of_section(section)));
-                Representation::tagged(letters.into(), self.offsets.to_string())
+                let letters = letters(self.sections().filter(|section| of_section(section)));
+                Representation::tagged(letters.into(), self.seats.offsets.to_string())
             }
         };
         let body = Arc::new(body);
-        if self.sections.iter().any(of_section) {
+        if self.sections().any(of_section) {
             bodies().insert(filter, body.clone());
         }
         body
@@ -111,32 +105,34 @@ impl SeatMap {
     pub fn snapshot_event(&self, form: Form) -> Bytes {
         let data = || match form {
             Form::Readable => self.render(|_| true, None),
-            Form::Compact => letters(self.sections.iter()),
+            Form::Compact => letters(self.sections()),
         };
-        self.snapshots[form as usize].get_or_init(|| event("snapshot", &self.offsets, &data())).clone()
+        self.snapshots[form as usize].get_or_init(|| event("snapshot", &self.seats.offsets, &data())).clone()
     }
 
-    /// The event that says what changed after `seen`; `None` if nothing did. Of a section that was amended it has all
+    /// The event that says what changed since then; `None` if nothing did. Of a section that was amended it has all
     /// seats: flags and prices may have changed.
-    pub fn changes_event(&self, seen: &Offsets, form: Form) -> Option<Bytes> {
+    pub fn changes_event(&self, since: Since<'_>, form: Form) -> Option<Bytes> {
         let data = match form {
-            Form::Readable => self.changed_seats(seen),
-            Form::Compact => changed_letters(&self.sections, seen),
+            Form::Readable => self.changed_seats(since),
+            Form::Compact => changed_letters(self.sections(), since),
         };
-        let mut now = seen.clone();
-        now.merge(&self.offsets);
+        let mut now = self.seats.offsets.clone();
+        if let Since::Id(seen) = since {
+            now.merge(seen);
+        }
         Some(event("seats", &now, &data?))
     }
 
-    fn changed_seats(&self, seen: &Offsets) -> Option<String> {
+    fn changed_seats(&self, since: Since<'_>) -> Option<String> {
         let mut list = List::new(String::new());
-        for section in &self.sections {
-            let amended = section.is_amended_since(seen);
-            if !amended && !section.is_touched_since(seen) {
+        for section in self.sections() {
+            let amended = section.is_amended(since);
+            if !amended && !section.is_touched(since) {
                 continue;
             }
             section.each(|number, price, status, touched| {
-                if amended || touched.is_some_and(|seat| seen.is_before(section.partition, seat.offset)) {
+                if amended || touched.is_some_and(|seat| section.is_changed(seat, since)) {
                     section.write_seat(list.item(), number, price, status);
                 }
             });
@@ -145,11 +141,11 @@ impl SeatMap {
     }
 
     fn render(&self, keep: impl Fn(&Section) -> bool, status: Option<Shown>) -> String {
-        let sections = || self.sections.iter().filter(|section| keep(section));
+        let sections = || self.sections().filter(|section| keep(section));
         // A filter by status usually leaves few seats, or most.
         let capacity = if status.is_none() { sections().map(Section::rendered).sum() } else { 0 };
         let mut out = String::with_capacity(64 + capacity);
-        let _ = write!(out, r#"{{"schedule_id":"{}","seats":"#, self.schedule_id);
+        let _ = write!(out, r#"{{"schedule_id":"{}","seats":"#, self.seats.schedule_id);
         let mut list = List::new(out);
         for section in sections() {
             section.each(|number, price, shown, _| {

@@ -4,12 +4,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::shown::Shown;
+use super::since::Since;
+use super::touched::{Touched, TouchedSeats};
 use crate::api::cache::plans::Known;
-use crate::api::cache::seat_offsets::Offsets;
-use crate::domain::SectionName;
 use crate::domain::block::{Layout, SectionRow, Span};
+use crate::domain::{BlockName, SectionName};
 
+#[derive(Clone)]
 pub(super) struct Section {
+    pub(super) block: BlockName,
     pub(super) name: SectionName,
     /// The name between the quotes of a JSON string.
     pub(super) json: String,
@@ -20,14 +23,9 @@ pub(super) struct Section {
     pub(super) partition: u32,
     /// When it was opened or last amended.
     pub(super) offset: u64,
-    /// Ascending by number.
-    pub(super) touched: Vec<Touched>,
-}
-
-pub(super) struct Touched {
-    pub(super) number: u32,
-    pub(super) status: Shown,
-    pub(super) offset: u64,
+    /// Of the map that first showed it as opened or amended.
+    pub(super) version: u64,
+    pub(super) touched: TouchedSeats,
 }
 
 impl Section {
@@ -35,13 +33,15 @@ impl Section {
         let quoted = serde_json::Value::from(row.name.as_str()).to_string();
         let position = row.changed.position;
         Section {
+            block: row.key.block.clone(),
             name: row.name.clone(),
             json: quoted[1..quoted.len() - 1].to_owned(),
             layout: row.layout.clone(),
             plan: None,
             partition: position.partition.partition,
             offset: position.offset,
-            touched: Vec::new(),
+            version: 0,
+            touched: TouchedSeats::default(),
         }
     }
 
@@ -59,13 +59,36 @@ impl Section {
         self.layout.seats() as usize
     }
 
-    /// Whether it was opened or amended after these offsets.
-    pub(super) fn is_amended_since(&self, seen: &Offsets) -> bool {
-        seen.is_before(self.partition, self.offset)
+    /// Whether it was opened or amended since then.
+    pub(super) fn is_amended(&self, since: Since<'_>) -> bool {
+        since.is_before(self.partition, self.offset, self.version)
     }
 
-    pub(super) fn is_touched_since(&self, seen: &Offsets) -> bool {
-        self.touched.iter().any(|seat| seen.is_before(self.partition, seat.offset))
+    /// Whether a seat of it has changed since then.
+    pub(super) fn is_changed(&self, seat: &Touched, since: Since<'_>) -> bool {
+        since.is_before(self.partition, seat.offset, seat.version)
+    }
+
+    pub(super) fn is_touched(&self, since: Since<'_>) -> bool {
+        self.touched.iter().any(|seat| self.is_changed(seat, since))
+    }
+
+    /// Takes the versions over from the same section before; what differs has this one. How much does.
+    pub(super) fn succeed(&mut self, before: Option<&Section>, version: u64) -> usize {
+        let same = before.filter(|before| before.offset == self.offset && before.layout == self.layout);
+        // A seat that is touched no more has no row to carry a version: the store went back, all of it is news.
+        let kept = |before: &&Section| before.touched.iter().all(|seat| self.touched.get(seat.number).is_some());
+        let same = same.filter(kept);
+        self.version = same.map_or(version, |before| before.version);
+        let mut differences = usize::from(same.is_none());
+        self.touched.each_mut(|seat| {
+            let known = before.and_then(|before| before.touched.get(seat.number));
+            let (shown, since) = known.map_or((Shown::Available, 0), |known| (known.status, known.version));
+            let differs = before.is_none() || shown != seat.status;
+            seat.version = if differs { version } else { since };
+            differences += usize::from(differs);
+        });
+        differences
     }
 
     /// Each seat in order of number, with its price and status.

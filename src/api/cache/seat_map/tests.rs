@@ -1,11 +1,14 @@
 //! What a seat map shows, and what its events say.
 
+use std::slice::from_ref;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::block::{Category, Layout, LayoutParts, Seat, SeatState, SeatStatus, SectionRow, Span};
-use crate::domain::{Amount, Arrival, BlockKey, Lane, LogTime, Position, ReservationId};
+use crate::domain::{Amount, Arrival, BlockKey, Lane, LogTime, Position, ReservationId, ScheduleId};
+use crate::store::BlockSeats;
 
 pub(in crate::api) fn id() -> ScheduleId {
     ScheduleId(Uuid::from_u128(1))
@@ -58,6 +61,14 @@ pub(in crate::api) fn block(
     }
 }
 
+/// The map of this version, after one that was read before.
+pub(in crate::api) fn map_after(before: &[BlockSeats], now: &[BlockSeats], version: u64) -> SeatMap {
+    let [mut before, mut now] = [before, now].map(|blocks| Seats::new(id(), blocks));
+    before.succeed(None, 1);
+    now.succeed(Some(&before), version);
+    SeatMap::of(now)
+}
+
 pub(super) fn map() -> SeatMap {
     let one = block(3, &[("A", 3, 1000)], &[("A-1", SeatStatus::Available, 10), ("A-2", SeatStatus::Paying, 12)]);
     let two = block(5, &[("B-1", 1, 500)], &[("B-1-1", SeatStatus::Sold, 7)]);
@@ -78,7 +89,7 @@ fn data(event: &Bytes) -> (String, Value) {
 }
 
 fn changes(map: &SeatMap, seen: &str) -> Option<(String, String)> {
-    map.changes_event(&seen.parse().unwrap(), Form::Readable).map(|event| {
+    map.changes_event(Since::Id(&seen.parse().unwrap()), Form::Readable).map(|event| {
         let (id, value) = data(&event);
         let seats = value.as_array().unwrap().iter().map(|seat| seat["seat"].as_str().unwrap().to_owned());
         (id, seats.collect::<Vec<_>>().join(" "))
@@ -175,6 +186,25 @@ fn an_amended_section_is_told_whole() {
 }
 
 #[test]
+fn what_shows_as_before_keeps_its_version_and_what_differs_is_told_once() {
+    let before = block(3, &[("A", 3, 1)], &[("A-1", SeatStatus::Held, 5), ("A-2", SeatStatus::Sold, 6)]);
+    let seats = [("A-1", SeatStatus::Paying, 8), ("A-2", SeatStatus::Available, 6), ("A-3", SeatStatus::Available, 7)];
+    let map = map_after(from_ref(&before), &[block(3, &[("A", 3, 1)], &seats)], 9);
+    let since = |version| map.changes_event(Since::Version(version), Form::Compact).map(|event| data(&event).1);
+    assert_eq!(since(1), Some(json!({"A": {"A": [2]}})), "whatever its offset is");
+    assert_eq!((since(9), map.version()), (None, 9));
+    assert_eq!(map_after(from_ref(&before), from_ref(&before), 9).version(), 1);
+    let mut amended = before.clone();
+    amended.sections[0].changed = changed(3, 9);
+    let gone_back = block(3, &[("A", 3, 1)], &[("A-1", SeatStatus::Held, 5)]);
+    for (now, letters) in [(amended, "HSA"), (gone_back, "HAA")] {
+        let map = map_after(from_ref(&before), &[now], 9);
+        let event = map.changes_event(Since::Version(1), Form::Compact).unwrap();
+        assert_eq!(data(&event).1, json!({"A": letters}));
+    }
+}
+
+#[test]
 fn seats_nobody_touched_take_no_memory() {
     let map = SeatMap::new(id(), &[block(3, &[("A", 100_000, 1)], &[])]);
     assert_eq!(map.rows(), 1);
@@ -183,7 +213,7 @@ fn seats_nobody_touched_take_no_memory() {
 }
 
 fn since(map: &SeatMap, seen: &str) -> Option<(String, Value)> {
-    let event = map.changes_event(&seen.parse().unwrap(), Form::Compact)?;
+    let event = map.changes_event(Since::Id(&seen.parse().unwrap()), Form::Compact)?;
     let text = String::from_utf8(event.to_vec()).unwrap();
     let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
     Some((line("id: "), serde_json::from_str(&line("data: ")).unwrap()))
@@ -229,7 +259,7 @@ fn f13_the_compact_form_is_a_tenth_at_most() {
     let touched: Vec<_> = seats.iter().map(|seat| (seat.as_str(), SeatStatus::Held, 9)).collect();
     let map = SeatMap::new(id(), &[block(3, &sections, &touched)]);
     let seen = "3:8".parse().unwrap();
-    let sizes = |form| [map.snapshot_event(form).len(), map.changes_event(&seen, form).unwrap().len()];
+    let sizes = |form| [map.snapshot_event(form).len(), map.changes_event(Since::Id(&seen), form).unwrap().len()];
     let [readable, compact] = Form::ALL.map(sizes);
     println!(
         "snapshot {} bytes, compact {}; 2,000 changes {}, compact {}",

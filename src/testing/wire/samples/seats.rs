@@ -198,6 +198,8 @@ pub(super) fn outcomes() -> Vec<Outcome> {
     let confirmed = || reservation(ReservationState::Confirmed { payment: Some(payment_id()), serial: 1234 });
     let free = Reservation { amount: Amount::ZERO, ..confirmed() };
     let cancelled = reservation(ReservationState::Cancelled { refund: None });
+    let refunded_nothing =
+        Reservation { amount: Amount::ZERO, ..reservation(ReservationState::Refunded { payment: None }) };
     let refunded = Reply::Refunded {
         reservation: reservation(ReservationState::Refunded { payment: Some(payment_id()) }),
         balance: balance(5000),
@@ -225,6 +227,7 @@ pub(super) fn outcomes() -> Vec<Outcome> {
         Outcome::ok("held_over_expired", HoldSeats, held()).with(over_expired).by(clerk()),
         Outcome::ok("cancelled", CancelReservation, Reply::Cancelled(cancelled)),
         Outcome::ok("refunded", CancelReservation, refunded),
+        Outcome::ok("refunded_nothing", CancelReservation, Reply::Cancelled(refunded_nothing)),
         Outcome::ok("payment_completed", PayReservation, paid),
         Outcome::ok("confirmed_for_nothing", PayReservation, Reply::Confirmed(free)),
         Outcome::ok("settled", SettlePayment, Reply::Settled(confirmed())),
