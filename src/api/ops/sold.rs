@@ -96,11 +96,13 @@ pub struct Sales {
     measured: Mutex<BTreeSet<ScheduleId>>,
 }
 
-impl Sales {
-    pub fn new() -> Self {
+impl Default for Sales {
+    fn default() -> Self {
         Sales { counted: SnapshotCache::new(1, 1), measured: Mutex::default() }
     }
+}
 
+impl Sales {
     pub async fn now(&self, store: &dyn OpsStore) -> Result<Arc<Vec<Date>>, StoreError> {
         self.counted.get((), AGE_MAX, || async { Ok((counted(store).await?, 1)) }).await
     }

@@ -88,7 +88,7 @@ impl System {
         System {
             waits: Waits::new(log.clone()),
             undelivered: Undelivered::new(log.clone()),
-            sales: Sales::new(),
+            sales: Sales::default(),
             passed: Passed::default(),
             log,
             store,
