@@ -80,6 +80,7 @@ impl<'d> Schemas<'d> {
                     let branches = rule.as_array().unwrap().iter();
                     branches.filter(|branch| self.value(branch, path, value, closed).is_ok()).count() == 1
                 }
+                "not" => self.value(rule, path, value, false).is_err(),
                 "description" | "default" | "examples" => true,
                 unknown => panic!("{path}: keyword {unknown} is not known to this test"),
             };
