@@ -167,7 +167,9 @@ async fn left_open(system: &System, program: &[String]) {
         if shown { Ok(()) } else { Err(text) }
     })
     .await;
-    let pending = user.get(&format!("/v1/requests/{id}")).await;
+    // By its position, as the 202 said: it is in no table yet.
+    let position = accepted.location_position().expect("a position");
+    let pending = user.get(&format!("/v1/requests/{id}?position={position}")).await;
     assert_eq!((pending.status, &pending.body["status"]), (200, &json!("PENDING")), "{pending:?}");
 
     user.decided_later(&id).await.result();
