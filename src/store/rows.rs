@@ -332,6 +332,13 @@ pub struct ScheduleView {
     pub blocks: Vec<BlockView>,
 }
 
+impl ScheduleView {
+    /// As amended.
+    pub fn starts_at(&self) -> LogTime {
+        self.blocks.first().map_or(self.schedule.starts_at, |block| block.row.terms.starts_at)
+    }
+}
+
 /// A block with its sections in order of rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockView {

@@ -146,7 +146,7 @@ impl From<&ScheduleView> for ScheduleObject {
         ScheduleObject {
             id: schedule.id.to_string(),
             concert_id: schedule.concert_id.to_string(),
-            starts_at: rfc3339(starts_at(view)),
+            starts_at: rfc3339(view.starts_at()),
             duration: schedule.duration_ms.map(|ms| ms / 1000),
             hold_ttl_seconds: schedule.hold_ttl_ms / 1000,
             rehold_after_seconds: terms.map_or(0, |terms| terms.rehold_after_ms / 1000),
@@ -271,7 +271,7 @@ pub async fn list_schedules(
     let next = next_of(&views, page.limit, |view| view.schedule.id.to_string());
     let mut views: Vec<&ScheduleView> = views.iter().filter(|view| !available || is_on_sale(view, now)).collect();
     // As amended, within the page.
-    views.sort_by_key(|view| (starts_at(view), view.schedule.id));
+    views.sort_by_key(|view| (view.starts_at(), view.schedule.id));
     Ok(open(Json(ScheduleList { schedules: views.into_iter().map(Into::into).collect(), next })))
 }
 
@@ -280,10 +280,6 @@ fn read_from(text: &str) -> Result<LogTime, Problem> {
     let from = parse_rfc3339(text)
         .ok_or_else(|| Problem::new(Kind::InvalidRequest, "?from= must be a time like 2026-11-21T19:00:00Z"))?;
     Ok(LogTime(from.0 - from.0.rem_euclid(60_000)))
-}
-
-fn starts_at(view: &ScheduleView) -> LogTime {
-    view.blocks.first().map_or(view.schedule.starts_at, |block| block.row.terms.starts_at)
 }
 
 fn is_on_sale(view: &ScheduleView, now: LogTime) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use turnstile::assembly::backends;
 use turnstile::config::Config;
-use turnstile::domain::{LanePartition, LogTime, UserId};
+use turnstile::domain::{LanePartition, LogTime};
 use turnstile::log::Topic;
 use turnstile::runtime::clock::Clock;
 use turnstile::store::{Act, Intervention, Offsets, OwnedState, PartitionStanding, Progress, Store};
@@ -13,6 +13,7 @@ use turnstile::wire::time::{parse_rfc3339, rfc3339};
 use uuid::Uuid;
 
 use super::states::states;
+use crate::by::By;
 use crate::exit::Failure;
 use crate::output::say;
 
@@ -33,9 +34,8 @@ pub struct Record {
     /// Why; the audit lists it
     #[arg(long)]
     reason: String,
-    /// Who
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
-    by: UserId,
+    #[command(flatten)]
+    by: By,
     /// A worker's address, asked how the partition stands (repeat for each); default: `http.listen`
     #[arg(long, value_name = "URL")]
     at: Vec<String>,
@@ -80,7 +80,7 @@ async fn act(
     config: &Config,
     act: impl FnOnce(Offsets, &Progress) -> Result<Act, String>,
 ) -> Result<(), Failure> {
-    let Record { partition, offset, through, reason, by, at } = record;
+    let Record { partition, offset, through, reason, by: By { by }, at } = record;
     let offsets = Offsets::new(offset, through).map_err(Failure::Usage)?;
     let store = backends::open_store(config).await?;
     let progress = store.progress(partition).await.map_err(anyhow::Error::new)?;

@@ -10,6 +10,7 @@ use turnstile::store::{Act, Intervention, RecordedLog, Remember, Store, lane_par
 use uuid::Uuid;
 
 use super::list::aligned;
+use crate::by::By;
 use crate::exit::Failure;
 use crate::output::say;
 
@@ -21,9 +22,8 @@ pub struct Remembering {
     /// Why; the audit lists it
     #[arg(long)]
     reason: Option<String>,
-    /// Who
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
-    by: UserId,
+    #[command(flatten)]
+    by: By,
 }
 
 fn age(text: &str) -> Result<Duration, String> {
@@ -37,7 +37,7 @@ pub async fn run(asked: Remembering, config: &Config) -> Result<(), Failure> {
         Failure::Usage("no worker has ever started: retention.after says how long requests count as seen".to_owned())
     })?;
     match (asked.age, asked.reason) {
-        (Some(age), Some(reason)) => give(&*store, &recorded, age, reason, asked.by).await,
+        (Some(age), Some(reason)) => give(&*store, &recorded, age, reason, asked.by.by).await,
         _ => say(&in_effect(&*store, &recorded).await.map_err(anyhow::Error::new)?),
     }
 }
