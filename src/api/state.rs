@@ -30,6 +30,7 @@ use super::submission::keys::RecentKeys;
 use super::submission::lag_limit::LagLimit;
 use super::submission::lives::Lives;
 use super::submission::log_ends::LogEnds;
+use super::submission::lookups::Lookups;
 use super::submission::submit::{self, Submission};
 use super::submission::waiters::Waiters;
 use super::tickets::keys::TicketKeys;
@@ -62,6 +63,7 @@ pub struct Services {
     pub seat_watches: SeatWatches,
     pub facts: Arc<ScheduleFacts>,
     pub plans: Arc<Plans>,
+    pub lookups: Arc<Lookups>,
     pub labels: Arc<Labels>,
     /// Signs queue tokens.
     pub signer: Arc<Signer>,
@@ -146,13 +148,13 @@ impl Ports {
         &self,
         waiters: Waiters,
         limiter: Arc<RateLimiter>,
-        lives: Arc<Lives>,
+        (lookups, lives): (Arc<Lookups>, Arc<Lives>),
         feed_running: watch::Receiver<bool>,
         settings: &Settings,
     ) -> Submission {
         Submission::new(submit::Sources {
             log: self.log.clone(),
-            store: self.store.clone(),
+            lookups,
             waiters,
             limiter,
             lag: LagLimit::new(self.store.clone(), settings.backlog_max, settings.progress_age_max),
@@ -167,6 +169,11 @@ impl Ports {
 
     fn system(&self) -> System {
         System::new(self.log.clone(), self.store.clone(), self.clock.clone())
+    }
+
+    fn probes(&self, health: Health, feed_running: Option<watch::Receiver<bool>>) -> Probes {
+        let (log, store, shutdown) = (self.log.clone(), self.store.clone(), self.shutdown.clone());
+        Probes::new(probes::Sources { log, store, health, feed_running, shutdown })
     }
 
     fn replicas(&self) -> Replicas {
@@ -186,10 +193,11 @@ impl Ports {
 
 impl Services {
     fn new(ports: Ports, authenticator: Arc<Authenticator>, health: Health, settings: Settings) -> Self {
-        let rate = (settings.user_burst, settings.user_per_second);
-        let limiter = Arc::new(RateLimiter::new(rate.0, rate.1, settings.users_tracked_max));
+        let (burst, per_second) = (settings.user_burst, settings.user_per_second);
+        let limiter = Arc::new(RateLimiter::new(burst, per_second, settings.users_tracked_max));
         let (running, feed_running) = watch::channel(false);
         let plans = Arc::new(Plans::new(ports.store.clone()));
+        let lookups = Arc::new(Lookups::new(ports.store.clone()));
         let snapshots = Arc::new(Snapshots::new(live_maps::Sources {
             store: ports.store.clone(),
             plans: plans.clone(),
@@ -199,7 +207,6 @@ impl Services {
         let facts = Arc::new(ScheduleFacts::new(ports.store.clone()));
         let labels = Arc::new(Labels { facts: facts.clone(), plans: plans.clone() });
         let signer = Arc::new(signer(&settings));
-        let ticket_keys = Arc::new(ticket_keys(&settings));
         let waiters = Waiters::new(settings.waiters_max);
         let seat_watches = SeatWatches::new(
             seat_watch::Sources {
@@ -209,15 +216,9 @@ impl Services {
             },
             settings.seat_streams_max,
         );
-        let probes = Probes::new(probes::Sources {
-            log: ports.log.clone(),
-            store: ports.store.clone(),
-            health: health.clone(),
-            feed_running: settings.front_door.then(|| feed_running.clone()),
-            shutdown: ports.shutdown.clone(),
-        });
-        let (throughput, lives) =
-            (Arc::new(Throughput::new(settings.front_door)), Arc::new(Lives::new(ports.clock.clone())));
+        let probes = ports.probes(health.clone(), settings.front_door.then(|| feed_running.clone()));
+        let throughput = Arc::new(Throughput::new(settings.front_door));
+        let lives = Arc::new(Lives::new(ports.clock.clone()));
         let seen = (throughput.clone(), lives.clone());
         let feed = ports.feed(waiters.clone(), snapshots.clone(), seat_watches.clone(), seen, running);
         Services {
@@ -225,7 +226,7 @@ impl Services {
             submission: Arc::new(ports.submission(
                 waiters.clone(),
                 limiter.clone(),
-                lives.clone(),
+                (lookups.clone(), lives.clone()),
                 feed_running,
                 &settings,
             )),
@@ -235,6 +236,7 @@ impl Services {
             probes: Arc::new(probes),
             budget: Arc::new(budget(&settings)),
             pages: Arc::new(pages(&settings)),
+            ticket_keys: Arc::new(ticket_keys(&settings)),
             system: Arc::new(ports.system()),
             throughput,
             lives,
@@ -250,9 +252,9 @@ impl Services {
             seat_watches,
             facts,
             plans,
+            lookups,
             labels,
             signer,
-            ticket_keys,
         }
     }
 }
@@ -335,6 +337,7 @@ parts! {
     Arc<Snapshots>: snapshots;
     Arc<ScheduleFacts>: facts;
     Arc<Labels>: labels;
+    Arc<Lookups>: lookups;
     Arc<Places>: places;
     Arc<Signer>: signer;
     Arc<Budget>: budget;

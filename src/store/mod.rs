@@ -4,6 +4,8 @@
 //! `postgres`, and one in memory for tests. All of them pass `tests/conformance`.
 
 pub mod dead_letter;
+pub mod error;
+pub mod gather;
 pub mod intervention;
 pub mod ports;
 pub mod postgres;
@@ -15,11 +17,12 @@ pub mod sqlite;
 pub mod webhook;
 
 pub use dead_letter::{DeadLetter, DeadLetterView, DoneBy, UNSENT_OFFSET};
+pub use error::StoreError;
 pub use intervention::{Act, Began, Intervention, InterventionKind, Offsets};
 pub use ports::{
     AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, FrontStore, Interventions, LogBinding,
     NotifierStore, Operations, OpsStore, Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Snapshots,
-    Store, StoreError, Timers, Webhooks,
+    Store, Timers, Webhooks,
 };
 pub use process::{
     AuditRun, OwnedState, PartitionStanding, Process, ProcessCheck, ProcessFigures, ProcessStatus, ProcessView,

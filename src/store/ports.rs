@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::dead_letter::{DeadLetter, DeadLetterView, DoneBy};
+use super::error::StoreError;
 use super::intervention::Intervention;
 use super::process::{AuditRun, Process, ProcessView};
 use super::rows::{
@@ -19,22 +20,6 @@ use crate::domain::{
     BlockKey, BlockName, ConcertId, LanePartition, LogTime, PaymentId, Position, RequestId, ReservationId, Row,
     ScheduleId, UserId,
 };
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The store is away; nothing was changed. Try again.
-    #[error("the store is unavailable: {0}")]
-    Unavailable(String),
-    /// The connection broke after COMMIT was sent: read the progress before anything else.
-    #[error("whether the commit took effect is unknown: {0}")]
-    Unknown(String),
-    /// It took longer than a statement may; nothing was changed. Less at once may work.
-    #[error("the store took too long: {0}")]
-    TimedOut(String),
-    /// The store answered, and trying again would fail the same way (schema, constraint, corrupt row).
-    #[error("the store refused: {0}")]
-    Failed(String),
-}
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -170,8 +155,13 @@ pub trait Reads: Send + Sync {
     /// Can the store answer at all.
     async fn ping(&self) -> Result<()>;
 
-    /// The client's request under this id; of several partitions' rows the one decided first by log time.
-    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>>;
+    /// Clients' requests under these ids, in any order; of several partitions' rows of one id the first by log time.
+    async fn requests(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>>;
+
+    /// [`Reads::requests`] under one id.
+    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>> {
+        Ok(self.requests(&[id]).await?.pop())
+    }
 
     /// The first undecided offset of every partition that was ever acquired.
     async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>>;
@@ -182,7 +172,13 @@ pub trait Reads: Send + Sync {
     /// All sections and touched seats of a date, by block in order of name.
     async fn seats(&self, schedule: ScheduleId) -> Result<Vec<BlockSeats>>;
 
-    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>>;
+    /// Reservations by id, in any order; unknown ones are absent.
+    async fn reservations_by_id(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>>;
+
+    /// [`Reads::reservations_by_id`] of one id.
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>> {
+        Ok(self.reservations_by_id(&[id]).await?.pop())
+    }
 
     /// A user's reservations, newest (by id) first.
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>>;
@@ -198,7 +194,13 @@ pub trait Reads: Send + Sync {
     /// A user's payments, newest (by id) first.
     async fn payments(&self, user: &UserId, page: Page<PaymentId>) -> Result<Vec<Payment>>;
 
-    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>>;
+    /// Users' wallets, in any order; those who never had money have none.
+    async fn wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>>;
+
+    /// [`Reads::wallets`] of one user.
+    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>> {
+        Ok(self.wallets(std::slice::from_ref(user)).await?.pop())
+    }
 
     /// A user's wallet entries, newest first; `after` is an entry number.
     async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>>;

@@ -230,8 +230,8 @@ impl<L: Layer> Reads for Layered<L> {
         self.0.pass(Call::Read, self.0.below().ping()).await
     }
 
-    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>> {
-        self.0.pass(Call::Read, self.0.below().request(id)).await
+    async fn requests(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>> {
+        self.0.pass(Call::Read, self.0.below().requests(ids)).await
     }
 
     async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>> {
@@ -246,8 +246,8 @@ impl<L: Layer> Reads for Layered<L> {
         self.0.pass(Call::Read, self.0.below().seats(schedule)).await
     }
 
-    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>> {
-        self.0.pass(Call::Read, self.0.below().reservation(id)).await
+    async fn reservations_by_id(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
+        self.0.pass(Call::Read, self.0.below().reservations_by_id(ids)).await
     }
 
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>> {
@@ -267,8 +267,8 @@ impl<L: Layer> Reads for Layered<L> {
         self.0.pass(Call::Read, self.0.below().payments(user, page)).await
     }
 
-    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>> {
-        self.0.pass(Call::Read, self.0.below().wallet(user)).await
+    async fn wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>> {
+        self.0.pass(Call::Read, self.0.below().wallets(users)).await
     }
 
     async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>> {

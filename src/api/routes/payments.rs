@@ -15,6 +15,7 @@ use crate::api::http::extract::{OptionalJsonBody, Params, PathId, next_of};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
 use crate::api::openapi::bodies::PaymentRequest;
+use crate::api::submission::lookups::Lookups;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::domain::block::{Command, PayReservation, Payment, PaymentState, Reservation};
@@ -82,7 +83,7 @@ impl From<Payment> for PaymentObject {
     extensions(("x-command" = json!("pay_reservation")))
 )]
 pub async fn pay_reservation(
-    State(store): State<Arc<dyn FrontStore>>,
+    State(lookups): State<Arc<Lookups>>,
     State(submission): State<Arc<Submission>>,
     caller: Caller,
     options: SubmitOptions,
@@ -94,7 +95,7 @@ pub async fn pay_reservation(
     let user_id = fields.optional("user_id", Fields::parsed);
     let (amount, user_id) = fields.finish(amount.zip(user_id))?;
     let user_id = acting_for(&caller, user_id)?;
-    let Reservation { id: reservation_id, key, .. } = own(&*store, &user_id, ReservationId(id)).await?;
+    let Reservation { id: reservation_id, key, .. } = own(&lookups, &user_id, ReservationId(id)).await?;
     let pay = Command::PayReservation(PayReservation { key, user_id, reservation_id, amount });
     Ok(submission.submit(&caller.user, &options, Body::Seats(pay)).await?.respond(options.wait))
 }

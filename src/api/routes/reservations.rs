@@ -15,11 +15,12 @@ use crate::api::http::auth::Caller;
 use crate::api::http::extract::{Params, PathId, next_of};
 use crate::api::http::positions::Decided;
 use crate::api::http::problem::Problem;
+use crate::api::submission::lookups::Lookups;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::domain::block::{CancelReservation, Command, Reservation, ReservationState};
 use crate::domain::{Body, Code, ReservationId, UserId};
-use crate::store::{FrontStore, Reads};
+use crate::store::FrontStore;
 use crate::wire::time::rfc3339;
 
 /// A reservation as its owner sees it.
@@ -136,13 +137,13 @@ pub async fn list_reservations(
         (status = 404, description = "`reservation_not_found`"))
 )]
 pub async fn get_reservation(
-    State(store): State<Arc<dyn FrontStore>>,
+    State(lookups): State<Arc<Lookups>>,
     State(labels): State<Arc<Labels>>,
     caller: Caller,
     PathId(id): PathId,
     params: Params,
 ) -> Result<Json<ReservationObject>, Problem> {
-    let row = own(&*store, &acting_for_param(&caller, &params)?, ReservationId(id)).await?;
+    let row = own(&lookups, &acting_for_param(&caller, &params)?, ReservationId(id)).await?;
     Ok(Json(ReservationObject::of(row, &labels).await?))
 }
 
@@ -161,7 +162,7 @@ pub async fn get_reservation(
     extensions(("x-command" = json!("cancel_reservation")))
 )]
 pub async fn cancel_reservation(
-    State(store): State<Arc<dyn FrontStore>>,
+    State(lookups): State<Arc<Lookups>>,
     State(submission): State<Arc<Submission>>,
     State(labels): State<Arc<Labels>>,
     caller: Caller,
@@ -170,15 +171,15 @@ pub async fn cancel_reservation(
     params: Params,
 ) -> Result<Response, Problem> {
     let user_id = acting_for_param(&caller, &params)?;
-    let Reservation { id: reservation_id, key, .. } = own(&*store, &user_id, ReservationId(id)).await?;
+    let Reservation { id: reservation_id, key, .. } = own(&lookups, &user_id, ReservationId(id)).await?;
     let cancel = Command::CancelReservation(CancelReservation { key, user_id, reservation_id });
     let answer = submission.submit(&caller.user, &options, Body::Seats(cancel)).await?;
     Ok(answered(&labels, answer, options.wait).await?)
 }
 
 /// The reservation, if it is this user's. Somebody else's answers 404, so that ids reveal nothing.
-pub async fn own<S: Reads + ?Sized>(store: &S, user: &UserId, id: ReservationId) -> Result<Reservation, Problem> {
-    let row = store.reservation(id).await?;
+pub async fn own(lookups: &Lookups, user: &UserId, id: ReservationId) -> Result<Reservation, Problem> {
+    let row = lookups.reservation(id).await?;
     row.filter(|row| row.user_id == *user)
         .ok_or_else(|| Problem::refusal(Code::ReservationNotFound, "you have no reservation with this id"))
 }

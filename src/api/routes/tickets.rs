@@ -18,13 +18,13 @@ use crate::api::http::extract::{JsonBody, Params, PathId};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
 use crate::api::openapi::bodies::CheckRequest;
+use crate::api::submission::lookups::Lookups;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::api::tickets::code::Ticket;
 use crate::api::tickets::keys::{PublicKey, TicketKeys};
 use crate::domain::block::{CheckTicket, Command, Reservation, ReservationState};
 use crate::domain::{BlockKey, Body, Code, ReservationId};
-use crate::store::FrontStore;
 
 const CODE_CHARS_MAX: usize = 1_000;
 
@@ -63,7 +63,7 @@ pub struct TicketKeySet {
 /// What tickets are made of and checked with.
 #[derive(Clone)]
 pub struct Tickets {
-    store: Arc<dyn FrontStore>,
+    lookups: Arc<Lookups>,
     labels: Arc<Labels>,
     keys: Arc<TicketKeys>,
     submission: Arc<Submission>,
@@ -72,7 +72,7 @@ pub struct Tickets {
 impl FromRef<AppState> for Tickets {
     fn from_ref(state: &AppState) -> Self {
         Tickets {
-            store: state.store.clone(),
+            lookups: state.lookups.clone(),
             labels: state.labels.clone(),
             keys: state.ticket_keys.clone(),
             submission: state.submission.clone(),
@@ -102,7 +102,7 @@ pub async fn get_tickets(
     params: Params,
 ) -> Result<Json<TicketList>, Problem> {
     let user = acting_for_param(&caller, &params)?;
-    let row = own(&*tickets.store, &user, ReservationId(id)).await?;
+    let row = own(&tickets.lookups, &user, ReservationId(id)).await?;
     Ok(Json(tickets.of(row).await?))
 }
 

@@ -14,6 +14,7 @@ use crate::api::http::extract::{JsonBody, Params, next_of};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::Problem;
 use crate::api::openapi::bodies::MovementRequest;
+use crate::api::submission::lookups::Lookups;
 use crate::api::submission::options::SubmitOptions;
 use crate::api::submission::submit::Submission;
 use crate::domain::names::REASON_MAX;
@@ -162,11 +163,8 @@ pub async fn debit_wallet(
     tag = "wallet",
     responses((status = 200, description = "The balance", body = WalletObject))
 )]
-pub async fn get_wallet(
-    State(store): State<Arc<dyn FrontStore>>,
-    caller: Caller,
-) -> Result<Json<WalletObject>, Problem> {
-    let wallet = store.wallet(&caller.user).await?;
+pub async fn get_wallet(State(lookups): State<Arc<Lookups>>, caller: Caller) -> Result<Json<WalletObject>, Problem> {
+    let wallet = lookups.wallet(&caller.user).await?;
     let balance = wallet.map_or(0, |wallet| wallet.balance.get());
     Ok(Json(WalletObject { user_id: caller.user.to_string(), balance }))
 }

@@ -25,7 +25,7 @@ pub enum Place {
 impl Submission {
     /// What the store says of a client's request.
     pub async fn stored(&self, request_id: RequestId) -> Result<Option<Stored>, Problem> {
-        self.sources.store.request(request_id).await?.map(Stored::of).transpose()
+        self.sources.lookups.request(request_id).await?.map(Stored::of).transpose()
     }
 
     /// Where a request stands. `position`: where the log is said to have it.

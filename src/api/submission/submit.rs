@@ -13,6 +13,7 @@ use super::keys::{Claim, RecentKeys};
 use super::lag_limit::LagLimit;
 use super::lives::Lives;
 use super::log_ends::LogEnds;
+use super::lookups::Lookups;
 use super::options::SubmitOptions;
 use super::stored::Request;
 use super::waiters::Waiters;
@@ -20,7 +21,6 @@ use crate::api::http::problem::{Kind, Problem, ProblemCode};
 use crate::api::http::rate_limit::RateLimiter;
 use crate::domain::{Body, Code, Command, Fingerprint, LanePartition, Position, RequestId, UserId};
 use crate::log::{AppendError, Log, NewRecord, Topic};
-use crate::store::Reads;
 use crate::telemetry::spans::{self, Span};
 use crate::wire::headers::TRACEPARENT;
 use crate::wire::{command, routing};
@@ -28,7 +28,7 @@ use crate::wire::{command, routing};
 /// What submitting uses.
 pub struct Sources {
     pub log: Arc<dyn Log>,
-    pub store: Arc<dyn Reads>,
+    pub lookups: Arc<Lookups>,
     pub waiters: Waiters,
     pub limiter: Arc<RateLimiter>,
     pub lag: LagLimit,
@@ -132,7 +132,7 @@ impl Submission {
             return Ok(true);
         }
         self.sources.limiter.take(sender)?;
-        Ok(self.sources.store.request(request_id).await?.is_some_and(|row| row.fingerprint == fingerprint))
+        Ok(self.sources.lookups.request(request_id).await?.is_some_and(|row| row.fingerprint == fingerprint))
     }
 
     async fn append_once(

@@ -79,12 +79,37 @@ impl Blocks {
 }
 
 /// Rows of a table by id; none for no ids.
-async fn by_id<D: Dialect>(store: &D, table: &Table, column: &str, ids: Vec<Uuid>) -> Result<Vec<D::Row>, StoreError> {
+async fn by_id<D: Dialect>(
+    store: &D,
+    side: Side,
+    table: &Table,
+    column: &str,
+    ids: Vec<Uuid>,
+) -> Result<Vec<D::Row>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let sql = table.select(&format!("where {column} {}", D::IN_UUIDS));
-    store.read(Side::Owner, query(sql, vec![Value::Uuids(ids)])).await
+    store.read(side, query(sql, vec![Value::Uuids(ids)])).await
+}
+
+pub(super) async fn reservations_by_id<D: Dialect>(
+    store: &D,
+    side: Side,
+    ids: &[ReservationId],
+) -> Result<Vec<Reservation>, StoreError> {
+    let rows = by_id(store, side, &tables::RESERVATION, "id", ids.iter().map(|id| id.0).collect()).await?;
+    let mut names = Names::default();
+    all(&rows, |row| reservations::reservation(row, &mut names))
+}
+
+pub(super) async fn wallets_of<D: Dialect>(store: &D, side: Side, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = tables::WALLET.select(&format!("where user_id {}", D::IN_TEXTS));
+    let parameters = vec![Value::Texts(users.iter().map(UserId::as_str).collect())];
+    all(&store.read(side, query(sql, parameters)).await?, wallets::wallet)
 }
 
 #[async_trait]
@@ -115,29 +140,22 @@ impl<D: Dialect> AggregateLoads for D {
     }
 
     async fn load_reservations(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>, StoreError> {
-        let rows = by_id(self, &tables::RESERVATION, "id", ids.iter().map(|id| id.0).collect()).await?;
-        let mut names = Names::default();
-        all(&rows, |row| reservations::reservation(row, &mut names))
+        reservations_by_id(self, Side::Owner, ids).await
     }
 
     async fn load_payments(&self, ids: &[PaymentId]) -> Result<Vec<Payment>, StoreError> {
-        let rows = by_id(self, &tables::PAYMENT, "id", ids.iter().map(|id| id.0).collect()).await?;
+        let rows = by_id(self, Side::Owner, &tables::PAYMENT, "id", ids.iter().map(|id| id.0).collect()).await?;
         let mut names = Names::default();
         all(&rows, |row| reservations::payment(row, &mut names))
     }
 
     async fn load_wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
-        if users.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sql = tables::WALLET.select(&format!("where user_id {}", D::IN_TEXTS));
-        let parameters = vec![Value::Texts(users.iter().map(UserId::as_str).collect())];
-        all(&self.read(Side::Owner, query(sql, parameters)).await?, wallets::wallet)
+        wallets_of(self, Side::Owner, users).await
     }
 
     async fn load_answers(&self, payments: &[PaymentId]) -> Result<Vec<PaymentAnswer>, StoreError> {
         let ids = payments.iter().map(|id| id.0).collect();
-        all(&by_id(self, &tables::PAYMENT_ANSWER, "payment_id", ids).await?, wallets::answer)
+        all(&by_id(self, Side::Owner, &tables::PAYMENT_ANSWER, "payment_id", ids).await?, wallets::answer)
     }
 
     async fn load_entries(&self, causes: &[(EntryKind, Uuid)]) -> Result<Vec<Entry>, StoreError> {

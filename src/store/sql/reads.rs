@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Query, Side, all, answers, first, query};
-use super::loads::{LIVE, UNFINISHED};
+use super::loads::{self, LIVE, UNFINISHED};
 use super::mapping::{queues, records, reservations, seats, wallets};
 use super::names::Names;
 use super::tables::{self, Table};
@@ -43,11 +43,15 @@ impl<D: Dialect> Reads for D {
         self.read(Side::Command, query("select 1", Vec::new())).await.map(drop)
     }
 
-    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>, StoreError> {
-        // No limit: on a table without statistics (new, or restored) PostgreSQL would rather walk the index on `at` for
-        // one row, 1.6 s among 2 million requests, than sort the one or two that there are.
-        let sql = tables::REQUEST.select("where request_id = $1 and internal = false order by at, lane, partition");
-        first(&self.read(Side::Command, query(sql, vec![uuid(id.0)])).await?, records::request)
+    async fn requests(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>, StoreError> {
+        // Put in order here: on a table without statistics (new, or restored) PostgreSQL would rather walk the index on
+        // `at`, 1.6 s among 2 million requests, than sort the few that there are.
+        let sql = tables::REQUEST.select(&format!("where request_id {} and internal = false", D::IN_UUIDS));
+        let ids = Value::Uuids(ids.iter().map(|id| id.0).collect());
+        let mut rows = all(&self.read(Side::Command, query(sql, vec![ids])).await?, records::request)?;
+        rows.sort_by_key(|row| (row.key.id, row.at, row.position.lane().as_str(), row.position.partition.partition));
+        rows.dedup_by_key(|row| row.key.id);
+        Ok(rows)
     }
 
     async fn next_offsets(&self) -> Result<Vec<(LanePartition, u64)>, StoreError> {
@@ -89,10 +93,8 @@ impl<D: Dialect> Reads for D {
         Ok(blocks.into_values().collect())
     }
 
-    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
-        let sql = tables::RESERVATION.select("where id = $1");
-        let rows = self.read(Side::Command, query(sql, vec![uuid(id.0)])).await?;
-        first(&rows, |row| reservations::reservation(row, &mut Names::default()))
+    async fn reservations_by_id(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>, StoreError> {
+        loads::reservations_by_id(self, Side::Command, ids).await
     }
 
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>, StoreError> {
@@ -124,9 +126,8 @@ impl<D: Dialect> Reads for D {
         all(&self.read(Side::Page, query).await?, |row| reservations::payment(row, &mut names))
     }
 
-    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>, StoreError> {
-        let sql = tables::WALLET.select("where user_id = $1");
-        first(&self.read(Side::Page, query(sql, vec![text(user.as_str())])).await?, wallets::wallet)
+    async fn wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>, StoreError> {
+        loads::wallets_of(self, Side::Page, users).await
     }
 
     async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>, StoreError> {

@@ -167,7 +167,7 @@ async fn every_read_uses_an_index() {
     uses("from reservation where user_id", "reservation_user (user_id=?");
     uses("and user_id = $3", "reservation_unfinished (schedule_id=? AND block=? AND user_id=?)");
     uses("from payment where user_id", "payment_user (user_id=?");
-    uses("from request where request_id in", "sqlite_autoindex_request_1 (request_id=?)");
+    uses("from request where request_id in", "sqlite_autoindex_request_1 (request_id=?");
     uses("from seat where schedule_id in", "PRIMARY KEY (schedule_id=?)");
     uses("sum(amount)", "reservation_unfinished (schedule_id=?)");
     uses("delete from request", "request_decided (lane=? AND partition=? AND decided_at<?)");

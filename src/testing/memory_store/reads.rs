@@ -136,10 +136,14 @@ impl Reads for MemoryStore {
         self.read(|_| ())
     }
 
-    async fn request(&self, id: RequestId) -> Result<Option<RequestRow>> {
+    async fn requests(&self, ids: &[RequestId]) -> Result<Vec<RequestRow>> {
+        let order = |row: &&RequestRow| (row.at, row.position.lane().as_str(), row.position.partition.partition);
         self.read(|state| {
-            let rows = state.requests.values().filter(|row| row.key.id == id && !row.key.internal);
-            rows.min_by_key(|row| (row.at, row.position.lane().as_str(), row.position.partition.partition)).cloned()
+            let of = |id: &RequestId| {
+                let rows = state.requests.values().filter(|row| row.key.id == *id && !row.key.internal);
+                rows.min_by_key(order).cloned()
+            };
+            ids.iter().filter_map(of).collect()
         })
     }
 
@@ -173,8 +177,8 @@ impl Reads for MemoryStore {
         })
     }
 
-    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>> {
-        self.read(|state| state.reservations.get(&id).cloned())
+    async fn reservations_by_id(&self, ids: &[ReservationId]) -> Result<Vec<Reservation>> {
+        self.read(|state| ids.iter().filter_map(|id| state.reservations.get(id).cloned()).collect())
     }
 
     async fn reservations(&self, user: &UserId, page: Page<ReservationId>) -> Result<Vec<Reservation>> {
@@ -201,8 +205,8 @@ impl Reads for MemoryStore {
         self.read(|state| newest_first(state.payments.values().filter(|p| p.user_id == *user), |p| p.id, page))
     }
 
-    async fn wallet(&self, user: &UserId) -> Result<Option<Wallet>> {
-        self.read(|state| state.wallets.get(user).cloned())
+    async fn wallets(&self, users: &[UserId]) -> Result<Vec<Wallet>> {
+        self.read(|state| users.iter().filter_map(|user| state.wallets.get(user).cloned()).collect())
     }
 
     async fn wallet_entries(&self, user: &UserId, page: Page<u64>) -> Result<Vec<Entry>> {
