@@ -69,7 +69,7 @@ async fn outcomes_are_published_and_agree(log: &dyn Log, requests: &BTreeSet<Str
 }
 
 /// From an offset to the end.
-async fn records(log: &dyn Log, topic: Topic, partition: u32, from: u64) -> Vec<Record> {
+pub async fn records(log: &dyn Log, topic: Topic, partition: u32, from: u64) -> Vec<Record> {
     let end = log.end_offset(topic, partition).await.expect("the log answers");
     let mut records: Vec<Record> = Vec::new();
     let mut next = from.max(log.first_offset(topic, partition).await.expect("the log answers"));
