@@ -23,7 +23,7 @@ struct Batches {
 
 pub async fn run(pair: &Pair, args: &Args) -> anyhow::Result<()> {
     let (batches, commands) = decided(pair, args).await?;
-    let store = pair.another_store().await?;
+    let (store, _) = pair.another_store().await?;
     let mut connections: Vec<Vec<Batches>> = (0..CONNECTIONS).map(|_| Vec::new()).collect();
     for (number, mut partition) in batches.into_iter().filter(|partition| !partition.of.is_empty()).enumerate() {
         let epoch = store.acquire(partition.of[0].partition, "commit-only").await?.epoch;

@@ -2,8 +2,10 @@
 //!
 //! One million prepared charges are taken from the log, decided and committed by a worker in this process (*drain*).
 //! Beside it, in the same run: the same batches given to the store without a log (*commit-only*, the store's limit), the
-//! same records decided without a store (*decide-only*), and the rules alone. docs/performance.md has the results.
+//! same records decided without a store (*decide-only*), and the rules alone. After it, what the size of a block costs
+//! through each store. docs/performance.md has the results.
 
+mod blocks;
 mod commit_only;
 #[path = "../strategies/cpu.rs"]
 mod cpu;
@@ -39,6 +41,15 @@ pub struct Args {
     /// Of them so many for commit-only, whose batches are kept in memory
     #[arg(long, default_value_t = 200_000)]
     pub commits: usize,
+    /// What to measure
+    #[arg(long, value_delimiter = ',', default_values_t = [Part::Commands, Part::Blocks])]
+    pub part: Vec<Part>,
+    /// Seats of a large block
+    #[arg(long, default_value_t = 100_000)]
+    pub seats: u32,
+    /// Measurements of each figure of a block
+    #[arg(long, default_value_t = 25)]
+    pub rounds: usize,
     /// Small, for correctness
     #[arg(long)]
     pub quick: bool,
@@ -56,6 +67,20 @@ pub enum Kind {
 impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if *self == Kind::Kafka { "kafka" } else { "embedded" })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Charges through log and store, and the rules alone
+    Commands,
+    /// Blocks of many seats through the store
+    Blocks,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if *self == Part::Commands { "commands" } else { "blocks" })
     }
 }
 
@@ -106,17 +131,25 @@ async fn main() -> anyhow::Result<()> {
     }
     if args.quick {
         (args.commands, args.wallets, args.commits) = (5_000, 500, 2_000);
+        (args.seats, args.rounds) = (2_000, 2);
     }
-    println!(
-        "| what | commands | a second | this process µs | broker µs | database µs |\n|---|---:|---:|---:|---:|---:|"
-    );
-    rules::charges(args.commands).await?;
-    rules::holds(args.commands.min(100_000)).await?;
+    if args.part.contains(&Part::Commands) {
+        println!(
+            "| what | commands | a second | this process µs | broker µs | database µs |\n|---|---:|---:|---:|---:|---:|"
+        );
+        rules::charges(args.commands).await?;
+        rules::holds(args.commands.min(100_000)).await?;
+    }
     for &kind in &args.pair {
         let pair = Pair::open(kind).await?;
-        prepare::append(&pair, &args).await?;
-        commit_only::run(&pair, &args).await?;
-        drain::run(&pair, &args).await?;
+        if args.part.contains(&Part::Commands) {
+            prepare::append(&pair, &args).await?;
+            commit_only::run(&pair, &args).await?;
+            drain::run(&pair, &args).await?;
+        }
+        if args.part.contains(&Part::Blocks) {
+            blocks::run(&pair, &args).await?;
+        }
         pair.remove().await?;
     }
     Ok(())

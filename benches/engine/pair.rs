@@ -55,7 +55,7 @@ impl Pair {
     }
 
     /// One more store of the same kind, empty.
-    pub async fn another_store(&self) -> anyhow::Result<Arc<dyn Store>> {
+    pub async fn another_store(&self) -> anyhow::Result<(Arc<dyn Store>, StoreSettings)> {
         let mut settings = self.settings.clone();
         let name = format!("engine_{}", &Uuid::new_v4().simple().to_string()[..10]);
         for (key, value) in &mut settings {
@@ -68,9 +68,9 @@ impl Pair {
         if self.kind == Kind::Kafka {
             self.schemas.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(name);
         }
-        let config = read(&settings)?;
-        backends::migrate(&config).await?;
-        Ok(backends::open_store(&config).await?)
+        let settings = StoreSettings(read(&settings)?);
+        backends::migrate(&settings.0).await?;
+        Ok((settings.open_again().await?, settings))
     }
 
     pub fn processes(&self) -> Processes {
@@ -94,6 +94,16 @@ impl Pair {
             }
         }
         Ok(())
+    }
+}
+
+/// Of one store.
+pub struct StoreSettings(Config);
+
+impl StoreSettings {
+    /// With connections of its own.
+    pub async fn open_again(&self) -> anyhow::Result<Arc<dyn Store>> {
+        Ok(backends::open_store(&self.0).await?)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::prepare::charge;
 const WALLETS: usize = 1_000;
 /// Kept after a commit; more would measure memory.
 const COMMIT_EVERY: u64 = 1_000;
+pub const SECTION_SEATS: u32 = 1_000;
 
 fn asking(number: u64) -> Asking {
     Asking { request_id: RequestId(Uuid::from_u128(number.into())), fingerprint: Fingerprint(number), by: None }
@@ -68,8 +69,8 @@ pub async fn holds(count: usize) -> anyhow::Result<()> {
         offset += 1;
         decision.changes.len()
     };
-    decide(opening(&key, count));
-    let commands: Vec<_> = (0..count).map(|seat| hold(&key, seat)).collect();
+    decide(opening(&key, count as u32));
+    let commands: Vec<_> = (0..count as u32).map(|seat| hold(&key, seat)).collect();
     let work = async {
         for command in commands {
             anyhow::ensure!(decide(command) > 1, "a free seat was refused");
@@ -79,10 +80,12 @@ pub async fn holds(count: usize) -> anyhow::Result<()> {
     measured("rules: holds", count, &Processes::default(), work).await
 }
 
-fn opening(key: &BlockKey, seats: usize) -> block::Command {
-    let sections = (0..seats.div_ceil(1000)).map(|section| {
+/// Sections `S0`, `S1`, …
+pub fn opening(key: &BlockKey, seats: u32) -> block::Command {
+    let sections = (0..seats.div_ceil(SECTION_SEATS)).map(|section| {
         let name = format!("S{section}").parse().expect("a name");
-        let layout = Layout::plain(1000, &name, Amount::price(1000).expect("a price")).expect("a layout");
+        let seats = SECTION_SEATS.min(seats - section * SECTION_SEATS);
+        let layout = Layout::plain(seats, &name, Amount::price(1000).expect("a price")).expect("a layout");
         NewSection { name, layout }
     });
     block::Command::OpenBlock(OpenBlock {
@@ -103,9 +106,9 @@ fn opening(key: &BlockKey, seats: usize) -> block::Command {
     })
 }
 
-fn hold(key: &BlockKey, seat: usize) -> block::Command {
-    let section = format!("S{}", seat / 1000).parse().expect("a name");
-    let choice = Choice::Seats(vec![SeatId { section, number: (seat % 1000) as u32 + 1 }]);
+fn hold(key: &BlockKey, seat: u32) -> block::Command {
+    let section = format!("S{}", seat / SECTION_SEATS).parse().expect("a name");
+    let choice = Choice::Seats(vec![SeatId { section, number: seat % SECTION_SEATS + 1 }]);
     let user_id = format!("user{seat}").parse().expect("a name");
     block::Command::HoldSeats(HoldSeats { key: key.clone(), user_id, choice, admitted: false })
 }

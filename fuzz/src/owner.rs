@@ -91,6 +91,10 @@ async fn decide_all(bytes: &[u8]) {
 
 /// Sections of thousands of seats are decided like small ones and would take most of the time.
 fn is_large(value: &[u8]) -> bool {
+    // Most are not even read for it.
+    if !value.windows(6).any(|part| part == b"_block") {
+        return false;
+    }
     let seats_of = |sections: &[block::NewSection]| sections.iter().map(|section| section.layout.seats()).sum::<u32>();
     let seats = match wire::command::decode(value).map(|command| command.body) {
         Ok(Body::Seats(block::Command::OpenBlock(open))) => seats_of(&open.sections),

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -22,11 +23,15 @@ pub struct Backends {
 struct Own {
     directory: PathBuf,
     brokers: u16,
+    /// How far the clock of each broker is ahead.
+    clocks: String,
 }
 
 /// Brokers of a cluster. One that is killed counts as dead after this time.
 pub const CLUSTER: u16 = 3;
 const CLUSTER_SESSION_MS: u32 = 3_000;
+/// Its last broker's clock, where they differ.
+pub const AHEAD: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 struct Restarts {
@@ -82,7 +87,7 @@ impl Backends {
             database_url: String::new(),
             kafka: Restarts::own("kafka"),
             postgres: Restarts::own("postgres"),
-            own: Some(Own { directory: directory.clone(), brokers: 1 }),
+            own: Some(Own { directory: directory.clone(), brokers: 1, clocks: String::new() }),
         };
         let at = port(&directory, "postgres");
         backends.database_url = format!("postgres://turnstile:turnstile@127.0.0.1:{at}/turnstile");
@@ -91,14 +96,15 @@ impl Backends {
     }
 
     /// Three brokers and a controller of the test's own, with the environment's database.
-    pub async fn cluster(test: &str) -> Option<Backends> {
+    pub async fn cluster(test: &str, clocks_differ: bool) -> Option<Backends> {
         let environment = Backends::of_environment(test)?;
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos-cluster");
         std::fs::create_dir_all(&directory).expect("a directory for the services");
         share_jars(&directory);
         let first = port(&directory, "kafka");
         let brokers: Vec<String> = (0..CLUSTER).map(|number| format!("127.0.0.1:{}", first + 2 * number)).collect();
-        let own = Some(Own { directory, brokers: CLUSTER });
+        let clocks = if clocks_differ { format!("0,0,{}", AHEAD.as_secs()) } else { String::new() };
+        let own = Some(Own { directory, brokers: CLUSTER, clocks });
         let backends = Backends { brokers: brokers.join(","), own, ..environment };
         backends.sh("scripts/services up kafka").await;
         Some(backends)
@@ -147,7 +153,7 @@ impl Backends {
     async fn sh(&self, line: &str) {
         let mut command = Command::new("sh");
         command.args(["-c", line]).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-        if let Some(Own { directory, brokers }) = &self.own {
+        if let Some(Own { directory, brokers, clocks }) = &self.own {
             let cluster = *brokers > 1;
             if cluster {
                 command.env("TURNSTILE_KAFKA_SESSION_MS", CLUSTER_SESSION_MS.to_string());
@@ -157,6 +163,7 @@ impl Backends {
                 .env("TURNSTILE_KAFKA_PORT", port(directory, "kafka").to_string())
                 .env("TURNSTILE_POSTGRES_PORT", port(directory, "postgres").to_string())
                 .env("TURNSTILE_KAFKA_BROKERS", brokers.to_string())
+                .env("TURNSTILE_KAFKA_CLOCKS", clocks)
                 .env("TURNSTILE_KAFKA_HEAP", if cluster { "256m" } else { "320m" });
         }
         // Not piped: the services it starts would keep the pipe open.

@@ -41,7 +41,7 @@ async fn brokers_restarted_one_after_another() {
 }
 
 /// Waits until no partition has a copy that is behind: a second broker may go only then.
-async fn all_in_sync(backends: &Backends) {
+pub async fn all_in_sync(backends: &Backends) {
     let brokers = backends.brokers.clone();
     until("all copies to be in sync", async || {
         let brokers = brokers.clone();

@@ -1,4 +1,5 @@
-//! Faults of databases as they are run: a primary whose standby takes its place, and a dump that is open for long.
+//! Faults of databases as they are run: a primary whose standby takes its place, whatever has become of it, and a
+//! dump that is open for long.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::backends::Backends;
 use crate::faults::PLAIN;
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, number};
 use crate::process::find;
 use crate::scenario::{Fault, Scenario, rounds, run, run_on};
 use crate::switch::Switch;
@@ -14,21 +15,93 @@ use crate::switch::Switch;
 /// How long the dump's snapshot is open.
 const DUMP: Duration = Duration::from_secs(120);
 
+/// A primary, its synchronous standby, and the name that leads to the primary.
+struct Replicated {
+    primary: Postgres,
+    standby: Option<Postgres>,
+    switch: Switch,
+}
+
+impl Replicated {
+    /// `None`: there is no PostgreSQL to start.
+    async fn start() -> Option<Replicated> {
+        let primary = Postgres::start()?;
+        let standby = primary.synchronous_standby().await;
+        let switch = Switch::to(&primary).await;
+        Some(Replicated { primary, standby, switch })
+    }
+
+    /// The former primary ends, the present one gets a standby.
+    async fn rebuild(&mut self, present: Postgres) {
+        std::mem::replace(&mut self.primary, present).kill();
+        self.standby = self.primary.synchronous_standby().await;
+    }
+}
+
+/// Waits until no session of Turnstile writes any more: what was under way when a server was demoted ends as it began.
+async fn no_longer_written(server: &Postgres) {
+    let writing = "select count(*) from pg_stat_activity where application_name = 'turnstile' \
+                   and (backend_xid is not null or state = 'active')";
+    while number(&server.url(), writing).await > 0 {}
+}
+
+async fn failover(fault: Fault, mut act: impl AsyncFnMut(&mut Replicated, &mut Scenario, u64)) {
+    let Some(rounds) = rounds(&fault) else { return };
+    let Some(mut database) = Replicated::start().await else { return };
+    let Some(backends) = Backends::with_database(fault.name, database.switch.url()) else { return };
+    run_on(fault, rounds, backends, async |scenario: &mut Scenario, round| {
+        act(&mut database, scenario, round).await;
+        1
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn standby_promoted() {
     let fault = Fault { order: 30, name: "kill -9 of the primary, its synchronous standby promoted", ..PLAIN };
-    let Some(rounds) = rounds(&fault) else { return };
-    let Some(mut primary) = Postgres::start() else { return };
-    let mut standby = primary.synchronous_standby().await;
-    let switch = Switch::to(&primary).await;
-    let Some(backends) = Backends::with_database(fault.name, switch.url()) else { return };
-    run_on(fault, rounds, backends, async |_: &mut Scenario, _| {
-        let next = standby.take().expect("a standby follows");
-        std::mem::replace(&mut primary, next).kill();
-        primary.promote().await;
-        switch.switch(&primary);
-        standby = primary.synchronous_standby().await;
-        1
+    failover(fault, async |database: &mut Replicated, _, _| {
+        let next = database.standby.take().expect("a standby follows");
+        std::mem::replace(&mut database.primary, next).kill();
+        database.primary.promote().await;
+        database.switch.switch(&database.primary);
+        database.standby = database.primary.synchronous_standby().await;
+    })
+    .await;
+}
+
+/// The old primary keeps running, and so do all connections to it. In every other round its standby is promoted first, and
+/// what was being committed then has no answer: the old primary waits for a standby that no longer follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn primary_demoted() {
+    let name = "the primary made read-only and its name given to its standby, connections open";
+    failover(Fault { order: 32, name, ..PLAIN }, async |database: &mut Replicated, scenario: &mut Scenario, round| {
+        let next = database.standby.take().expect("a standby follows");
+        if round % 2 == 0 {
+            database.primary.demote().await;
+            no_longer_written(&database.primary).await;
+            next.promote().await;
+        } else {
+            next.promote().await;
+            database.primary.demote().await;
+        }
+        database.switch.switch(&next);
+        scenario.workload.progress().await;
+        database.rebuild(next).await;
+    })
+    .await;
+}
+
+/// Its connections stay open and say nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn primary_silent() {
+    let name = "the primary falls silent as without power, its name given to its standby";
+    failover(Fault { order: 33, name, ..PLAIN }, async |database: &mut Replicated, scenario: &mut Scenario, _| {
+        let next = database.standby.take().expect("a standby follows");
+        database.switch.fall_silent();
+        next.promote().await;
+        database.switch.switch(&next);
+        scenario.workload.progress().await;
+        database.rebuild(next).await;
     })
     .await;
 }

@@ -15,6 +15,7 @@ pub const PLAIN: Fault = Fault {
     proxied: false,
     restarts_services: false,
     cluster: false,
+    clocks_differ: false,
     unnoticed: false,
 };
 

@@ -14,6 +14,7 @@
 
 mod backends;
 mod brokers;
+mod clocks;
 mod databases;
 mod faults;
 mod fleet;

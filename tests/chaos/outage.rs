@@ -1,7 +1,7 @@
 //! The API servers, the log and the store away at once, longer than anybody in a queue may be unseen.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -20,7 +20,7 @@ const GUESTS: usize = 500;
 /// Much longer than all take to join, also on a busy machine: a guest polls once all have joined.
 const ABANDON_AFTER: Duration = Duration::from_secs(20);
 /// A client that is not answered asks again after this time, as the pages do.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
+pub const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_away_while_people_wait() {
@@ -31,7 +31,10 @@ async fn everything_away_while_people_wait() {
         ..PLAIN
     };
     run(fault, async |scenario: &mut Scenario, round| {
-        let queue = Queue::open(&scenario.system.client, round).await;
+        let limits = json!({"max_active": 1, "active_ttl_seconds": 3600, "claim_after_seconds": 3600,
+            "max_waiting": 10_000, "abandon_after_seconds": ABANDON_AFTER.as_secs()});
+        let prefix = format!("guest{round}-");
+        let queue = Queue::open(&scenario.system.client, &prefix, GUESTS, limits, Value::Null).await;
         let polling = queue.poll();
         polling.until_all_are_answered().await;
         for _ in 0..scenario.fleet.apis.len() {
@@ -52,45 +55,50 @@ async fn everything_away_while_people_wait() {
     .await;
 }
 
-/// Of one date. One turn at a time, which the first user keeps.
-struct Queue {
-    sale: Sale,
-    guests: Vec<Guest>,
+/// Of one date.
+pub struct Queue {
+    pub sale: Sale,
+    /// In order of position.
+    pub guests: Vec<Guest>,
 }
 
-struct Guest {
-    user: User,
-    token: String,
-    position: u64,
+pub struct Guest {
+    pub user: User,
+    pub token: String,
+    pub position: u64,
 }
 
 impl Queue {
-    async fn open(client: &Client, round: u64) -> Queue {
-        let limits = json!({"max_active": 1, "active_ttl_seconds": 3600, "claim_after_seconds": 3600,
-            "max_waiting": 10_000, "abandon_after_seconds": ABANDON_AFTER.as_secs()});
-        let sale = Offer { sections: &[("A", 10, 1000)], queue: Some(limits), ..Offer::default() }.open(client).await;
+    /// A new date with 10 seats, and so many who have joined.
+    pub async fn open(client: &Client, prefix: &str, guests: usize, limits: Value, further: Value) -> Queue {
+        let offer = Offer { sections: &[("A", 10, 1000)], queue: Some(limits), further, ..Offer::default() };
+        let sale = offer.open(client).await;
         let join = async |number: usize| {
-            let user = client.user(format!("guest{round}-{number}"));
+            let user = client.user(format!("{prefix}{number}"));
             let joined = user.post(&sale.path("/queue"), json!({})).decide().await.result();
             Guest { user, token: text(&joined, "token"), position: joined["position"].as_u64().expect("a position") }
         };
-        let guests = iter(0..GUESTS).map(join).buffer_unordered(100).collect().await;
+        let mut guests: Vec<Guest> = iter(0..guests).map(join).buffer_unordered(100).collect().await;
+        guests.sort_by_key(|guest| guest.position);
         Queue { sale, guests }
     }
 
     /// Each polls when told, whatever happens.
-    fn poll(self) -> Polling {
+    pub fn poll(self) -> Polling {
         let ending = CancellationToken::new();
         let answered: Arc<[AtomicU64]> = self.guests.iter().map(|_| AtomicU64::new(0)).collect();
+        let active: Arc<[AtomicBool]> = self.guests.iter().map(|_| AtomicBool::new(false)).collect();
         let mut polls = JoinSet::new();
         for (number, guest) in self.guests.into_iter().enumerate() {
-            let (sale, ending, answered) = (self.sale.clone(), ending.clone(), Arc::clone(&answered));
+            let (sale, ending) = (self.sale.clone(), ending.clone());
+            let (answered, active) = (Arc::clone(&answered), Arc::clone(&active));
             polls.spawn(async move {
                 while !ending.is_cancelled() {
-                    let pause = match guest.poll(&sale).await {
-                        Some(pause) => {
+                    let pause = match guest.place(&sale).await {
+                        Some(place) => {
                             answered[number].fetch_add(1, Ordering::SeqCst);
-                            pause
+                            active[number].store(place["status"] == "ACTIVE", Ordering::SeqCst);
+                            pause_of(&place)
                         }
                         None => ASK_AGAIN,
                     };
@@ -101,13 +109,13 @@ impl Queue {
                 }
             });
         }
-        Polling { ending, polls, answered }
+        Polling { ending, polls, answered, active }
     }
 }
 
 impl Guest {
-    /// What the server says of the place, which is the one it always was. When to poll again, if it answered.
-    async fn poll(&self, sale: &Sale) -> Option<Duration> {
+    /// What the server says of the place, which is the one it always was, if it answers.
+    pub async fn place(&self, sale: &Sale) -> Option<Value> {
         let ask = self.user.request(Method::GET, &sale.path("/queue/position")).header("Queue-Token", &self.token);
         let answer = ask.try_send().await.ok()?;
         if answer.status == 429 || answer.status >= 500 {
@@ -116,15 +124,22 @@ impl Guest {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.body["position"], self.position, "{answer:?}");
         assert!(["WAITING", "ACTIVE"].map(Value::from).contains(&answer.body["status"]), "{answer:?}");
-        Some(Duration::from_millis(answer.body["poll_after_ms"].as_u64().expect("a number")))
+        Some(answer.body)
     }
 }
 
-struct Polling {
+/// When to poll again.
+pub fn pause_of(place: &Value) -> Duration {
+    Duration::from_millis(place["poll_after_ms"].as_u64().expect("a number"))
+}
+
+pub struct Polling {
     ending: CancellationToken,
     polls: JoinSet<()>,
     /// Answers each guest got.
     answered: Arc<[AtomicU64]>,
+    /// Whose turn it was by the last answer.
+    active: Arc<[AtomicBool]>,
 }
 
 impl Polling {
@@ -142,7 +157,16 @@ impl Polling {
         .await;
     }
 
-    async fn end(mut self) {
+    /// Waits until it is the turn of the first `many`.
+    pub async fn until_active(&self, many: usize) {
+        until("the next turns", async || {
+            let without = self.active.iter().take(many).filter(|active| !active.load(Ordering::SeqCst)).count();
+            if without == 0 { Ok(()) } else { Err(format!("{without} wait")) }
+        })
+        .await;
+    }
+
+    pub async fn end(mut self) {
         self.ending.cancel();
         while let Some(ended) = self.polls.join_next().await {
             ended.expect("nobody's place is gone");

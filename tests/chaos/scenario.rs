@@ -54,6 +54,8 @@ pub struct Fault {
     pub restarts_services: bool,
     /// It has three brokers.
     pub cluster: bool,
+    /// One of them has a clock that is ahead.
+    pub clocks_differ: bool,
     /// No client request may fail while it lasts.
     pub unnoticed: bool,
 }
@@ -75,7 +77,7 @@ pub async fn run(fault: Fault, act: impl AsyncFnMut(&mut Scenario, u64) -> u64) 
     let Some(rounds) = rounds(&fault) else { return };
     let _alone = RUNNING.lock().await;
     let chosen = if fault.cluster {
-        Backends::cluster(fault.name).await
+        Backends::cluster(fault.name, fault.clocks_differ).await
     } else if fault.restarts_services {
         Backends::restartable(fault.name).await
     } else {

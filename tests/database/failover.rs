@@ -1,13 +1,15 @@
-//! A primary that is demoted while every connection to it stays open.
+//! A primary that is demoted, or falls silent, while every connection to it stays open.
+
+use std::time::Duration;
 
 use turnstile::domain::{ConcertId, LogTime};
-use turnstile::store::postgres::PostgresStore;
-use turnstile::store::{Catalog, Concert, Ownership, Page, StoreError};
+use turnstile::store::postgres::{PostgresSettings, PostgresStore};
+use turnstile::store::{Catalog, Committed, Concert, Ownership, Page, StoreError};
 use uuid::Uuid;
 
 use super::postgres::{Postgres, number};
 use super::switch::Switch;
-use super::{SEATS, settings};
+use super::{SEATS, empty_batch, settings};
 
 fn concert(title: &str) -> Concert {
     let id = ConcertId(Uuid::now_v7());
@@ -27,14 +29,6 @@ async fn use_all(store: &PostgresStore) {
     tokio::join!(door, owners);
 }
 
-/// Makes a server read-only for the sessions it has, as a demoted primary is.
-async fn demote(server: &Postgres) {
-    server.execute("alter system set default_transaction_read_only = on").await;
-    server.execute("select pg_reload_conf()").await;
-    let setting = "select count(*) from pg_settings where name = 'transaction_read_only' and setting = 'on'";
-    while number(&server.url(), setting).await == 0 {}
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demoted_primary_is_left_at_once_and_nothing_is_read_from_it() {
     let (Some(old), Some(new)) = (Postgres::start(), Postgres::start()) else { return };
@@ -51,7 +45,7 @@ async fn a_demoted_primary_is_left_at_once_and_nothing_is_read_from_it() {
     use_all(&store).await;
     assert_eq!(titles(&store).await, ["old"]);
 
-    demote(&old).await;
+    old.demote().await;
     switch.switch(&new);
     // A session takes the setting up with its next statement; the front door asks before it reads.
     let mut attempts = 0;
@@ -81,11 +75,37 @@ async fn a_demoted_primary_is_left_at_once_and_nothing_is_read_from_it() {
     }
 }
 
+/// As when its host loses power: nothing is closed, nothing is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_is_left_and_another_one_behind_its_name_used() {
+    let (Some(old), Some(new)) = (Postgres::start(), Postgres::start()) else { return };
+    for server in [&old, &new] {
+        PostgresStore::migrate(&settings(server.url())).await.unwrap();
+    }
+    let switch = Switch::to(&old).await;
+    let settings = PostgresSettings { statement_timeout: Duration::from_millis(500), ..settings(switch.url()) };
+    let store = PostgresStore::open(&settings).await.unwrap();
+    let first = empty_batch(&store.acquire(SEATS, "test").await.unwrap());
+    assert_eq!(store.commit(&first).await, Ok(Committed::Done));
+    use_all(&store).await;
+
+    switch.fall_silent();
+    switch.switch(&new);
+    let silent = store.commit(&empty_batch(&first.after)).await;
+    assert!(matches!(silent, Err(StoreError::Unknown(_))), "it may have been committed: {silent:?}");
+    // No other connection to it is tried.
+    let began = std::time::Instant::now();
+    assert_eq!(store.acquire(SEATS, "test").await.unwrap().epoch, 1, "the new one's");
+    use_all(&store).await;
+    assert!(titles(&store).await.is_empty());
+    assert!(began.elapsed() < settings.statement_timeout, "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_standby_is_waited_for_at_start() {
     let Some(server) = Postgres::start() else { return };
     PostgresStore::migrate(&settings(server.url())).await.unwrap();
-    demote(&server).await;
+    server.demote().await;
     for refused in [
         PostgresStore::open(&settings(server.url())).await.map(drop),
         PostgresStore::migrate(&settings(server.url())).await,

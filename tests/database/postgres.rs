@@ -83,6 +83,14 @@ impl Postgres {
         self.execute("select pg_reload_conf()").await;
     }
 
+    /// Makes it read-only for the sessions it has, as a demoted primary is. They stay open.
+    pub async fn demote(&self) {
+        self.execute("alter system set default_transaction_read_only = on").await;
+        self.execute("select pg_reload_conf()").await;
+        let setting = "select count(*) from pg_settings where name = 'transaction_read_only' and setting = 'on'";
+        while number(&self.url(), setting).await == 0 {}
+    }
+
     /// `kill -9`.
     pub fn kill(self) {
         self.server.kill();

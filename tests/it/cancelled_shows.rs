@@ -1,9 +1,12 @@
 //! P9, P11, P12, P13: money asked for again, shows that are cancelled, and seats that cost nothing. What has no way over
 //! HTTP comes from another service on the topics.
 
+use futures_util::StreamExt;
+use futures_util::stream::iter;
 use serde_json::{Value, json};
 use turnstile::domain::Lane;
 
+use crate::blocks::{Beside, four_seats, nothing_was_refused_by_the_log, reservations};
 use crate::harness::producer::Producer;
 use crate::harness::{Offer, Sale, System, User, at_once, one_section, refusals, scenarios, successes, text};
 
@@ -199,26 +202,39 @@ async fn p11_payments_beside_the_cancellation_end_one_way_or_the_other(system: &
 }
 
 async fn p12_a_cancelled_date_of_many_reservations_goes_in_small_records(system: &System) {
-    const RESERVATIONS: usize = 1200;
-    let sale = Offer { sections: &[("A", 2000, 0)], ..Offer::default() }.open(&system.client).await;
-    let holds: Vec<_> = (0..RESERVATIONS)
-        .map(|i| {
-            let command = json!({"type": "hold_seats", "user_id": format!("user{i}"), "schedule_id": sale.schedule,
-                "block": "main", "seats": [format!("A-{}", i + 1)]});
-            (Lane::Seats, block_of(&sale), command)
-        })
-        .collect();
-    let requests = appended(system, &holds).await;
-    let last = system.client.user(format!("user{}", RESERVATIONS - 1));
-    let reservation = text(&last.decided_later(&requests[RESERVATIONS - 1]).await.result(), "reservation_id");
-    let cancelled = cancel_show(system, &sale).await;
-    assert_eq!(cancelled["refunds"]["due"], 0, "nothing was paid: {cancelled}");
-    last.until_reservation(&reservation, "CANCELLED").await;
-    sale.shows(&system.client, "AVAILABLE", 2000).await;
-    for i in (0..RESERVATIONS).step_by(100) {
-        let user = system.client.user(format!("user{i}"));
-        assert_eq!(text(&user.reservations().await[0], "status"), "CANCELLED", "in order of reservations");
+    const PRICE: i64 = 10;
+    // Of each user, who may have 100 seats.
+    const EACH: usize = 25;
+    let (client, many) = (&system.client, reservations(500));
+    let offer = Offer { sections: &[("A", 4 * many as u32, PRICE)], max_seats_per_user: 100, ..Offer::default() };
+    let sale = offer.open(client).await;
+    let users: Vec<User> = (0..many.div_ceil(EACH)).map(|n| client.user(format!("user{n}"))).collect();
+    iter(&users).for_each_concurrent(50, |user| user.start_with(1000)).await;
+    let buy = async |number: usize| {
+        let (user, seats) = (&users[number / EACH], four_seats(number));
+        let held = user.held(&sale, &seats.each_ref().map(String::as_str)).await;
+        user.pay(&held).decide().await.result();
+        held
+    };
+    let bought: Vec<String> = iter(0..many).map(buy).buffered(250).collect().await;
+    sale.shows(client, "SOLD", 4 * many).await;
+
+    let beside = Beside::of(client, &sale).await;
+    cancel_show(system, &sale).await;
+    let admin = client.admin();
+    let refunds = async || admin.read(&sale.path("")).await["refunds"].clone();
+    let longest = beside.sell_until("all refunds", async || refunds().await["complete"] == true).await;
+    println!("{:?}: {many} reservations paid back, another block's hold took {longest:?} at most", system.pair);
+    let refunds = refunds().await;
+    assert_eq!((&refunds["due"], &refunds["done"]), (&json!(many), &json!(many)), "{refunds}");
+    for user in &users {
+        assert_eq!(user.balance().await, 1000, "{} has the money back", user.name);
     }
+    for (number, reservation) in bought.iter().enumerate().step_by(many / 10) {
+        assert_eq!(users[number / EACH].reservation_status(reservation).await, "REFUNDED");
+    }
+    sale.shows(client, "AVAILABLE", 4 * many).await;
+    nothing_was_refused_by_the_log(system).await;
 }
 
 async fn p13_what_costs_nothing_needs_no_wallet(system: &System) {

@@ -21,7 +21,7 @@ const COMMANDS_MAX: usize = 200_000;
 const ONE_COMMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stopped_worker_leaves_no_lock_behind() {
+async fn e9_a_stopped_worker_leaves_no_lock_behind() {
     harness::run(Pair::Real, "frozen_worker", scenario).await;
 }
 

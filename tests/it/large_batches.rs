@@ -20,7 +20,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_millis(400);
 const HOLDS_IN_TIME: usize = 30;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backlog_that_is_too_much_for_one_statement_is_decided_in_as_many_as_it_takes() {
+async fn e7_a_backlog_that_is_too_much_for_one_statement_is_decided_in_as_many_as_it_takes() {
     harness::run(Pair::Real, "large_batches", scenario).await;
 }
 

@@ -38,6 +38,7 @@ mod queue_polls;
 mod readme;
 mod remembered;
 mod restored;
+mod restored_under;
 mod scrapes;
 mod seat_stream;
 mod seats;

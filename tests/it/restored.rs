@@ -44,14 +44,7 @@ async fn p10_a_restored_store_repeats_nothing(system: &System) {
     system.stop().await;
     copy.restore(system).await;
     system.start().await;
-    until("everything to be decided again", async || {
-        let views = system.open_store().await.progress_views().await.map_err(|error| error.to_string())?;
-        match views.iter().find(|view| !view.caught_up) {
-            None => Ok(()),
-            Some(behind) => Err(format!("{behind:?}")),
-        }
-    })
-    .await;
+    all_decided(system).await;
     // Behind whatever the restored store has published again.
     assert_eq!(user.charge(1).decide().await.result()["balance"], before.balance + 1);
     let after = State::of(&user).await;
@@ -61,6 +54,18 @@ async fn p10_a_restored_store_repeats_nothing(system: &System) {
     system.stop().await;
     run_to_end(&["audit"], system.env());
     system.start().await;
+}
+
+/// Waits until no record is undecided.
+pub async fn all_decided(system: &System) {
+    until("everything to be decided again", async || {
+        let views = system.open_store().await.progress_views().await.map_err(|error| error.to_string())?;
+        match views.iter().find(|view| !view.caught_up) {
+            None => Ok(()),
+            Some(behind) => Err(format!("{behind:?}")),
+        }
+    })
+    .await;
 }
 
 /// Keeps the log going until retention has deleted what the users did so far.
@@ -97,8 +102,8 @@ impl State {
     }
 }
 
-/// The store as it was, of a system that has stopped.
-enum Copy {
+/// The store as it was, of a system whose workers have stopped.
+pub enum Copy {
     Files(tempfile::TempDir),
     /// Another schema of the same database.
     Schema(String),
@@ -107,7 +112,7 @@ enum Copy {
 const FILES: [&str; 3] = ["store.db", "store.db-wal", "store.db-shm"];
 
 impl Copy {
-    async fn of(system: &System) -> Copy {
+    pub async fn of(system: &System) -> Copy {
         let Some(services) = &system.services else {
             let copy = tempfile::tempdir().expect("a directory");
             copy_files(system.data_dir(), copy.path());
@@ -128,7 +133,7 @@ impl Copy {
         Copy::Schema(to)
     }
 
-    async fn restore(self, system: &System) {
+    pub async fn restore(self, system: &System) {
         match (self, &system.services) {
             (Copy::Files(copy), _) => {
                 for file in FILES {

@@ -21,10 +21,10 @@ scenarios!(
 );
 
 /// Seats by name, as the events tell.
-type Seats = BTreeMap<String, String>;
+pub type Seats = BTreeMap<String, String>;
 
 /// A client of the event stream.
-struct Follower {
+pub struct Follower {
     chunks: futures_util::stream::BoxStream<'static, reqwest::Result<Vec<u8>>>,
     unread: Vec<u8>,
     seats: Seats,
@@ -34,7 +34,7 @@ struct Follower {
 }
 
 impl Follower {
-    async fn open(client: &Client, sale: &Sale, last_id: &str, seats: Seats) -> Self {
+    pub async fn open(client: &Client, sale: &Sale, last_id: &str, seats: Seats) -> Self {
         Follower::open_as(client, sale, last_id, seats, "text/event-stream").await
     }
 
@@ -78,7 +78,7 @@ impl Follower {
     }
 
     /// Reads until the seats are as they should be.
-    async fn read_until(&mut self, expected: &Seats) {
+    pub async fn read_until(&mut self, expected: &Seats) {
         let whole = async {
             while self.seats != *expected {
                 self.read().await;
@@ -123,7 +123,7 @@ fn by_letter(sections: &Value) -> Seats {
     seats
 }
 
-async fn now(client: &Client, sale: &Sale) -> Seats {
+pub async fn now(client: &Client, sale: &Sale) -> Seats {
     by_name(&sale.seats(client).await)
 }
 

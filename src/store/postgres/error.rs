@@ -17,6 +17,19 @@ pub(super) fn is_read_only(error: &Error) -> bool {
     sql_state(error).is_some_and(|state| state == "25006")
 }
 
+/// Stands for an answer that does not come.
+pub(super) fn silent() -> Error {
+    Error::Io(std::io::Error::new(
+        ErrorKind::TimedOut,
+        "the server does not answer, and does not say that it takes longer",
+    ))
+}
+
+/// A server that is gone without a word, or hangs; TCP says the same.
+pub(super) fn is_silent(error: &Error) -> bool {
+    matches!(error, Error::Io(io) if io.kind() == ErrorKind::TimedOut)
+}
+
 /// What an error says of the statement that met it.
 #[derive(Debug, PartialEq, Eq)]
 enum About {

@@ -7,25 +7,24 @@ mod error;
 #[cfg(test)]
 mod plans;
 mod pooler;
+mod pools;
 mod query;
 mod servers;
 mod settings;
 mod snapshot;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::MigrateError;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnection, PgPool, PgRow};
-use sqlx::{AssertSqlSafe, Connection, Error, Executor, Postgres, Row};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection, Error, Executor, Row};
 use tracing::warn;
 
 use self::connection::{connect_options, open_session, plain, session, unprotected};
-use self::error::{read_error, write_error};
+use self::error::{is_silent, read_error, write_error};
+use self::pools::{For, Lent, Pools};
 use self::query::arguments;
-use self::servers::{Check, Servers, watched};
 pub use self::settings::PostgresSettings;
 use super::sql::cells::Cells;
 use super::sql::dialect::{Dialect, Query, Side};
@@ -36,22 +35,14 @@ const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 /// Owners load a block or a queue whole. That cannot be split as a commit can: with the time limit of a commit, a slow
 /// database would keep a partition of 150,000 sold seats from ever starting.
 const LOAD: &str = "begin isolation level repeatable read read only; set local statement_timeout = '60s'";
-
-/// One for most commits, one for those that are large by themselves.
-const COMMIT_CONNECTIONS: u32 = 2;
-/// A commit's parts find their rows by key, one by one; any other plan would be one of old statistics. It is planned once
-/// a connection: its parameters are too large for a plan of their own to pay.
-const COMMIT_SESSION: &str =
-    "set enable_hashjoin = off; set enable_mergejoin = off; set plan_cache_mode = force_generic_plan; ";
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much longer than its statement may take an answer is waited for.
+const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub struct PostgresStore {
-    /// Commits have connections of their own, so that each of their statements is planned once on each.
-    commits: PgPool,
-    owners: PgPool,
-    commands: PgPool,
-    pages: PgPool,
-    servers: Arc<Servers>,
+    pools: Pools,
+    statement_timeout: Duration,
 }
 
 impl PostgresStore {
@@ -67,23 +58,8 @@ impl PostgresStore {
         let mut connection = open_session(&options, &session, settings.acquire_timeout).await?;
         check(&mut connection).await?;
         connection.close().await.map_err(read_error)?;
-        let for_pages = (settings.connections_max / 6).max(1);
-        let for_commands = (settings.connections_max / 3).saturating_sub(for_pages).max(1);
-        let for_owners = settings.connections_max.saturating_sub(for_pages + for_commands).max(1);
-        let for_commits = COMMIT_CONNECTIONS.min(for_owners / 2);
-        let servers = Arc::new(Servers::new());
-        let pool = |session: &str, check, connections_max| {
-            watched(&servers, session, check, connections_max, settings.acquire_timeout)
-                .connect_lazy_with(options.clone())
-        };
-        let owners = pool(&session, Check::EachSecond, for_owners - for_commits);
-        let commits = match for_commits {
-            0 => owners.clone(),
-            some => pool(&(COMMIT_SESSION.to_owned() + &session), Check::EachSecond, some),
-        };
-        let (commands, pages) =
-            (pool(&session, Check::EachUse, for_commands), pool(&session, Check::EachUse, for_pages));
-        Ok(PostgresStore { commits, owners, commands, pages, servers })
+        let statement_timeout = settings.statement_timeout;
+        Ok(PostgresStore { pools: Pools::new(options, settings)?, statement_timeout })
     }
 
     /// Creates the schema and brings its tables up to date. Safe to run from several places at once.
@@ -102,34 +78,69 @@ impl PostgresStore {
 
     /// Waits until all connections are closed.
     pub async fn close(&self) {
-        tokio::join!(self.commits.close(), self.owners.close(), self.commands.close(), self.pages.close());
+        self.pools.close().await;
     }
 
-    async fn connection(&self, side: Side) -> Result<PoolConnection<Postgres>, StoreError> {
-        let pool = match side {
-            Side::Owner => &self.owners,
-            Side::Command => &self.commands,
-            Side::Page => &self.pages,
-        };
-        self.connection_of(pool).await
+    async fn rows(&self, whose: For, query: (String, PgArguments)) -> Result<Vec<PgRow>, Refused> {
+        let mut lent = self.pools.connection(whose).await.map_err(Refused::NotSent)?;
+        // To the end of the answer, not only to a first row: the server commits after that.
+        let asked = sqlx::query_with(AssertSqlSafe(query.0), query.1).fetch_all(&mut *lent.connection);
+        let answer = answered(self.statement_timeout, asked).await;
+        self.judged(lent, answer).map_err(Refused::Sent)
     }
 
-    async fn connection_of(&self, pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
-        pool.acquire().await.map_err(|error| match error {
-            Error::PoolTimedOut if self.servers.is_read_only() => StoreError::Unavailable(error::READ_ONLY.into()),
-            error => read_error(error),
+    /// A connection that says nothing is closed at once: its pool would ask it whether it is well, and wait.
+    fn judged<T>(&self, lent: Lent, answer: Result<T, Error>) -> Result<T, Error> {
+        answer.inspect_err(|error| {
+            self.pools.failed(error, lent.generation);
+            if is_silent(error) {
+                drop(lent.connection.detach());
+            }
         })
     }
+}
 
-    fn failed_read(&self, error: Error) -> StoreError {
-        self.servers.failed(&error);
-        read_error(error)
+/// Why a statement has no answer.
+enum Refused {
+    NotSent(StoreError),
+    Sent(Error),
+}
+
+impl Refused {
+    fn of_read(self) -> StoreError {
+        match self {
+            Refused::NotSent(error) => error,
+            Refused::Sent(error) => read_error(error),
+        }
     }
 
-    fn failed_write(&self, error: Error) -> StoreError {
-        self.servers.failed(&error);
-        write_error(error)
+    fn of_write(self) -> StoreError {
+        match self {
+            Refused::NotSent(error) => error,
+            Refused::Sent(error) => write_error(error),
+        }
     }
+}
+
+/// A server ends what takes longer than this by itself. One that says nothing is gone, or hangs: without this its
+/// connections would be waited for until TCP gives up, which may be never.
+async fn answered<T>(timeout: Duration, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(timeout + ANSWER_GRACE, asked).await.unwrap_or_else(|_| Err(error::silent()))
+}
+
+async fn read_at_once(
+    connection: &mut PgConnection,
+    (begin, timeout): (&'static str, Duration),
+    queries: Vec<(String, PgArguments)>,
+) -> Result<Vec<Vec<PgRow>>, Error> {
+    let mut transaction = answered(timeout, connection.begin_with(begin)).await?;
+    let mut answers = Vec::with_capacity(queries.len());
+    for (sql, arguments) in queries {
+        let asked = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *transaction);
+        answers.push(answered(timeout, asked).await?);
+    }
+    answered(timeout, transaction.commit()).await?;
+    Ok(answers)
 }
 
 /// Refuses to run on tables that are not there, are older than the program, or would forget what was answered.
@@ -195,45 +206,29 @@ impl Dialect for PostgresStore {
     const NOW_MS: &'static str = "(extract(epoch from clock_timestamp()) * 1000)::bigint";
 
     async fn read(&self, side: Side, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
-        let (sql, arguments) = arguments(query)?;
-        let mut connection = self.connection(side).await?;
-        let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *connection).await;
-        rows.map_err(|error| self.failed_read(error))
+        self.rows(For::Side(side), arguments(query)?).await.map_err(Refused::of_read)
     }
 
     async fn read_together(&self, side: Side, queries: Vec<Query<'_>>) -> Result<Vec<Vec<PgRow>>, StoreError> {
         let begin = match side {
-            Side::Owner => LOAD,
-            Side::Command | Side::Page => SNAPSHOT,
+            Side::Owner => (LOAD, LOAD_TIMEOUT),
+            Side::Command | Side::Page => (SNAPSHOT, self.statement_timeout),
         };
-        let mut connection = self.connection(side).await?;
-        let mut transaction = connection.begin_with(begin).await.map_err(read_error)?;
-        let mut answers = Vec::with_capacity(queries.len());
-        for query in queries {
-            let (sql, arguments) = arguments(query)?;
-            let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *transaction).await;
-            answers.push(rows.map_err(read_error)?);
-        }
-        transaction.commit().await.map_err(read_error)?;
-        Ok(answers)
+        let queries = queries.into_iter().map(arguments).collect::<Result<_, _>>()?;
+        let mut lent = self.pools.connection(For::Side(side)).await?;
+        let answers = read_at_once(&mut lent.connection, begin, queries).await;
+        self.judged(lent, answers).map_err(read_error)
     }
 
     async fn write(&self, query: Query<'_>) -> Result<Vec<PgRow>, StoreError> {
-        let (sql, arguments) = arguments(query)?;
-        let mut connection = self.connection(Side::Owner).await?;
-        let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *connection).await;
-        rows.map_err(|error| self.failed_write(error))
+        self.rows(For::Side(Side::Owner), arguments(query)?).await.map_err(Refused::of_write)
     }
 
     async fn commit_together(&self, group: &CommitGroup) -> Result<Vec<Committed>, StoreError> {
         if group.batches.is_empty() && group.published.is_empty() {
             return Ok(Vec::new());
         }
-        let (sql, arguments) = commit::statement(group)?;
-        let mut connection = self.connection_of(&self.commits).await?;
-        // To the end of the answer, not only to its row: the server commits after that.
-        let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut *connection).await;
-        let rows = rows.map_err(|error| self.failed_write(error))?;
+        let rows = self.rows(For::Commits, commit::statement(group)?).await.map_err(Refused::of_write)?;
         let flags: Vec<bool> = match rows.first() {
             Some(row) => row.try_get("flags").map_err(read_error)?,
             None => return Err(StoreError::Failed("the fence gave no flags".into())),

@@ -1,18 +1,19 @@
-//! Which connections may still be used: none to a server that became read-only.
+//! Which connections may still be used: none to a server that became read-only, or fell silent.
 //!
 //! After a failover the former primary may live on as a standby with every connection open: commits fail there, but
-//! reads succeed and are old. So each connection is checked when it is made and again while it is used, and the first
-//! commit that fails for it closes all connections made before.
+//! reads succeed and are old. So each connection is checked when it is made and again while it is used. A host that has
+//! lost its power closes no connection either. The first statement that fails as read-only, or is not answered in time,
+//! ends the pools there were, with all their connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use sqlx::{Error, pool::PoolConnectionMetadata};
 
 use super::connection::{may_write, set_up};
-use super::error::{READ_ONLY, is_read_only};
+use super::error::{READ_ONLY, is_read_only, is_silent, silent};
 
 /// How often a connection is checked.
 #[derive(Clone, Copy)]
@@ -24,28 +25,23 @@ pub(super) enum Check {
 }
 
 /// What is known of the servers behind one address.
+#[derive(Default)]
 pub(super) struct Servers {
-    since: Instant,
-    /// Connections made before this many milliseconds are not used any more.
-    trusted_from: AtomicU64,
+    /// Connections of another generation than this one are not used any more.
+    generation: AtomicU64,
     /// The last connection that was made could not write.
     read_only: AtomicBool,
 }
 
 impl Servers {
-    pub fn new() -> Self {
-        Servers { since: Instant::now(), trusted_from: AtomicU64::new(0), read_only: AtomicBool::new(false) }
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Takes note of a failed statement.
-    pub fn failed(&self, error: &Error) {
-        if is_read_only(error) {
-            // Connections of this very millisecond are among those made before.
-            self.trusted_from.fetch_max(self.now() + 1, Ordering::Relaxed);
+    /// Takes note of a statement that failed on a connection of this generation.
+    pub fn failed(&self, error: &Error, generation: u64) {
+        if is_read_only(error) || is_silent(error) {
+            let _ = self.generation.compare_exchange(generation, generation + 1, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -64,33 +60,40 @@ impl Servers {
         &self,
         connection: &mut PgConnection,
         meta: PoolConnectionMetadata,
-        check: Check,
+        of: Watched,
     ) -> Result<bool, Error> {
-        let made = self.now().saturating_sub(u64::try_from(meta.age.as_millis()).unwrap_or(u64::MAX));
-        if made < self.trusted_from.load(Ordering::Relaxed) {
+        if of.generation != self.generation() {
             return Ok(false);
         }
-        let is_due = match check {
+        let is_due = match of.check {
             Check::EachUse => true,
             Check::EachSecond => meta.age.as_secs() != meta.age.saturating_sub(meta.idle_for).as_secs(),
         };
-        if is_due { may_write(connection).await } else { Ok(true) }
+        if !is_due {
+            return Ok(true);
+        }
+        // The other half is for another connection.
+        let answer = tokio::time::timeout(of.acquire_timeout / 2, may_write(connection)).await;
+        let answer = answer.unwrap_or_else(|_| Err(silent()));
+        answer.inspect_err(|error| self.failed(error, of.generation))
     }
 }
 
+/// What a pool's connections have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Watched {
+    pub generation: u64,
+    pub check: Check,
+    pub acquire_timeout: Duration,
+}
+
 /// A pool whose connections are set up and checked.
-pub(super) fn watched(
-    servers: &Arc<Servers>,
-    session: &str,
-    check: Check,
-    connections_max: u32,
-    acquire_timeout: Duration,
-) -> PgPoolOptions {
+pub(super) fn watched(servers: &Arc<Servers>, session: &str, of: Watched, connections_max: u32) -> PgPoolOptions {
     let (for_new, for_used) = (Arc::clone(servers), Arc::clone(servers));
     let session: Arc<str> = session.into();
     PgPoolOptions::new()
         .max_connections(connections_max)
-        .acquire_timeout(acquire_timeout)
+        .acquire_timeout(of.acquire_timeout)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             let (servers, session) = (Arc::clone(&for_new), Arc::clone(&session));
@@ -98,6 +101,6 @@ pub(super) fn watched(
         })
         .before_acquire(move |connection, meta| {
             let servers = Arc::clone(&for_used);
-            Box::pin(async move { servers.may_be_used(connection, meta, check).await })
+            Box::pin(async move { servers.may_be_used(connection, meta, of).await })
         })
 }

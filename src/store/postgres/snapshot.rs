@@ -20,7 +20,7 @@ struct Snapshot(Mutex<Transaction<'static, Postgres>>);
 #[async_trait]
 impl Snapshots for PostgresStore {
     async fn snapshot(&self) -> Result<Box<dyn AuditedStore>, StoreError> {
-        Ok(Box::new(Snapshot(Mutex::new(self.pages.begin_with(BEGIN).await.map_err(read_error)?))))
+        Ok(Box::new(Snapshot(Mutex::new(self.pools.pages().begin_with(BEGIN).await.map_err(read_error)?))))
     }
 }
 

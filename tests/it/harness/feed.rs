@@ -9,6 +9,8 @@ use turnstile::wire::{command, outcome};
 
 use super::System;
 
+const OUTCOME_BYTES_MAX: usize = 256 * 1024;
+
 /// Reads the log and the store of a system that has stopped.
 pub async fn check(system: &System) {
     let store = system.open_store().await;
@@ -48,6 +50,7 @@ async fn outcomes_are_published_and_agree(log: &dyn Log, requests: &BTreeSet<Str
     for partition in 0..log.partitions().of(Topic::Outcomes) {
         for record in records(log, Topic::Outcomes, partition, 0).await {
             let value = record.value.expect("an outcome has a value");
+            assert!(value.len() <= OUTCOME_BYTES_MAX, "an outcome of {} bytes", value.len());
             let id = record.headers.iter().find(|(name, _)| name == "ce_id").expect("CloudEvents headers").1.clone();
             if let Some(before) = ids.insert(id.to_vec(), value.to_vec()) {
                 assert_eq!(before, value, "one event id, two contents");
@@ -69,7 +72,7 @@ async fn outcomes_are_published_and_agree(log: &dyn Log, requests: &BTreeSet<Str
 }
 
 /// From an offset to the end.
-async fn records(log: &dyn Log, topic: Topic, partition: u32, from: u64) -> Vec<Record> {
+pub async fn records(log: &dyn Log, topic: Topic, partition: u32, from: u64) -> Vec<Record> {
     let end = log.end_offset(topic, partition).await.expect("the log answers");
     let mut records: Vec<Record> = Vec::new();
     let mut next = from.max(log.first_offset(topic, partition).await.expect("the log answers"));
