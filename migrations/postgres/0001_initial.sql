@@ -222,7 +222,7 @@ create table queue (
     sales_open_at bigint,
     starts_at bigint not null,
     sale text not null,
-    paused boolean not null,
+    paused_since bigint,
     presence_ms bigint not null,
     presence_at bigint not null,
     stood_until bigint not null,

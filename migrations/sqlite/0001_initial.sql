@@ -221,7 +221,7 @@ create table queue (
     sales_open_at integer,
     starts_at integer not null,
     sale text not null,
-    paused integer not null,
+    paused_since integer,
     presence_ms integer not null,
     presence_at integer not null,
     stood_until integer not null,

@@ -114,6 +114,12 @@ function at(zone, ms) {
 export const clockTime = (ms, zone) =>
   formatted({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...(zone && { timeZone: zone }) }, ms);
 
+/** `20:03`; of another day than that of `now`, with its date. */
+export const since = (ms, now) => {
+  const day = (at) => formatted({ dateStyle: 'short' }, at);
+  return day(ms) === day(now) ? formatted({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }, ms) : dayAndTime(ms);
+};
+
 /** `20:00:27.072`, as the log has it. */
 export const exactTime = (ms) => `${clockTime(ms)}.${String(Math.floor(ms) % 1000).padStart(3, '0')}`;
 

@@ -160,7 +160,7 @@ tables! {
         schedule_id: Uuid,
         max_active: Int, active_ttl_ms: Int, max_waiting: Int, admit_per_minute: Int, on_timeout: Text,
         abandon_after_ms: Int, claim_after_ms: Int, absent_max_ms: Int,
-        sales_open_at: Int, starts_at: Int, sale: Text, paused: Flag,
+        sales_open_at: Int, starts_at: Int, sale: Text, paused_since: Int,
         presence_ms: Int, presence_at: Int, stood_until: Int, on_sale_ms: Int, on_sale_at: Int,
         next_sequence: Int, waiting: Int, absent: Int, active: Int,
         admitted_total: Int, completed_total: Int, expired_total: Int, left_total: Int,

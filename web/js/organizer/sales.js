@@ -4,7 +4,7 @@ import * as api from '../api.js';
 import * as clock from '../clock.js';
 import { aboutDate } from '../dates.js';
 import { fill, h, icon, say } from '../dom.js';
-import { longDate, number, t } from '../i18n.js';
+import { longDate, number, since, t } from '../i18n.js';
 import { newKey } from '../intent.js';
 import { confirm } from '../login.js';
 import { hallOfSections } from '../plan.js';
@@ -100,7 +100,7 @@ async function queue(id) {
     stats = await api.read(`${path}/stats`);
     const figure = (value, key) => h('div', { class: 'figure' }, h('b', {}, value), h('span', {}, t(key)));
     fill(figures, figure(number(stats.waiting), 'org.waiting'), figure(number(stats.active), 'org.active'), figure(number(stats.admitted), 'org.admitted'),
-      stats.paused && h('span', { class: 'badge' }, t('org.paused')));
+      stats.paused && h('span', { class: 'badge', 'data-since': stats.paused_since }, t('org.paused', { time: since(Date.parse(stats.paused_since), clock.now()) })));
     say(pause, t(stats.paused ? 'org.resume' : 'org.pause'));
   }
   const pause = deed('', () => patch({ paused: !stats.paused }), box, { 'data-act': 'pause' });

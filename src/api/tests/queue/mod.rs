@@ -244,6 +244,8 @@ async fn f06_an_operator_pauses_changes_and_admits() {
     assert_eq!(paused.status, 200, "{paused:?}");
     let result = &paused.json()["result"];
     assert_eq!((&result["paused"], &result["active"], &result["waiting"]), (&json!(true), &json!(1), &json!(3)));
+    let since = paused.json()["decided"]["at"].clone();
+    assert_eq!(result["paused_since"], since);
     let admitted = queue.patch("admin", json!({ "admit": 2 })).await.json();
     let result = &admitted["result"];
     assert_eq!((&result["active"], &result["waiting"]), (&json!(3), &json!(1)));
@@ -259,5 +261,13 @@ async fn f06_an_operator_pauses_changes_and_admits() {
     }
     assert_eq!((&stats["waiting"], &stats["joined"], &stats["admitted"]), (&json!(1), &json!(4), &json!(3)));
     assert_eq!((&stats["paused"], &stats["limits"]["admit_per_minute"]), (&json!(true), &json!(60)));
+    assert_eq!(stats["paused_since"], since);
     assert_eq!(stats["wait_seconds"]["samples"], 3, "{stats}");
+
+    let place = async || send(queue.ask("dave", Method::GET, "/queue/position")).await.json();
+    let waiting = place().await;
+    assert_eq!((&waiting["sale"], &waiting["paused_since"]), (&json!("paused"), &since), "{waiting}");
+    let resumed = queue.patch("admin", json!({ "paused": false })).await.json();
+    assert_eq!((&resumed["result"]["paused"], &resumed["result"]["paused_since"]), (&json!(false), &Value::Null));
+    while !place().await["paused_since"].is_null() {}
 }
