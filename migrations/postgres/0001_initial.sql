@@ -26,6 +26,7 @@ create table schedule (
     sales_close_at bigint,
     queue boolean not null,
     plan text collate "C",
+    larger_plan text collate "C",
     created_at bigint not null
 );
 create index schedule_concert on schedule (concert_id, starts_at, id);

@@ -25,6 +25,7 @@ create table schedule (
     sales_close_at integer,
     queue integer not null,
     plan text,
+    larger_plan text,
     created_at integer not null
 ) strict;
 create index schedule_concert on schedule (concert_id, starts_at, id);

@@ -9,6 +9,7 @@ mod dates;
 mod desk;
 mod door;
 mod driver;
+mod enlarging;
 mod faults;
 mod hooks;
 mod mapping;

@@ -61,10 +61,15 @@ async fn who_waits_reads_what_is_left_by_category_and_when_admission_pauses() {
         let stats = world.get("admin", &format!("/v1/schedules/{date}/queue/stats")).await;
         let time = browser.run(&format!("return new Date({}).toTimeString().slice(0, 5)", stats["paused_since"])).await;
         let time = time.as_str().expect("a time");
-        note(&browser, &format!("The organizer has paused admission since {time}. Nobody is let in; nobody loses a place.")).await;
-        for (language, text) in
-            [("ko", format!("주최자가 {time}부터 입장을 잠시 멈췄습니다.")), ("ja", format!("主催者が{time}から入場を一時停止しています。"))]
-        {
+        note(
+            &browser,
+            &format!("The organizer has paused admission since {time}. Nobody is let in; nobody loses a place."),
+        )
+        .await;
+        for (language, text) in [
+            ("ko", format!("주최자가 {time}부터 입장을 잠시 멈췄습니다.")),
+            ("ja", format!("主催者が{time}から入場を一時停止しています。")),
+        ] {
             let other = world.browser(language).await;
             world.visit(&other, "second", &format!("/s/{date}")).await;
             note(&other, &text).await;

@@ -10,6 +10,7 @@ import * as session from './session.js';
 export const main = h('main', { id: 'main', tabindex: '-1' });
 let top = null;
 let links = () => [];
+/** @type {(fresh?: boolean) => any} */
 let show = () => {};
 
 function header() {
@@ -39,7 +40,7 @@ function trouble() {
       dispatchEvent(new Event('ts.retry'));
       clock.sync();
     }, { kind: 'quiet' }));
-  addEventListener('ts.connection', (event) => {
+  addEventListener('ts.connection', (/** @type {CustomEvent} */ event) => {
     const { trouble: what, since } = event.detail;
     root.hidden = what === null;
     document.documentElement.dataset.connection = what ?? 'fine';
@@ -61,7 +62,7 @@ export async function begin(options) {
   useCurrency(session.known().currency);
   frame();
   clock.start();
-  session.onChange((name, before) => {
+  session.onChange((_name, before) => {
     const old = top;
     top = header();
     old.replaceWith(top);

@@ -88,6 +88,7 @@ async fn dates_to_come_are_found_behind_any_number_of_past_ones_page_by_page() {
             sales_close_at: None,
             queue: false,
             plan: None,
+            larger_plan: None,
             created_at: LogTime(past),
         };
         door.store.insert_schedule(&schedule).await.unwrap();

@@ -85,7 +85,7 @@ tables! {
 
     SCHEDULE = "schedule" (id) Keep {
         id: Uuid, concert_id: Uuid, starts_at: Int, duration_ms: Int, hold_ttl_ms: Int, max_seats_per_user: Int,
-        sales_open_at: Int, sales_close_at: Int, queue: Flag, plan: Text, created_at: Int,
+        sales_open_at: Int, sales_close_at: Int, queue: Flag, plan: Text, larger_plan: Text, created_at: Int,
     }
 
     PLAN = "plan" (id) Keep {

@@ -86,6 +86,7 @@ macro_rules! conforms {
             reads::progress_is_listed_with_the_rows_to_publish,
             reads::concerts_are_listed_newest_first,
             reads::plans_are_kept_as_they_came_and_listed_newest_first,
+            reads::a_larger_plan_takes_the_place_of_the_one_that_is_known_and_of_no_other,
             reads::schedules_come_with_their_blocks_by_start_time,
             reads::schedules_from_a_time_on_are_those_that_start_then_as_amended,
             reads::blocks_may_be_opened_without_a_schedule,

@@ -394,6 +394,7 @@ pub fn schedule(number: u128, concert: u128, starts_at: i64) -> Schedule {
         sales_close_at: None,
         queue: true,
         plan: None,
+        larger_plan: None,
         created_at: LogTime(1_700_000_000_000),
     }
 }

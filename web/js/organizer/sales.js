@@ -61,7 +61,7 @@ export async function sales(id, go) {
   if (line) root.append(line.root);
   draw();
   await look();
-  if (!schedule.cancelled_at) root.append(amend(schedule, concert.time_zone, go), cancelShow(schedule, go));
+  if (!schedule.cancelled_at) root.append(amend(schedule, concert, go), cancelShow(schedule, go));
   return {
     root,
     close() {
@@ -95,6 +95,7 @@ async function queue(id) {
     await look();
     saved(box);
   };
+  /** @type {any} */
   let stats = null;
   async function look() {
     stats = await api.read(`${path}/stats`);
@@ -120,7 +121,7 @@ function cancelShow(schedule, go) {
   const box = notice('warn');
   return h('details', { class: 'card' }, h('summary', {}, t('org.cancel')), h('p', {}, t('org.cancelHint')),
     deed(t('org.cancel'), async () => {
-      const sold = document.querySelector('[data-sold]')?.dataset.sold ?? '0';
+      const sold = /** @type {HTMLElement | null} */ (document.querySelector('[data-sold]'))?.dataset.sold ?? '0';
       if (!(await confirm(t('org.cancelAsk', { sold: number(Number(sold)) }), t('org.cancel')))) return;
       // The key follows from the date: a repeat finishes what was begun.
       await api.call('DELETE', `/v1/schedules/${schedule.id}`, { key: `cancel-${schedule.id}`, wait: 30 });

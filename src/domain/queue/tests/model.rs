@@ -50,7 +50,8 @@ impl Model {
                 let (now, row) = (LogTime(self.now), self.row_mut());
                 let rate = row.limits.admit_per_minute;
                 row.limits = row.limits.patched(&configure.patch);
-                row.paused_since = configure.paused.map_or(row.paused_since, |on| on.then_some(row.paused_since.unwrap_or(now)));
+                row.paused_since =
+                    configure.paused.map_or(row.paused_since, |on| on.then_some(row.paused_since.unwrap_or(now)));
                 let changed = rate != row.limits.admit_per_minute;
                 if let (true, Some((interval, _))) = (changed, self.pace()) {
                     let latest = self.now * 1000 + interval;
