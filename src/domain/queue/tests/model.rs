@@ -48,10 +48,9 @@ impl Model {
             Command::Tick(_) => self.tick(),
             Command::ConfigureQueue(configure) => {
                 let (now, row) = (LogTime(self.now), self.row_mut());
-                let rate = row.limits.admit_per_minute;
+                let (rate, since) = (row.limits.admit_per_minute, row.paused_since);
                 row.limits = row.limits.patched(&configure.patch);
-                row.paused_since =
-                    configure.paused.map_or(row.paused_since, |on| on.then_some(row.paused_since.unwrap_or(now)));
+                row.paused_since = configure.paused.map_or(since, |on| on.then_some(since.unwrap_or(now)));
                 let changed = rate != row.limits.admit_per_minute;
                 if let (true, Some((interval, _))) = (changed, self.pace()) {
                     let latest = self.now * 1000 + interval;

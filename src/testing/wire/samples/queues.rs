@@ -142,7 +142,7 @@ pub(super) fn outcomes() -> Vec<Outcome> {
     let dropping = Effects { ended: vec![ended(3, Ending::Expired)], ..admitting() };
     use CommandKind::*;
     vec![
-        Outcome::ok("queue_opened", OpenQueue, Reply::QueueOpened(queue())),
+        Outcome::ok("queue_opened", OpenQueue, Reply::QueueOpened(paused.clone())),
         Outcome::ok("queue_configured", ConfigureQueue, Reply::QueueConfigured(paused)).with(admitting()),
         Outcome::ok("joined_waiting", JoinQueue, Reply::Joined { token: waiting(42), ahead: 31 }),
         Outcome::ok("joined_active", JoinQueue, Reply::Joined { token: active(12), ahead: 0 }).with(dropping),
