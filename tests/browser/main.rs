@@ -15,6 +15,7 @@ mod hooks;
 mod mapping;
 mod operating;
 mod organizing;
+mod returning;
 mod rounds;
 mod senses;
 #[path = "../it/harness/server.rs"]

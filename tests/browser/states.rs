@@ -83,7 +83,7 @@ async fn who_waits_reads_what_is_left_by_category_and_when_admission_pauses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_hears_that_all_is_held_then_sold_and_of_a_seat_that_comes_back() {
+async fn f53_who_waits_hears_that_all_is_held_then_sold_and_of_a_seat_that_comes_back() {
     world::run(async |world| {
         let sections = json!([{ "name": "A", "seats": 2, "price": 12_000 }]);
         let date = world.date(json!({ "queue": queue(1), "sections": sections })).await;

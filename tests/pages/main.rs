@@ -40,13 +40,14 @@ fn f35_the_pages_modules_have_no_wrong_types() {
     assert!(modules > 50, "it looked at {modules} modules");
 }
 
-#[test]
-fn f35_the_pages_modules_compute_what_they_should() {
+/// Those of the files of tests that are wanted.
+fn tests(wanted: impl Fn(&str) -> bool) {
     let Some(node) = node() else { return };
     let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages")).expect("the directory");
     let mut files: Vec<String> = files
-        .map(|entry| format!("tests/pages/{}", entry.expect("an entry").file_name().to_string_lossy()))
-        .filter(|name| name.ends_with(".test.mjs"))
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".test.mjs") && wanted(name))
+        .map(|name| format!("tests/pages/{name}"))
         .collect();
     files.sort();
     let mut arguments = vec!["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--test", "--test-reporter=tap"];
@@ -55,4 +56,16 @@ fn f35_the_pages_modules_compute_what_they_should() {
     let said = said(&tested);
     assert!(tested.status.success(), "{said}");
     assert!(said.lines().any(|line| line.strip_prefix("# pass ").is_some_and(|passed| passed != "0")), "{said}");
+}
+
+const TEXTS: &str = "texts.test.mjs";
+
+#[test]
+fn f35_the_pages_modules_compute_what_they_should() {
+    tests(|name| name != TEXTS);
+}
+
+#[test]
+fn f61_the_pages_have_the_same_texts_in_english_korean_and_japanese_and_use_all_of_them() {
+    tests(|name| name == TEXTS);
 }

@@ -3,7 +3,7 @@
 import * as announce from './announce.js';
 import * as clock from './clock.js';
 import { button, fill, h, icon, say } from './dom.js';
-import { clockTime, current, languages, speak, t, useCurrency } from './i18n.js';
+import { chosenElsewhere, clockTime, current, languages, speak, t, useCurrency } from './i18n.js';
 import { askName, needName } from './login.js';
 import * as session from './session.js';
 
@@ -62,6 +62,10 @@ export async function begin(options) {
   useCurrency(session.known().currency);
   frame();
   clock.start();
+  addEventListener('pageshow', (event) => {
+    // The browser kept this page, and somebody else logged in on another one, or chose a language.
+    if (event.persisted && (session.changedElsewhere() || chosenElsewhere())) location.reload();
+  });
   session.onChange((_name, before) => {
     const old = top;
     top = header();

@@ -7,6 +7,8 @@ let texts = {};
 let english = {};
 let rules = new Intl.PluralRules('en');
 let currencyCode = null;
+/** What was remembered when this page began to speak. */
+let chosen = null;
 
 export const languages = LANGUAGES;
 export const current = () => language;
@@ -27,6 +29,9 @@ function remembered() {
   }
 }
 
+/** Whether another page has changed what was chosen. */
+export const chosenElsewhere = () => remembered() !== chosen;
+
 async function load(tag) {
   const answer = await fetch(`/web/i18n/${tag}.json`);
   return answer.json();
@@ -41,6 +46,7 @@ export async function speak(choice) {
       // Without storage it holds for this page.
     }
   }
+  chosen = remembered();
   language = choice ?? wanted();
   [texts, english] = await Promise.all([load(language), language === 'en' ? {} : load('en')]);
   rules = new Intl.PluralRules(language);

@@ -145,7 +145,7 @@ mod tests {
     use crate::domain::block::Span;
 
     #[test]
-    fn f19_null_takes_a_time_away_and_what_is_absent_stays() {
+    fn f54_null_takes_a_time_away_and_what_is_absent_stays() {
         let amendment = read_amendment(&json!({"sales_open_at": null, "starts_at": "2026-11-21T19:00:00Z"})).unwrap();
         assert_eq!((amendment.sales_open_at, amendment.sales_close_at), (Some(None), None));
         assert!(amendment.starts_at.is_some() && !amendment.cancelled);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn f19_a_wrong_amendment_is_refused_with_a_pointer() {
+    fn f54_a_wrong_amendment_is_refused_with_a_pointer() {
         let section = |more: Value| {
             let mut section = json!({"name": "A"});
             section.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

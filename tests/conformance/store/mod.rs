@@ -60,7 +60,7 @@ macro_rules! conforms {
             retention::dead_letters_go_once_they_were_replayed,
             retention::a_request_decided_anew_replaces_the_old_one,
             retention::a_partition_has_caught_up_when_it_passed_the_end_and_published_what_it_had,
-            groups::each_batch_of_a_group_is_fenced_by_itself,
+            groups::f60_each_batch_of_a_group_is_fenced_by_itself,
             groups::a_batch_that_is_refused_takes_its_group_along,
             groups::a_completion_needs_the_request_of_an_earlier_commit,
             groups::what_is_published_goes_by_the_epoch_alone,

@@ -217,6 +217,21 @@ async fn q6_seats_are_held_with_an_active_token_only() {
 }
 
 #[tokio::test]
+async fn f10_a_date_may_have_no_queue_and_is_held_at_once() {
+    let queue = Queue::open(1).await;
+    let free = queue.door.put_date(false, &[("main", &["A"])]).await;
+    let ask = |method: Method, rest: &str| {
+        queue.door.bare(method, &format!("/v1/schedules/{free}{rest}")).header("x-user-id", "alice")
+    };
+    assert_eq!(queue.hold("alice", None).await.problem(), "not_admitted", "the one beside it has one");
+    assert_eq!(send(ask(Method::POST, "/holds").json(&json!({ "seats": ["A-1"] }))).await.status, 202);
+    for (method, rest) in [(Method::POST, "/queue"), (Method::DELETE, "/queue"), (Method::GET, "/queue/position")] {
+        let answer = send(waiting(ask(method.clone(), rest), 10)).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "queue_not_found"), "{method} {rest}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn f24_a_hold_is_answered_again_when_the_place_it_was_admitted_with_is_over() {
     let queue = Queue::open(1).await;
     queue.door.worker.start_lane(crate::domain::Lane::Seats);
