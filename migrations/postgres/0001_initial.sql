@@ -26,6 +26,7 @@ create table schedule (
     sales_close_at bigint,
     queue boolean not null,
     plan text collate "C",
+    larger_plan text collate "C",
     created_at bigint not null
 );
 create index schedule_concert on schedule (concert_id, starts_at, id);
@@ -222,7 +223,7 @@ create table queue (
     sales_open_at bigint,
     starts_at bigint not null,
     sale text not null,
-    paused boolean not null,
+    paused_since bigint,
     presence_ms bigint not null,
     presence_at bigint not null,
     stood_until bigint not null,

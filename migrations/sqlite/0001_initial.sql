@@ -25,6 +25,7 @@ create table schedule (
     sales_close_at integer,
     queue integer not null,
     plan text,
+    larger_plan text,
     created_at integer not null
 ) strict;
 create index schedule_concert on schedule (concert_id, starts_at, id);
@@ -221,7 +222,7 @@ create table queue (
     sales_open_at integer,
     starts_at integer not null,
     sale text not null,
-    paused integer not null,
+    paused_since integer,
     presence_ms integer not null,
     presence_at integer not null,
     stood_until integer not null,

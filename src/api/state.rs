@@ -39,6 +39,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::health::Health;
 use crate::store::{FrontStore, OpsStore};
 use crate::web::Web;
+use crate::wire::headers;
 
 /// The services; a clone shares them. Handlers and extractors take the ones they need by `FromRef`.
 #[derive(Clone)]
@@ -126,15 +127,21 @@ impl Ports {
         waiters: Waiters,
         snapshots: Arc<Snapshots>,
         watches: SeatWatches,
+        facts: Arc<ScheduleFacts>,
         (throughput, lives): (Arc<Throughput>, Arc<Lives>),
         running: watch::Sender<bool>,
     ) -> Feed {
         let (maps, streams) = (snapshots.clone(), watches.clone());
+        let known = facts.clone();
         let seats_changed = Box::new(move |schedule, record: &Record| {
+            if headers::is_amendment(&record.headers) {
+                facts.amended(schedule);
+            }
             snapshots.seats_changed(schedule, record);
             watches.seats_changed(schedule);
         });
         let missed = Box::new(move || {
+            known.outcomes_missed();
             maps.outcomes_missed();
             streams.outcomes_missed();
         });
@@ -220,7 +227,7 @@ impl Services {
         let throughput = Arc::new(Throughput::new(settings.front_door));
         let lives = Arc::new(Lives::new(ports.clock.clone()));
         let seen = (throughput.clone(), lives.clone());
-        let feed = ports.feed(waiters.clone(), snapshots.clone(), seat_watches.clone(), seen, running);
+        let feed = ports.feed(waiters.clone(), snapshots.clone(), seat_watches.clone(), facts.clone(), seen, running);
         Services {
             feed: Arc::new(feed),
             submission: Arc::new(ports.submission(

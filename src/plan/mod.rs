@@ -6,6 +6,7 @@ mod compact;
 pub mod demo;
 mod draft;
 mod draw;
+mod extend;
 mod finding;
 mod focal;
 mod format;
@@ -20,6 +21,7 @@ mod text;
 mod types;
 
 pub use draw::draw;
+pub use extend::{SeatCounts, extended, keeps};
 pub use finding::{PlanError, Warning};
 pub use format::{FILE_BYTES_MAX, Format, Read, read, write};
 pub use plan::{Plan, PlanId};

@@ -145,6 +145,9 @@ pub trait Catalog: Send + Sync {
 
     async fn plan(&self, id: &str) -> Result<Option<PlanRow>>;
 
+    /// Has a date drawn by the plan `to` from now on, if `from` is the one that draws it; false if it is not.
+    async fn replace_plan(&self, schedule: ScheduleId, from: &str, to: &str) -> Result<bool>;
+
     /// Newest first; an unknown `after` gives none.
     async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>>;
 }

@@ -302,7 +302,16 @@ pub struct Schedule {
     pub queue: bool,
     /// Id of the seating plan it was made of, if it was.
     pub plan: Option<String>,
+    /// Id of the larger one that took its place, if one did.
+    pub larger_plan: Option<String>,
     pub created_at: LogTime,
+}
+
+impl Schedule {
+    /// Id of the seating plan that shows its seats now.
+    pub fn drawn_by(&self) -> Option<&str> {
+        self.larger_plan.as_deref().or(self.plan.as_deref())
+    }
 }
 
 /// A seating plan: written once, never changed.

@@ -219,6 +219,10 @@ impl<L: Layer> Catalog for Layered<L> {
         self.0.pass(Call::Read, self.0.below().plan(id)).await
     }
 
+    async fn replace_plan(&self, schedule: ScheduleId, from: &str, to: &str) -> Result<bool> {
+        self.0.pass(Call::Write, self.0.below().replace_plan(schedule, from, to)).await
+    }
+
     async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>> {
         self.0.pass(Call::Read, self.0.below().plans(page)).await
     }

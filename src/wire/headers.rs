@@ -141,6 +141,11 @@ pub fn is_refusal(headers: &[Header]) -> bool {
     find_text(headers, "ce_type").is_some_and(|kind| kind.ends_with(".rejected"))
 }
 
+/// Whether an outcome record is of an amendment.
+pub fn is_amendment(headers: &[Header]) -> bool {
+    find_text(headers, "ce_type").is_some_and(|kind| kind.starts_with("turnstile.amend_block."))
+}
+
 /// The trace context a record carries.
 pub fn traceparent(headers: &[Header]) -> Option<Bytes> {
     // The one length the W3C text has; anything else is not passed on.

@@ -7,16 +7,16 @@ use turnstile::plan::{Format, write};
 use crate::driver::Browser;
 use crate::world::{self, World, no_complaints};
 
-async fn organize(world: &World, browser: &Browser, date: &str) {
+pub async fn organize(world: &World, browser: &Browser, date: &str) {
     world.visit(browser, "admin", &format!("/organizer?date={date}")).await;
     open_all(browser).await;
 }
 
-async fn open_all(browser: &Browser) {
+pub async fn open_all(browser: &Browser) {
     browser.run("document.querySelectorAll('details').forEach(d => d.open = true)").await;
 }
 
-async fn fill(browser: &Browser, field: &str, value: &str) {
+pub async fn fill(browser: &Browser, field: &str, value: &str) {
     let script = format!(
         "const f = document.querySelector({}); f.value = {}; f.dispatchEvent(new Event('change', {{ bubbles: true }}))",
         json!(field),
@@ -27,7 +27,7 @@ async fn fill(browser: &Browser, field: &str, value: &str) {
 }
 
 /// Sends the form for amending, and waits until the page shows the date anew.
-async fn save(browser: &Browser) {
+pub async fn save(browser: &Browser) {
     browser.run("document.querySelector('[data-screen=sales]').dataset.old = 'yes'").await;
     browser.click("form[aria-label='Change times and prices'] .primary").await;
     browser.until("(e => e && !e.dataset.old)(document.querySelector('[data-screen=sales]'))").await;

@@ -29,7 +29,7 @@ async fn bought(world: &World, user: &str, amount: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a2_two_seats_are_bought_by_clicks_in_each_language() {
+async fn f61_a2_two_seats_are_bought_by_clicks_in_each_language() {
     world::run(async |world| {
         let date = world.date(json!({})).await;
         for (language, user) in LANGUAGES {

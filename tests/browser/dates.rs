@@ -28,6 +28,7 @@ async fn past_dates(world: &World, concert: &str) {
             sales_close_at: None,
             queue: false,
             plan: None,
+            larger_plan: None,
             created_at: LogTime(1_577_000_000_000),
         };
         store.insert_schedule(&schedule).await.expect("a date");

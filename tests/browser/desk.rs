@@ -14,7 +14,7 @@ async fn pick_first_date(browser: &Browser) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f26_staff_sells_for_cash_and_from_the_wallet_and_pays_back() {
+async fn f55_staff_sells_for_cash_and_from_the_wallet_and_pays_back() {
     world::run(async |world| {
         let prices = json!({ "R": 12_000, "S": 9_000, "A": 6_000 });
         let date = super::organizing::hall(world, Hall::Theater, prices).await;
@@ -58,7 +58,7 @@ async fn f26_staff_sells_for_cash_and_from_the_wallet_and_pays_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f26_the_box_office_alone_is_no_organizer_and_takes_no_cash() {
+async fn f55_the_box_office_alone_is_no_organizer_and_takes_no_cash() {
     let settings = [("AUTH__MODE", "jwt"), ("AUTH__HS256_SECRET", "a secret of at least thirty-two bytes")];
     world::run_with(&settings, async |world| {
         world.date(json!({})).await;

@@ -31,7 +31,7 @@ async fn scan(browser: &Browser, code: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f27_the_door_admits_once_by_keys_alone_and_says_when_it_was_used() {
+async fn the_door_admits_once_by_keys_alone_and_says_when_it_was_used() {
     world::run(async |world| {
         let date = world.date(json!({})).await;
         let other = world.date(json!({ "starts_at": "2099-12-24T19:00:00Z" })).await;
@@ -67,7 +67,7 @@ async fn f27_the_door_admits_once_by_keys_alone_and_says_when_it_was_used() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f27_a_lost_answer_and_a_lost_connection_make_no_ticket_look_used() {
+async fn a_lost_answer_and_a_lost_connection_make_no_ticket_look_used() {
     world::run(async |world| {
         let date = world.date(json!({})).await;
         let (reservation, codes) = bought(world, "guest", &date).await;
@@ -103,7 +103,7 @@ async fn f27_a_lost_answer_and_a_lost_connection_make_no_ticket_look_used() {
 
 /// The detector is the test's: this browser has none. The camera is the browser's own moving picture.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f27_the_camera_scans_what_comes_into_sight_once() {
+async fn the_camera_scans_what_comes_into_sight_once() {
     world::run(async |world| {
         let date = world.date(json!({})).await;
         let (_, codes) = bought(world, "guest", &date).await;
@@ -129,7 +129,7 @@ async fn f27_the_camera_scans_what_comes_into_sight_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f27_the_door_is_for_those_whose_login_says_so() {
+async fn the_door_is_for_those_whose_login_says_so() {
     let settings = [("AUTH__MODE", "jwt"), ("AUTH__HS256_SECRET", "a secret of at least thirty-two bytes")];
     world::run_with(&settings, async |world: &World| {
         let browser = world.browser("en").await;

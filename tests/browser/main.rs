@@ -9,11 +9,13 @@ mod dates;
 mod desk;
 mod door;
 mod driver;
+mod enlarging;
 mod faults;
 mod hooks;
 mod mapping;
 mod operating;
 mod organizing;
+mod returning;
 mod rounds;
 mod senses;
 #[path = "../it/harness/server.rs"]

@@ -76,6 +76,9 @@ async fn admission_is_paused_and_limits_are_changed_on_the_page() {
         browser.until("document.querySelector('[data-act=pause]').textContent === 'Resume admission'").await;
         let stats = world.get("admin", &format!("/v1/schedules/{date}/queue/stats")).await;
         assert_eq!(stats["paused"], true);
+        let badge = browser.run("const {innerText, dataset} = document.querySelector('.badge[data-since]'); return [innerText, dataset.since]").await;
+        assert_eq!(badge[1], stats["paused_since"]);
+        assert!(badge[0].as_str().is_some_and(|text| text.starts_with("paused since ")), "{badge}");
         browser.write("#f-max_active", "7").await;
         browser.click("form[aria-label='Waiting queue'] .primary").await;
         browser

@@ -58,6 +58,23 @@ async fn who_waits_reads_what_is_left_by_category_and_when_admission_pauses() {
 
         world.patch(&format!("/v1/schedules/{date}/queue"), json!({ "paused": true })).await;
         note(&browser, "paused admission").await;
+        let stats = world.get("admin", &format!("/v1/schedules/{date}/queue/stats")).await;
+        let time = browser.run(&format!("return new Date({}).toTimeString().slice(0, 5)", stats["paused_since"])).await;
+        let time = time.as_str().expect("a time");
+        note(
+            &browser,
+            &format!("The organizer has paused admission since {time}. Nobody is let in; nobody loses a place."),
+        )
+        .await;
+        for (language, text) in [
+            ("ko", format!("주최자가 {time}부터 입장을 잠시 멈췄습니다.")),
+            ("ja", format!("主催者が{time}から入場を一時停止しています。")),
+        ] {
+            let other = world.browser(language).await;
+            world.visit(&other, "second", &format!("/s/{date}")).await;
+            note(&other, &text).await;
+            no_complaints(&other).await;
+        }
         world.patch(&format!("/v1/schedules/{date}/queue"), json!({ "paused": false })).await;
         browser.until("!document.querySelector('.waiting').innerText.includes('paused')").await;
         no_complaints(&browser).await;
@@ -66,7 +83,7 @@ async fn who_waits_reads_what_is_left_by_category_and_when_admission_pauses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_hears_that_all_is_held_then_sold_and_of_a_seat_that_comes_back() {
+async fn f53_who_waits_hears_that_all_is_held_then_sold_and_of_a_seat_that_comes_back() {
     world::run(async |world| {
         let sections = json!([{ "name": "A", "seats": 2, "price": 12_000 }]);
         let date = world.date(json!({ "queue": queue(1), "sections": sections })).await;

@@ -33,7 +33,7 @@ pub async fn bought(world: &World, user: &str, date: &str) -> (String, Vec<Strin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f27_tickets_are_read_by_a_stranger_from_screens_and_paper_and_without_a_connection() {
+async fn tickets_are_read_by_a_stranger_from_screens_and_paper_and_without_a_connection() {
     world::run(async |world| {
         let date = super::organizing::hall(world, Hall::Theater, json!({ "R": 12_000, "S": 9_000, "A": 6_000 })).await;
         let browser = world.browser("en").await;
@@ -76,7 +76,7 @@ pub async fn no_connection(browser: &Browser, is: bool) {
 
 /// In each language, with a section's name of many bytes, which makes the largest code there is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f27_the_longest_names_have_tickets_too_and_what_is_unpaid_has_none() {
+async fn the_longest_names_have_tickets_too_and_what_is_unpaid_has_none() {
     world::run(async |world| {
         let long = "\u{1f3ad}".repeat(64);
         let date = world.date(json!({ "sections": [{ "name": long, "seats": 9, "price": 12_000 }] })).await;

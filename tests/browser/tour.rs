@@ -213,6 +213,7 @@ pub async fn staff(world: &World, browser: &Browser, customer: &str, mut look: i
             _ => {}
         }
     }
+    enlarging(world, browser, &mut look).await;
     world.visit(browser, "admin", &format!("/organizer?desk={customer}")).await;
     browser
         .run(
@@ -271,6 +272,34 @@ async fn amending(browser: &Browser, look: &mut impl AsyncFnMut(&Browser, &str))
     browser.until("document.querySelector('dialog[open]')").await;
     look(browser, "cancel the show?").await;
     browser.click("dialog .quiet").await;
+}
+
+/// A drawn hall, and a drawing with a balcony more.
+async fn enlarging(world: &World, browser: &Browser, look: &mut impl AsyncFnMut(&Browser, &str)) {
+    let plan = Hall::Theater.plan();
+    let prices: serde_json::Map<String, serde_json::Value> =
+        plan.categories().iter().map(|category| (category.name.clone(), json!(9_000))).collect();
+    let date = crate::organizing::hall(world, Hall::Theater, prices.into()).await;
+    let mut larger: serde_json::Value = serde_json::from_str(&write(&plan, Format::Pretix)).expect("JSON");
+    let seat = |number: i32| {
+        json!({ "seat_guid": format!("box-{number}"), "seat_number": number.to_string(), "category": plan.categories()[0].name,
+            "position": { "x": 300 + 24 * number, "y": 20 } })
+    };
+    let row = json!({ "row_number": "1", "seats": (1..=8).map(seat).collect::<Vec<_>>() });
+    larger["zones"]
+        .as_array_mut()
+        .expect("zones")
+        .push(json!({ "name": "Box", "position": { "x": 0, "y": 0 }, "rows": [row] }));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("larger.json");
+    std::fs::write(&file, larger.to_string()).expect("a file");
+    world.visit(browser, "admin", &format!("/organizer?date={date}")).await;
+    browser.run("document.querySelectorAll('details').forEach(d => d.open = true)").await;
+    browser.attach("#f-larger", file.to_str().expect("a path")).await;
+    browser
+        .until("document.querySelector('#larger-new') && document.querySelector('.preview .map')?.dataset.painted")
+        .await;
+    look(browser, "enlarging").await;
 }
 
 /// A ticket of another date, no connection, and a login that may not.

@@ -11,7 +11,7 @@ use crate::harness::producer::Producer;
 use crate::harness::{Offer, Sale, System, User, at_once, one_section, refusals, scenarios, successes, text};
 
 scenarios!(
-    f19_a_date_is_amended_while_it_sells,
+    f54_a_date_is_amended_while_it_sells,
     p9_a_declined_payment_stays_declined_when_it_is_asked_for_again,
     p11_a_cancelled_date_pays_everybody_back,
     p11_payments_beside_the_cancellation_end_one_way_or_the_other,
@@ -61,7 +61,7 @@ async fn paid_back(system: &System, sale: &Sale) -> u64 {
     .await
 }
 
-async fn f19_a_date_is_amended_while_it_sells(system: &System) {
+async fn f54_a_date_is_amended_while_it_sells(system: &System) {
     let north = json!({"name": "B", "seats": 10, "price": 500, "block": "north"});
     let layouts = vec![json!({"name": "A", "seats": 10, "price": 1000}), north];
     let sale = Offer { layouts, ..Offer::default() }.open(&system.client).await;

@@ -8,13 +8,13 @@ use turnstile::plan::{Format, write};
 use crate::harness::{Ask, Offer, System, at_once, in_seconds, refusals, scenarios, successes, text, until};
 
 scenarios!(
-    f12_a_hall_is_uploaded_and_sold_by_its_labels,
-    f26_the_box_office_sells_for_a_customer_before_the_sale_opens,
-    f27_a_ticket_is_admitted_once_however_many_doors_scan_it,
+    f52_a_hall_is_uploaded_and_sold_by_its_labels,
+    f55_the_box_office_sells_for_a_customer_before_the_sale_opens,
+    a_ticket_is_admitted_once_however_many_doors_scan_it,
     f35_me_says_all_that_a_page_needs_whichever_process_is_asked,
 );
 
-async fn f12_a_hall_is_uploaded_and_sold_by_its_labels(system: &System) {
+async fn f52_a_hall_is_uploaded_and_sold_by_its_labels(system: &System) {
     let admin = system.client.admin();
     let theater = Hall::Theater.plan();
     let uploaded = admin.request(Method::POST, "/v1/plans").raw(write(&theater, Format::Pretix)).send().await;
@@ -56,7 +56,7 @@ async fn f12_a_hall_is_uploaded_and_sold_by_its_labels(system: &System) {
     assert_eq!((late.code(), &late.body["taken"]["label"]), ("seat_taken", &json!(labels[0])));
 }
 
-async fn f26_the_box_office_sells_for_a_customer_before_the_sale_opens(system: &System) {
+async fn f55_the_box_office_sells_for_a_customer_before_the_sale_opens(system: &System) {
     let further = json!({"sales_open_at": in_seconds(3_600)});
     let queue = Some(json!({"max_active": 1, "active_ttl_seconds": 300, "max_waiting": 10}));
     let sale = Offer { queue, further, ..Offer::default() }.open(&system.client).await;
@@ -79,7 +79,7 @@ async fn f26_the_box_office_sells_for_a_customer_before_the_sale_opens(system: &
     assert_eq!((&cancelled["status"], &cancelled["balance"]), (&json!("REFUNDED"), &json!(5_000)));
 }
 
-async fn f27_a_ticket_is_admitted_once_however_many_doors_scan_it(system: &System) {
+async fn a_ticket_is_admitted_once_however_many_doors_scan_it(system: &System) {
     let sale = Offer { sections: &[("A", 10, 0)], ..Offer::default() }.open(&system.client).await;
     let user = system.client.user("alice");
     let reservation = user.held(&sale, &["A-1", "A-2"]).await;

@@ -16,7 +16,7 @@ scenarios!(
     f13_streams_show_every_change_of_all_sections,
     f13_a_stream_that_breaks_off_goes_on_where_it_was,
     f13_many_streams_agree,
-    f13_the_compact_form_tells_the_same_of_several_blocks,
+    f58_the_compact_form_tells_the_same_of_several_blocks,
     f13_many_changes_cost_few_reads_and_each_is_there_at_once,
 );
 
@@ -241,7 +241,7 @@ async fn f13_many_streams_agree(system: &System) {
     assert!(followers.iter().all(|follower| follower.last_id == followers[0].last_id));
 }
 
-async fn f13_the_compact_form_tells_the_same_of_several_blocks(system: &System) {
+async fn f58_the_compact_form_tells_the_same_of_several_blocks(system: &System) {
     const COMPACT: &str = "application/vnd.turnstile.seats+json";
     let client = &system.client;
     let section = |(name, block): (&str, &str)| json!({"name": name, "seats": 40, "price": 1000, "block": block});

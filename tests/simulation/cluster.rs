@@ -311,6 +311,7 @@ impl Cluster {
                 sales_close_at: None,
                 queue: number == 0,
                 plan: None,
+                larger_plan: None,
                 created_at,
             };
             self.store.insert_schedule(&schedule).await.map_err(error)?;

@@ -64,6 +64,7 @@ async fn open_dates(cluster: &Cluster) -> Vec<ScheduleId> {
             sales_close_at: None,
             queue: true,
             plan: None,
+            larger_plan: None,
             created_at,
         };
         cluster.store.insert_schedule(&schedule).await.expect("no faults");

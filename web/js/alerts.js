@@ -90,7 +90,7 @@ export function quiet() {
 }
 
 function tabIcon(path) {
-  const link = document.querySelector('link[rel=icon]');
+  const link = /** @type {HTMLLinkElement | null} */ (document.querySelector('link[rel=icon]'));
   if (link) link.href = path;
 }
 

@@ -12,7 +12,10 @@ const PAGE_MAX = 200;
 export class Problem extends Error {
   constructor(body, status, retryAfter) {
     super(body.detail ?? body.code);
-    Object.assign(this, { body, code: body.code, status, retryAfter });
+    this.body = body;
+    this.code = body.code;
+    this.status = status;
+    this.retryAfter = retryAfter;
   }
 
   /** Another try may succeed without the user doing anything. */
@@ -31,8 +34,27 @@ export function connection(trouble) {
   dispatchEvent(new CustomEvent('ts.connection', { detail: { trouble, since } }));
 }
 
-/** The answer itself; `options.wait` is `Prefer: wait` in seconds. */
+/**
+ * @typedef {object} Options
+ * @property {any} [body] as JSON
+ * @property {BodyInit} [raw] as it is
+ * @property {string} [key] the Idempotency-Key
+ * @property {number} [wait] `Prefer: wait`, in seconds
+ * @property {string | null} [token] of a place in a queue
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal]
+ * @property {boolean} [anonymous] nobody asks
+ * @property {RequestCache} [cache]
+ */
+
+/**
+ * The answer itself.
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ */
 export async function send(method, path, { body, raw, key, wait, token, headers = {}, signal, anonymous, cache = 'no-store' } = {}) {
+  /** @type {Record<string, string>} */
   const all = { ...(anonymous ? {} : session.credentials()), ...headers };
   if (body !== undefined) all['Content-Type'] = 'application/json';
   if (key) all['Idempotency-Key'] = key;
@@ -60,7 +82,10 @@ export async function send(method, path, { body, raw, key, wait, token, headers 
   return answer;
 }
 
-/** The answer's JSON. Raises [`Problem`]. */
+/**
+ * The answer's JSON. Raises [`Problem`].
+ * @param {Options} [options]
+ */
 export async function call(method, path, options = {}) {
   const answer = await send(method, path, options);
   let body;
@@ -79,12 +104,18 @@ export function problemOf(answer, body) {
   return new Problem(body?.code ? body : { code: 'internal' }, answer.status, Number.isFinite(after) && after > 0 ? after : null);
 }
 
-/** The JSON of a GET. */
+/**
+ * The JSON of a GET.
+ * @param {Options} [options]
+ */
 export async function read(path, options = {}) {
   return (await call('GET', path, options)).body;
 }
 
-/** The JSON of a GET, or null where the server says 404. */
+/**
+ * The JSON of a GET, or null where the server says 404.
+ * @param {Options} [options]
+ */
 export async function readIfAny(path, options = {}) {
   try {
     return await read(path, options);
@@ -94,15 +125,23 @@ export async function readIfAny(path, options = {}) {
   }
 }
 
-/** One page of a list: `{rows, next}`; `next` is undefined at its end. */
+/**
+ * One page of a list: `{rows, next}`; `next` is undefined at its end.
+ * @param {string} path
+ * @param {string} name of the rows
+ * @param {Options & {after?: string | null, limit?: number}} [options]
+ */
 export async function page(path, name, { after, limit, ...options } = {}) {
-  const query = new URLSearchParams({ ...(limit && { limit }), ...(after && { after }) });
+  const query = new URLSearchParams({ ...(limit && { limit: String(limit) }), ...(after && { after }) });
   const sign = path.includes('?') ? '&' : '?';
   const body = await read(`${path}${query.size ? `${sign}${query}` : ''}`, options);
   return { rows: body[name], next: body.next };
 }
 
-/** All rows of a list, page after page. */
+/**
+ * All rows of a list, page after page.
+ * @param {Options} [options]
+ */
 export async function all(path, name, options = {}) {
   const rows = [];
   let after = null;

@@ -10,6 +10,7 @@ import { holds } from './screens/holds.js';
 import { mine } from './screens/mine.js';
 import { tickets } from './screens/tickets.js';
 
+/** @type {[RegExp, (options: any) => any, string[]][]} */
 const ROUTES = [
   [/^\/$/, concerts, []],
   [/^\/c\/([^/]+)$/, concerts, ['concert']],
@@ -37,9 +38,10 @@ async function show(fresh = false) {
   const path = location.pathname;
   if (!fresh && path === shown && screen?.update && path.startsWith('/s/')) return screen.update();
   const mine = (turn += 1);
-  const [, make, names, match] = ROUTES.map(([pattern, ...rest]) => [pattern, ...rest, path.match(pattern)]).find((route) => route[3]) ?? [];
+  const [pattern, make, names] = ROUTES.find(([each]) => each.test(path)) ?? [];
+  /** @type {Record<string, any>} */
   const options = { go };
-  names?.forEach((name, index) => (options[name] = match[index + 1]));
+  names?.forEach((name, index) => (options[name] = path.match(pattern)[index + 1]));
   main.dataset.state = 'loading';
   try {
     const next = make ? await make(options) : { root: h('p', {}, t('date.notFound')), title: '', close() {} };

@@ -2,7 +2,10 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** `h('button', {class: 'quiet', onclick: f}, 'Text', child)`; null, false and undefined children are left out. */
+/**
+ * `h('button', {class: 'quiet', onclick: f}, 'Text', child)`; null, false and undefined children are left out.
+ * @returns {any} whatever element the tag makes
+ */
 export function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -57,7 +60,13 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with a text. `kind`: primary, quiet, danger or plain. */
+/**
+ * A button with a text. `kind`: primary, quiet, danger or plain.
+ * @param {any} text
+ * @param {(event: any) => void} onclick
+ * @param {Record<string, any>} [options] attributes, and `kind`
+ * @returns {HTMLButtonElement}
+ */
 export function button(text, onclick, { kind = 'plain', ...attributes } = {}) {
   return h('button', { type: 'button', class: `button ${kind}`, onclick, ...attributes }, text);
 }

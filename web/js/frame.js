@@ -3,13 +3,14 @@
 import * as announce from './announce.js';
 import * as clock from './clock.js';
 import { button, fill, h, icon, say } from './dom.js';
-import { clockTime, current, languages, speak, t, useCurrency } from './i18n.js';
+import { chosenElsewhere, clockTime, current, languages, speak, t, useCurrency } from './i18n.js';
 import { askName, needName } from './login.js';
 import * as session from './session.js';
 
 export const main = h('main', { id: 'main', tabindex: '-1' });
 let top = null;
 let links = () => [];
+/** @type {(fresh?: boolean) => any} */
 let show = () => {};
 
 function header() {
@@ -39,7 +40,7 @@ function trouble() {
       dispatchEvent(new Event('ts.retry'));
       clock.sync();
     }, { kind: 'quiet' }));
-  addEventListener('ts.connection', (event) => {
+  addEventListener('ts.connection', (/** @type {CustomEvent} */ event) => {
     const { trouble: what, since } = event.detail;
     root.hidden = what === null;
     document.documentElement.dataset.connection = what ?? 'fine';
@@ -61,7 +62,11 @@ export async function begin(options) {
   useCurrency(session.known().currency);
   frame();
   clock.start();
-  session.onChange((name, before) => {
+  addEventListener('pageshow', (event) => {
+    // The browser kept this page, and somebody else logged in on another one, or chose a language.
+    if (event.persisted && (session.changedElsewhere() || chosenElsewhere())) location.reload();
+  });
+  session.onChange((_name, before) => {
     const old = top;
     top = header();
     old.replaceWith(top);

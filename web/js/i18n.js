@@ -7,6 +7,8 @@ let texts = {};
 let english = {};
 let rules = new Intl.PluralRules('en');
 let currencyCode = null;
+/** What was remembered when this page began to speak. */
+let chosen = null;
 
 export const languages = LANGUAGES;
 export const current = () => language;
@@ -27,6 +29,9 @@ function remembered() {
   }
 }
 
+/** Whether another page has changed what was chosen. */
+export const chosenElsewhere = () => remembered() !== chosen;
+
 async function load(tag) {
   const answer = await fetch(`/web/i18n/${tag}.json`);
   return answer.json();
@@ -41,6 +46,7 @@ export async function speak(choice) {
       // Without storage it holds for this page.
     }
   }
+  chosen = remembered();
   language = choice ?? wanted();
   [texts, english] = await Promise.all([load(language), language === 'en' ? {} : load('en')]);
   rules = new Intl.PluralRules(language);
@@ -113,6 +119,12 @@ function at(zone, ms) {
 /** `20:00:27` */
 export const clockTime = (ms, zone) =>
   formatted({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...(zone && { timeZone: zone }) }, ms);
+
+/** `20:03`; of another day than that of `now`, with its date. */
+export const since = (ms, now) => {
+  const day = (at) => formatted({ dateStyle: 'short' }, at);
+  return day(ms) === day(now) ? formatted({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }, ms) : dayAndTime(ms);
+};
 
 /** `20:00:27.072`, as the log has it. */
 export const exactTime = (ms) => `${clockTime(ms)}.${String(Math.floor(ms) % 1000).padStart(3, '0')}`;

@@ -11,9 +11,17 @@ const ROWS_AT_ONCE = 40;
 const CHUNK = 10;
 
 export class SeatList {
-  /** `priced`: false where prices are not known yet. */
+  /**
+   * `priced`: false where prices are not known yet.
+   * @param {{hall: import('./plan.js').Hall, seats: import('./seats.js').Seats, currency?: string, onToggle: (seat: string) => void, priced?: boolean}} options
+   */
   constructor({ hall, seats, currency, onToggle, priced = true }) {
-    Object.assign(this, { hall, seats, currency, onToggle, priced });
+    this.hall = hall;
+    this.seats = seats;
+    this.currency = currency;
+    this.onToggle = onToggle;
+    this.priced = priced;
+    /** @type {(section: any, number: number) => boolean} */
     this.filter = () => false;
     this.cells = new Map();
     this.shown = ROWS_AT_ONCE;
@@ -28,7 +36,7 @@ export class SeatList {
       this.body);
     this.ending = new AbortController();
     const options = { signal: this.ending.signal };
-    seats.addEventListener('change', (event) => this.#changed(event.detail), options);
+    seats.addEventListener('change', (/** @type {CustomEvent} */ event) => this.#changed(event.detail), options);
     seats.addEventListener('chosen', () => this.#refresh(), options);
     this.#pickerOptions();
     this.open(this.section);

@@ -16,8 +16,14 @@ const ZOOM = 1.6;
 const STEP = 60;
 
 export class SeatMap {
+  /** @param {{hall: import('./plan.js').Hall, seats: import('./seats.js').Seats, currency?: string, onToggle: (seat: string) => void, priced?: boolean}} options */
   constructor({ hall, seats, currency, onToggle, priced = true }) {
-    Object.assign(this, { hall, seats, currency, onToggle, priced });
+    this.hall = hall;
+    this.seats = seats;
+    this.currency = currency;
+    this.onToggle = onToggle;
+    this.priced = priced;
+    /** @type {(section: any, number: number) => boolean} */
     this.filter = () => false;
     this.canvas = h('canvas', { class: 'map-canvas', 'aria-hidden': 'true' });
     // For those who see it and use keys.
@@ -72,7 +78,7 @@ export class SeatMap {
     for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)']) {
       matchMedia(query).addEventListener('change', () => this.repaint(), options);
     }
-    this.seats.addEventListener('change', (event) => this.#changed(event.detail), options);
+    this.seats.addEventListener('change', (/** @type {CustomEvent} */ event) => this.#changed(event.detail), options);
     this.seats.addEventListener('chosen', () => this.#dirty(), options);
     new Gestures(this, options);
   }
@@ -91,7 +97,8 @@ export class SeatMap {
     const { clientWidth: width, clientHeight: height } = this.root;
     if (!width || !height) return;
     const first = !this.width;
-    Object.assign(this, { width, height });
+    this.width = width;
+    this.height = height;
     this.ratio = Math.min(devicePixelRatio || 1, 2);
     this.canvas.width = width * this.ratio;
     this.canvas.height = height * this.ratio;
@@ -264,7 +271,7 @@ export class SeatMap {
     const [x, y] = [section.x[number] * view.scale + view.x, section.y[number] * view.scale + view.y];
     const r = section.radius[number] * view.scale;
     if (clipped && (x < -r || y < -r || x > this.width + r || y > this.height + r)) return;
-    const look = paint.lookOf(this.hall, this.seats, section, number, this.filter);
+    const look = paint.lookOf(this.seats, section, number, this.filter);
     paint.seat(context, this.colors, look, x, y, r, paint.isNumbered(r) ? section.seatNumber(number) : null);
   }
 
@@ -321,7 +328,9 @@ export class SeatMap {
 /** Mouse, touch and pen on the canvas. */
 class Gestures {
   constructor(map, options) {
-    Object.assign(this, { map, points: new Map(), moved: 0 });
+    this.map = map;
+    this.points = new Map();
+    this.moved = 0;
     const { canvas } = map;
     const on = (name, handle, extra) => canvas.addEventListener(name, handle, { ...options, ...extra });
     on('pointerdown', (event) => this.down(event));

@@ -34,7 +34,7 @@ export function palette() {
 }
 
 /** What the eye needs to know of a seat. */
-export function lookOf(hall, seats, section, number, dimmed) {
+export function lookOf(seats, section, number, dimmed) {
   const status = seats.status.get(section.name)?.[number] ?? BLOCKED;
   // A name for each of 50,000 seats only where there is one to be found.
   const seat = seats.chosen.size || seats.own.size ? `${section.name}-${number}` : null;

@@ -10,8 +10,12 @@ const GAP = 54;
 
 /** What the seats of one section are: arrays by seat number, from 1. */
 class Section {
+  /** @param {{name: string, label?: string, count: number, block: string}} facts */
   constructor({ name, label, count, block }) {
-    Object.assign(this, { name, label: label ?? name, count, block });
+    this.name = name;
+    this.label = label ?? name;
+    this.count = count;
+    this.block = block;
     this.x = new Float32Array(count + 1);
     this.y = new Float32Array(count + 1);
     this.radius = new Float32Array(count + 1).fill(RADIUS);
@@ -25,6 +29,8 @@ class Section {
     this.companion = new Map();
     this.restricted = new Set();
     this.aisle = new Set();
+    /** Around its seats, once they are placed: its hall says so. */
+    this.box = null;
   }
 
   /** What is printed on the chair. */
@@ -76,7 +82,10 @@ class Section {
 /** All of a hall. */
 export class Hall {
   constructor(sections, categories, areas, drawn) {
-    Object.assign(this, { sections, categories, areas, drawn });
+    this.sections = sections;
+    this.categories = categories;
+    this.areas = areas;
+    this.drawn = drawn;
     this.byName = new Map(sections.map((section, index) => [section.name, index]));
     for (const section of sections) {
       section.box = section.bounds();
@@ -186,13 +195,13 @@ export function categoriesOf(schedule) {
 
 const letterOf = (name, index) => ([...name].length <= 2 ? name : String.fromCharCode(65 + (index % 26)));
 
-/** From the plan's own format. */
+/** From the plan's own format. It may show seats that the date has not got. */
 export function hallOfPlan(plan, schedule) {
   const categories = categoriesOf(schedule);
   const indexOf = new Map(categories.map((category) => [category.name, category.index]));
   const sold = new Map(schedule.sections.map((section) => [section.name, section]));
   const sections = plan.sections.filter((drawn) => sold.has(drawn.name)).map((drawn) => {
-    const section = new Section({ ...drawn, count: drawn.x.length, block: sold.get(drawn.name).block });
+    const section = new Section({ ...drawn, count: Math.min(drawn.x.length, sold.get(drawn.name).seats), block: sold.get(drawn.name).block });
     for (let number = 1; number <= section.count; number += 1) {
       section.x[number] = drawn.x[number - 1] / HUNDREDTHS;
       section.y[number] = drawn.y[number - 1] / HUNDREDTHS;
@@ -238,7 +247,7 @@ function rows(section, drawn) {
   section.rows = drawn.rows.map((row) => ({
     number: row.number, label: row.label, seatLabel: row.seat_label, seats: [], runs: [],
   }));
-  for (const [first, count, row, at] of drawn.runs) {
+  for (const [first, count, row, at] of drawn.runs.filter(([from]) => from <= section.count)) {
     const seats = Array.from({ length: count }, (_, index) => first + index);
     section.rows[row].runs.push({ at, seats });
     section.rowOf.fill(row, first, first + count);

@@ -114,7 +114,7 @@ function remainder(data, divisor) {
 }
 
 const MASKS = [
-  (x, y) => (x + y) % 2, (x, y) => y % 2, (x) => x % 3, (x, y) => (x + y) % 3,
+  (x, y) => (x + y) % 2, (_, y) => y % 2, (x) => x % 3, (x, y) => (x + y) % 3,
   (x, y) => (Math.floor(x / 3) + Math.floor(y / 2)) % 2, (x, y) => ((x * y) % 2) + ((x * y) % 3),
   (x, y) => (((x * y) % 2) + ((x * y) % 3)) % 2, (x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
 ];
@@ -215,6 +215,7 @@ class Drawing {
 
   /** Under the mask that is easiest to read. */
   masked() {
+    /** @type {any} */
     let best = null;
     MASKS.forEach((flips, mask) => {
       this.#format(mask);

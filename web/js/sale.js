@@ -20,6 +20,9 @@ const BACK_MS = 1_500;
 /** Where the server does not say when to ask again. */
 const POLL_MS = 5_000;
 
+/** What a hall is drawn by. */
+const sizeOf = ({ plan, sections }) => JSON.stringify([plan, sections.map(({ name, seats }) => [name, seats])]);
+
 export class Sale extends EventTarget {
   constructor(id) {
     super();
@@ -53,7 +56,7 @@ export class Sale extends EventTarget {
     [this.concert] = await Promise.all([api.read(`/v1/concerts/${this.schedule.concert_id}`, options), this.drawn, this.sync(true)]);
     this.#resume();
     onWake(() => this.sync(), this.signal);
-    addEventListener('ts.connection', (event) => {
+    addEventListener('ts.connection', (/** @type {CustomEvent} */ event) => {
       if (event.detail.trouble === null) this.sync();
     }, { signal: this.signal });
     this.timer = setInterval(() => this.#facts(), FACTS_MS);
@@ -80,12 +83,21 @@ export class Sale extends EventTarget {
   async #facts() {
     if (document.visibilityState === 'hidden') return;
     try {
+      const before = sizeOf(this.schedule);
       this.schedule = await api.read(`/v1/schedules/${this.id}`, { signal: this.signal, anonymous: true });
+      if (sizeOf(this.schedule) !== before) await this.#enlarged();
       this.hall?.reprice(this.schedule);
       this.#tell('facts');
     } catch {
       // The next round may get through.
     }
+  }
+
+  /** Seats were added: the hall is drawn anew, if it was drawn before. */
+  async #enlarged() {
+    if (this.schedule.plan) await this.#draw();
+    else if (this.hall) this.hall = hallOfSections(this.schedule, this.seats.prices);
+    if (this.hall) this.#tell('hall');
   }
 
   /** The user's own place and reservations, fresh. */
@@ -375,7 +387,7 @@ export class Sale extends EventTarget {
     if (kept) this.resumed = this.hold(kept.body);
     for (const own of this.reservations) {
       const id = own.reservation_id;
-      for (const [kind, again] of [['pay', () => this.pay(own)], ['cancel', () => this.giveBack(own)]]) {
+      for (const [kind, again] of Object.entries({ pay: () => this.pay(own), cancel: () => this.giveBack(own) })) {
         if (!intent.unsettled(kind, id)) continue;
         if (LIVE.includes(own.status)) again();
         else intent.forget(kind, id);

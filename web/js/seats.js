@@ -33,8 +33,8 @@ export class Seats extends EventTarget {
     if (all) this.#size(list);
     const changed = [];
     for (const { section, number, status, price } of list) {
+      if (!this.status.has(section) || number >= this.status.get(section).length) this.#grow(section, number);
       const own = this.status.get(section);
-      if (!own || number >= own.length) continue;
       own[number] = CODES[status] ?? BLOCKED;
       this.prices.get(section)[number] = price;
       changed.push([section, number]);
@@ -49,6 +49,17 @@ export class Seats extends EventTarget {
       this.status.set(section, new Uint8Array(count + 1));
       this.prices.set(section, new Float64Array(count + 1));
     }
+  }
+
+  /** A section was enlarged, or is new. */
+  #grow(section, count) {
+    const larger = (Kind, known) => {
+      const all = new Kind(count + 1);
+      all.set(known ?? []);
+      return all;
+    };
+    this.status.set(section, larger(Uint8Array, this.status.get(section)));
+    this.prices.set(section, larger(Float64Array, this.prices.get(section)));
   }
 
   #compact(sections, all) {

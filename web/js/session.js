@@ -101,6 +101,12 @@ export function expired() {
   for (const listener of listeners) listener(user, before);
 }
 
+/** Whether another page of this tab or browser has changed who asks. */
+export function changedElsewhere() {
+  const now = facts.auth === 'jwt' ? stored(() => sessionStorage, 'ts.token') : stored(() => localStorage, 'ts.user');
+  return now !== null && now !== (facts.auth === 'jwt' ? token : user);
+}
+
 export function onChange(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);

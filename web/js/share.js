@@ -4,7 +4,7 @@
 import * as api from './api.js';
 import { locked } from './locks.js';
 import * as session from './session.js';
-import { onWake } from './wake.js';
+import { isSeen, onLeave, onWake } from './wake.js';
 
 const HIDDEN_MS = 60_000;
 /** Nothing heard for this long (the server sends a comment every 15 s): the connection is dead, or its reader is. */
@@ -67,8 +67,9 @@ export function follow({ topic, read, poll, hear, always = false, how = STREAM }
     if (!leads && silent && (!hidden || always)) ask(hidden);
   }, POLL_MS);
   let askedAt = Date.now();
-  onWake(() => {
-    if (Date.now() - Math.max(heardAt, askedAt) < FRESH_MS) return;
+  onWake((cached) => {
+    // What other tabs said while another page was shown here, this one has not heard.
+    if (!cached && Date.now() - Math.max(heardAt, askedAt) < FRESH_MS) return;
     askedAt = Date.now();
     // A connection that died in its sleep may look alive for long.
     if (leads) attempt.abort();
@@ -111,8 +112,9 @@ function rest(ms, signal) {
 }
 
 /**
- * Runs `work` while this tab holds the lock and is seen. Out of sight for as long as it `keeps`, it lets another tab have it. Ends when the
- * work says that there is nothing more to read.
+ * Runs `work` while this tab holds the lock and is seen. Out of sight for as long as it `keeps`, it lets another tab have it,
+ * and left for another page at once: the browser may keep this one, and would keep the lock with it. Ends when the work says
+ * that there is nothing more to read.
  */
 async function lead({ lock, keeps }, signal, work) {
   const asked = (run) => locked(lock, { signal }, run).catch(() => {});
@@ -121,7 +123,7 @@ async function lead({ lock, keeps }, signal, work) {
     if (signal.aborted) return;
     let over = false;
     await asked(async () => {
-      const hidden = hiddenFor(keeps);
+      const hidden = unseenFor(keeps);
       const until = AbortSignal.any([signal, hidden.signal]);
       over = await work(until).catch(() => false);
       hidden.stop();
@@ -131,31 +133,35 @@ async function lead({ lock, keeps }, signal, work) {
 }
 
 function visible(signal) {
-  if (document.visibilityState === 'visible') return Promise.resolve();
+  if (isSeen()) return Promise.resolve();
   return new Promise((resolve) => {
+    const seen = new AbortController();
     const check = () => {
-      if (document.visibilityState !== 'visible' && !signal.aborted) return;
-      document.removeEventListener('visibilitychange', check);
+      if (!isSeen() && !signal.aborted) return;
+      seen.abort();
       resolve();
     };
-    document.addEventListener('visibilitychange', check);
+    document.addEventListener('visibilitychange', check, { signal: seen.signal });
+    addEventListener('pageshow', check, { signal: seen.signal });
     signal.addEventListener('abort', check, { once: true });
   });
 }
 
-/** A signal that comes when the page was out of sight for so long. */
-function hiddenFor(ms) {
+/** A signal that comes when the page was out of sight for so long, or left. */
+function unseenFor(ms) {
   const gone = new AbortController();
+  const over = new AbortController();
   let timer = null;
   const watch = () => {
     clearTimeout(timer);
     if (document.visibilityState === 'hidden') timer = setTimeout(() => gone.abort(), ms);
   };
-  document.addEventListener('visibilitychange', watch);
+  document.addEventListener('visibilitychange', watch, { signal: over.signal });
+  onLeave(() => gone.abort(), over.signal);
   watch();
   const stop = () => {
     clearTimeout(timer);
-    document.removeEventListener('visibilitychange', watch);
+    over.abort();
   };
   return { signal: gone.signal, stop };
 }

@@ -96,7 +96,7 @@ impl LiveMaps {
             lock(&self.dates).by_id.remove(&id);
             return Ok(None);
         };
-        let plan = match view.schedule.plan.as_ref().and_then(|id| id.parse().ok()) {
+        let plan = match view.schedule.drawn_by().and_then(|id| id.parse().ok()) {
             Some(plan) => plans.get(plan).await?,
             None => None,
         };

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn f12_a_plan_is_read_once_and_the_shelf_is_bounded() {
+    async fn f52_a_plan_is_read_once_and_the_shelf_is_bounded() {
         let store = FaultyStore::in_memory();
         let plans = Plans::new(Arc::new(store.clone()));
         let theater = stored(&store, &Hall::Theater.plan()).await;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn f12_a_seat_without_a_place_in_the_plan_is_called_by_its_id() {
+    fn f52_a_seat_without_a_place_in_the_plan_is_called_by_its_id() {
         let known = Known::of(Hall::Theater.plan());
         let section = known.plan.sections()[0].name.clone();
         let seat = |number: u32| known.label(&format!("{section}-{number}").parse().unwrap());

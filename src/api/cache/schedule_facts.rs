@@ -1,5 +1,5 @@
-//! What commands have to know of a date: whether it has a queue, which block a section lies in, its plan. It never changes, so
-//! it is remembered and a hold costs no read.
+//! What commands have to know of a date: whether it has a queue, which block a section lies in, its plan. Amendments alone
+//! change it, so it is remembered until one is heard of, and a hold costs no read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ const SECTIONS_MAX: usize = 1_000_000;
 pub struct Facts {
     /// Whether holds need the token of a waiting queue.
     pub queue: bool,
-    /// The seating plan it was made of.
+    /// The seating plan that shows its seats.
     pub plan: Option<PlanId>,
     blocks: Vec<BlockFacts>,
     /// Index into `blocks`.
@@ -43,7 +43,7 @@ impl Facts {
             .iter()
             .enumerate()
             .flat_map(|(index, block)| block.sections.iter().map(move |section| (section.name.clone(), index)));
-        let plan = view.schedule.plan.as_ref().and_then(|id| id.parse().ok());
+        let plan = view.schedule.drawn_by().and_then(|id| id.parse().ok());
         Facts { queue: view.schedule.queue, plan, blocks, block_of: sections.collect() }
     }
 
@@ -121,6 +121,17 @@ impl ScheduleFacts {
         let facts = self.of(id).await?;
         let knows = |facts: &Arc<Facts>| sections.into_iter().all(|section| facts.block_of(section).is_some());
         if facts.as_ref().is_some_and(knows) { Ok(facts) } else { self.read(id, Duration::ZERO).await }
+    }
+
+    /// A date was amended. What was read of its seating plan before is not to be relied on.
+    pub fn amended(&self, id: ScheduleId) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.latest.clear();
+    }
+
+    /// Outcomes may have been missed before now, and an amendment among them.
+    pub fn outcomes_missed(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The catalog was changed here: the client that changed it must find the change.

@@ -131,6 +131,17 @@ pub struct SchedulePatch {
     /// Appended to their blocks, which the date must have.
     #[schema(min_items = 1, max_items = 500)]
     new_sections: Option<Vec<SectionRequest>>,
+    /// Id of a plan that has all seats of the date's plan, and further ones.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    plan: Option<String>,
+    /// With `plan`: by category, for further seats whose section does not have the category yet.
+    #[schema(value_type = Option<Object>)]
+    prices: Option<()>,
+    /// With `plan`: guids of further seats that are not for sale.
+    blocked: Option<Vec<String>>,
+    /// With `plan`: the block of a new section, if it is not `main`.
+    #[schema(value_type = Option<Object>)]
+    blocks: Option<()>,
 }
 
 /// What to change about a section; what is absent stays.

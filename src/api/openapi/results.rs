@@ -169,6 +169,9 @@ pub struct ConfigureResult {
     claim_after_ms: i64,
     absent_max_ms: i64,
     paused: bool,
+    /// Absent while admission goes on.
+    #[schema(format = "date-time")]
+    paused_since: Option<String>,
     waiting: u64,
     absent: u64,
     active: u64,

@@ -22,6 +22,7 @@ use crate::api::submission::submit::Submission;
 use crate::domain::queue::{Command, ConfigureQueue, Queue, Sale};
 use crate::domain::{Body, LogTime, Row, ScheduleId, queue};
 use crate::store::StateTable;
+use crate::wire::time::rfc3339;
 
 /// More than are ever looked at.
 const QUEUES_MAX: u32 = 1_000;
@@ -47,6 +48,9 @@ pub struct QueueObject {
     /// lobby, open, paused, all_held, sold_out, closed or cancelled.
     pub sale: &'static str,
     pub paused: bool,
+    /// Null while it goes on.
+    #[schema(format = "date-time")]
+    pub paused_since: Option<String>,
     pub waiting: u64,
     /// They keep their places and are passed over.
     pub absent: u64,
@@ -71,9 +75,10 @@ impl QueueObject {
         QueueObject {
             schedule_id: row.schedule_id.to_string(),
             title: titles.of(row.schedule_id),
-            starts_at: crate::wire::time::rfc3339(row.starts_at),
+            starts_at: rfc3339(row.starts_at),
             sale: row.sale_at(now).as_str(),
-            paused: row.paused,
+            paused: row.paused(),
+            paused_since: row.paused_since.map(rfc3339),
             waiting: row.waiting,
             absent: row.absent,
             active: row.active,

@@ -44,6 +44,8 @@ pub struct Place {
     pub sale: Sale,
     /// In the lobby: when it ends.
     pub opens_at: Option<LogTime>,
+    /// While admission is paused: since when.
+    pub paused_since: Option<LogTime>,
     /// A WAITING holder who is not seen for this long is ABSENT.
     pub abandon_after_ms: i64,
     pub on_timeout: OnTimeout,
@@ -127,7 +129,7 @@ impl Replica {
 
     /// Takes over the queue's row, read before the tokens that were applied.
     pub fn set_row(&mut self, row: Queue, now: LogTime) {
-        self.pace.observe(now, row.admitted, row.waiting, row.paused);
+        self.pace.observe(now, row.admitted, row.waiting, row.paused());
         self.row = row;
     }
 
@@ -193,6 +195,7 @@ impl Replica {
             active_until: None,
             sale: self.row.sale_at(now),
             opens_at: self.row.opens_at(now),
+            paused_since: self.row.paused_since,
             abandon_after_ms: self.row.limits.abandon_after_ms,
             on_timeout: self.row.limits.on_timeout,
         }

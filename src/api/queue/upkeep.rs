@@ -194,7 +194,7 @@ impl Core {
         gauge("active", replica.active());
         let admitted = metrics::QUEUE_ADMITTED.with_label_values(&[schedule.as_str()]);
         admitted.inc_by(replica.row.admitted.saturating_sub(admitted.get()));
-        metrics::QUEUE_PAUSED.with_label_values(&[schedule.as_str()]).set(replica.row.paused.into());
+        metrics::QUEUE_PAUSED.with_label_values(&[schedule.as_str()]).set(replica.row.paused().into());
     }
 }
 

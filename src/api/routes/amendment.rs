@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::planned::{Planned, read_larger};
 use super::schedule_plan::check_close;
 use super::section_plan::{SectionPlan, read_layout, read_section, spans};
 use crate::api::cache::schedule_facts::Facts;
@@ -17,6 +18,8 @@ use crate::domain::{BlockKey, BlockName, CategoryName, Code, LogTime, ScheduleId
 pub struct Amendment {
     pub sections: Vec<AmendSection>,
     pub new_sections: Vec<SectionPlan>,
+    /// The plan that draws further seats; they are not among the sections yet.
+    pub larger: Option<Planned>,
     pub sales_open_at: Option<Option<LogTime>>,
     pub sales_close_at: Option<Option<LogTime>>,
     pub starts_at: Option<LogTime>,
@@ -81,10 +84,12 @@ pub fn read_amendment(body: &Value) -> Result<Amendment, Problem> {
     check_close(&mut fields, starts_at.flatten(), flat(sales_open_at), flat(sales_close_at));
     let sections = fields.optional("sections", |f, name| f.objects(name, SECTIONS_MAX, read_amended));
     let new_sections = fields.optional("new_sections", |f, name| f.objects(name, SECTIONS_MAX, read_section));
+    let larger = read_larger(&mut fields, body);
     let amendment = (|| {
         Some(Amendment {
             sections: sections?.unwrap_or_default(),
             new_sections: new_sections?.unwrap_or_default(),
+            larger: larger?,
             sales_open_at: sales_open_at?,
             sales_close_at: sales_close_at?,
             starts_at: starts_at?,
@@ -140,7 +145,7 @@ mod tests {
     use crate::domain::block::Span;
 
     #[test]
-    fn f19_null_takes_a_time_away_and_what_is_absent_stays() {
+    fn f54_null_takes_a_time_away_and_what_is_absent_stays() {
         let amendment = read_amendment(&json!({"sales_open_at": null, "starts_at": "2026-11-21T19:00:00Z"})).unwrap();
         assert_eq!((amendment.sales_open_at, amendment.sales_close_at), (Some(None), None));
         assert!(amendment.starts_at.is_some() && !amendment.cancelled);
@@ -158,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn f19_a_wrong_amendment_is_refused_with_a_pointer() {
+    fn f54_a_wrong_amendment_is_refused_with_a_pointer() {
         let section = |more: Value| {
             let mut section = json!({"name": "A"});
             section.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -169,6 +174,9 @@ mod tests {
             (json!({"other": 1}), "/"),
             (json!([]), ""),
             (json!({"starts_at": "soon"}), "/starts_at"),
+            (json!({"plan": "soon"}), "/plan"),
+            (json!({"prices": {"R": 1}}), "/prices"),
+            (json!({"plan": "0".repeat(64), "prices": {"R": -1}}), "/prices/R"),
             (json!({"starts_at": "2026-11-21T19:00:00Z", "sales_open_at": "2026-11-21T19:00:00Z"}), "/sales_open_at"),
             (json!({"starts_at": "2026-11-21T19:00:00Z", "sales_close_at": "2026-11-22T19:00:00Z"}), "/sales_close_at"),
             (json!({"sections": []}), "/sections"),

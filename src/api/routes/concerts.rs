@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn f10_a_concert_may_say_its_currency_and_time_zone() {
+    fn f11_a_concert_may_say_its_currency_and_time_zone() {
         let body = json!({"title": "Requiem", "currency": "EUR", "time_zone": "America/Argentina/Buenos_Aires"});
         let concert = read(&body).unwrap();
         assert_eq!(concert.currency.as_deref(), Some("EUR"));

@@ -1,10 +1,11 @@
 //! The handlers, a file a resource. The body of a new date is read in [`schedule_plan`] and [`section_plan`], that of
-//! its amendment in [`amendment`]; [`steps`] sends the commands of both.
+//! its amendment in [`amendment`] and [`enlarging`]; [`steps`] sends the commands of both.
 
 pub mod acting;
 pub mod amending;
 pub mod amendment;
 pub mod concerts;
+pub mod enlarging;
 pub mod health;
 pub mod holds;
 pub mod labels;

@@ -132,6 +132,7 @@ impl Opening {
             sales_close_at: plan.terms.sales_close_at,
             queue: plan.queue.is_some(),
             plan: hall.map(|id| id.to_string()),
+            larger_plan: None,
             created_at: self.clock.now(),
         };
         self.store.insert_schedule(&schedule).await?;

@@ -1,4 +1,4 @@
-//! A date made of a seating plan: `plan`, `prices`, `blocked` and `blocks` of the body become its sections.
+//! A date made of a seating plan, or enlarged by one: what `plan`, `prices`, `blocked` and `blocks` of the body say.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,21 @@ use serde_json::Value;
 use crate::api::cache::plans::Plans;
 use crate::api::http::fields::{Fields, nfc};
 use crate::api::http::problem::Problem;
-use crate::domain::{BlockName, CategoryName};
+use crate::domain::{Amount, BlockName, CategoryName};
 use crate::plan::{PlanId, SectionBody, sections};
 
 const CATEGORIES_MAX: usize = 100;
 const BLOCKED_MAX: usize = 100_000;
 
 /// What a body says of its plan.
-struct Planned {
-    plan: PlanId,
-    prices: BTreeMap<String, i64>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    pub plan: PlanId,
+    pub prices: BTreeMap<String, i64>,
     /// Guids.
-    blocked: Vec<String>,
+    pub blocked: Vec<String>,
     /// By section, where it is not `main`.
-    blocks: BTreeMap<String, BlockName>,
+    pub blocks: BTreeMap<String, BlockName>,
 }
 
 /// The body with the sections that its plan makes, and the plan; one without a plan as it is.
@@ -29,7 +30,11 @@ pub async fn expanded(plans: &Plans, mut body: Value) -> Result<(Value, Option<P
     if !fields.has("plan") {
         return Ok((body, None));
     }
-    let planned = read(&mut fields, &body);
+    if fields.has("sections") {
+        let _: Option<()> = fields.reject("sections", "must not be given with plan");
+    }
+    let prices = fields.prices::<CategoryName>("prices", CATEGORIES_MAX);
+    let planned = read(&mut fields, &body, prices);
     let planned = fields.finish(planned)?;
     let known = plans.get(planned.plan).await?;
     let known = known.ok_or_else(|| Problem::field("/plan", "is the id of no plan; post the plan first"))?;
@@ -51,12 +56,24 @@ fn with_block(section: &SectionBody, planned: &Planned) -> Value {
     body
 }
 
-fn read(fields: &mut Fields<'_>, body: &Value) -> Option<Planned> {
-    if fields.has("sections") {
-        return fields.reject("sections", "must not be given with plan");
+/// The same of an amendment, if it has a plan. What is added may need no price that the date does not have.
+pub fn read_larger(fields: &mut Fields<'_>, body: &Value) -> Option<Option<Planned>> {
+    if !fields.has("plan") {
+        for alone in ["prices", "blocked", "blocks"] {
+            if fields.has(alone) {
+                return fields.reject(alone, "is given with a plan only");
+            }
+        }
+        return Some(None);
     }
+    let prices = fields.optional("prices", |f, name| f.prices::<CategoryName>(name, CATEGORIES_MAX));
+    read(fields, body, prices.map(Option::unwrap_or_default)).map(Some)
+}
+
+type Prices = BTreeMap<CategoryName, Amount>;
+
+fn read(fields: &mut Fields<'_>, body: &Value, prices: Option<Prices>) -> Option<Planned> {
     let plan = fields.parsed("plan");
-    let prices = fields.prices::<CategoryName>("prices", CATEGORIES_MAX);
     let no_items = body["blocked"].as_array().is_some_and(Vec::is_empty);
     let blocked = match no_items {
         true => Some(None),

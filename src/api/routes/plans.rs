@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::concerts::created;
+use super::enlarging::seat_counts;
 use super::plan_object::{PlanList, PlanObject, PlanSummaryObject};
 use super::schedules::no_schedule;
 use crate::api::AppState;
@@ -20,7 +21,7 @@ use crate::api::http::auth::Admin;
 use crate::api::http::extract::{BodyLimits, Params, PathId, has, next_of, read_body};
 use crate::api::http::problem::{Kind, Problem};
 use crate::domain::ScheduleId;
-use crate::plan::{self, FILE_BYTES_MAX, Format, Read};
+use crate::plan::{self, FILE_BYTES_MAX, Format, Read, SeatCounts};
 use crate::runtime::clock::Clock;
 use crate::store::{FrontStore, PlanRow, PlanSummary};
 
@@ -33,6 +34,7 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 #[derive(Clone)]
 pub struct Importing {
     store: Arc<dyn FrontStore>,
+    plans: Arc<Plans>,
     limits: BodyLimits,
     clock: Clock,
 }
@@ -40,7 +42,7 @@ pub struct Importing {
 impl FromRef<AppState> for Importing {
     fn from_ref(state: &AppState) -> Self {
         let limits = BodyLimits { bytes_max: FILE_BYTES_MAX, ..BodyLimits::from_ref(state) };
-        Importing { store: state.store.clone(), limits, clock: state.clock.clone() }
+        Importing { store: state.store.clone(), plans: state.plans.clone(), limits, clock: state.clock.clone() }
     }
 }
 
@@ -48,6 +50,10 @@ impl FromRef<AppState> for Importing {
 ///
 /// The format of JSON is told by its content. What is odd in the file is listed as `warnings`. The same file again is
 /// the same plan.
+///
+/// With `extends` the file is a larger drawing of the hall of a date: its seats keep their numbers, so that the plan can be
+/// given in an amendment of the date. Further rows, seats beside rows and sections come after them. Refused is what would
+/// change a seat that the date has: its guid, label, section, category, or who it is made for.
 #[utoipa::path(
     post,
     path = "/v1/plans",
@@ -55,13 +61,15 @@ impl FromRef<AppState> for Importing {
     params(
         ("check" = Option<bool>, Query, description = "Only say what is in the file; nothing is kept"),
         ("name" = Option<String>, Query, description = "Of a plan whose file has none"),
+        ("extends" = Option<String>, Query, format = "uuid", description = "The date that it is for"),
     ),
     request_body(content((Value = "application/json"), (String = "text/csv")), description = "At most 16 MiB"),
     responses(
         (status = 200, description = "With `check`: what is in the file", body = PlanObject),
         (status = 201, description = "Kept, at `Location`", body = PlanObject),
         (status = 403, description = "`forbidden`"),
-        (status = 422, description = "`invalid_fields`: the file is no plan; `errors` says where, as a pointer or a line"),
+        (status = 404, description = "`schedule_not_found`; `plan_not_found`: the date was made without one"),
+        (status = 422, description = "`invalid_fields`: the file is no plan, or none that extends the date's; `errors` says where, as a pointer or a line"),
         (status = 503, description = "`overloaded`: other imports are under way; `unavailable`"),
     )
 )]
@@ -77,7 +85,11 @@ pub async fn import_plan(
     let _permit = IMPORTS.try_acquire().map_err(busy)?;
     let file = read_body(request, importing.limits).await?;
     let name = params.get("name").unwrap_or("Plan").to_owned();
-    let (read, known) = parsed(file, is_csv, name).await?;
+    let date = match params.parsed("extends")? {
+        Some(id) => Some(importing.drawn(ScheduleId(id)).await?),
+        None => None,
+    };
+    let (read, known) = parsed(file, is_csv, name, date).await?;
     let object = PlanObject::of(&read.plan, &read.warnings);
     if check {
         return Ok(Json(object).into_response());
@@ -94,6 +106,17 @@ pub async fn import_plan(
     Ok(created(format!("/v1/plans/{}", object.id), object))
 }
 
+/// The plan of a date, and how many seats of it each section has.
+type Drawn = (Arc<Known>, SeatCounts);
+
+impl Importing {
+    async fn drawn(&self, id: ScheduleId) -> Result<Drawn, Problem> {
+        let view = self.store.schedule(id).await?.ok_or_else(no_schedule)?;
+        let known = find(&self.plans, view.schedule.drawn_by().unwrap_or_default()).await?;
+        Ok((known.ok_or_else(no_plan)?, seat_counts(&view)))
+    }
+}
+
 /// What the request says of its body.
 fn is_csv(headers: &HeaderMap) -> Result<bool, Problem> {
     let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -105,14 +128,18 @@ fn is_csv(headers: &HeaderMap) -> Result<bool, Problem> {
     }
 }
 
-async fn parsed(file: Bytes, is_csv: bool, name: String) -> Result<(Read, Known), Problem> {
+async fn parsed(file: Bytes, is_csv: bool, name: String, date: Option<Drawn>) -> Result<(Read, Known), Problem> {
     let read = move || {
         let format = if is_csv { Format::Csv } else { Format::of(&file) };
         if format == Format::Csv && !is_csv {
             return Err(Problem::new(Kind::MalformedJson, "the body is not JSON"));
         }
         let read = plan::read(&file, Some(format), &name);
-        let read = read.map_err(|error| Problem::field(&error.at, error.message))?;
+        let mut read = read.map_err(|error| Problem::field(&error.at, error.message))?;
+        if let Some((old, has)) = date {
+            let extended = plan::extended(&old.plan, &has, &read.plan);
+            read.plan = extended.map_err(|error| Problem::field(&error.at, error.message))?;
+        }
         let known = Known::of(read.plan.clone());
         Ok((read, known))
     };
@@ -177,7 +204,7 @@ pub async fn get_plan(
 
 /// The seating plan of a date, in Turnstile's format.
 ///
-/// The same file as under the plan's id, which the date has as `plan`.
+/// The same file as under the plan's id, which the date has as `plan`. A larger one may take its place.
 #[utoipa::path(
     get,
     path = "/v1/schedules/{id}/plan",
@@ -202,7 +229,7 @@ pub async fn get_schedule_plan(
     let id = ScheduleId(id);
     facts.of(id).await?.ok_or_else(no_schedule)?;
     let known = labels.plan_of(id).await?.ok_or_else(no_plan)?;
-    answer(known, Format::Turnstile, &headers, "public, max-age=3600").await
+    answer(known, Format::Turnstile, &headers, "public, no-cache").await
 }
 
 async fn find(plans: &Plans, id: &str) -> Result<Option<Arc<Known>>, Problem> {

@@ -52,6 +52,10 @@ pub struct PositionObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
     pub opens_at: Option<String>,
+    /// While admission is paused: since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "date-time")]
+    pub paused_since: Option<String>,
     /// Free seats that are for sale, by category; absent while they cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<BTreeMap<String, u64>>,
@@ -70,6 +74,7 @@ impl PositionObject {
             on_timeout: place.on_timeout.as_str(),
             sale: place.sale.as_str(),
             opens_at: place.opens_at.map(rfc3339),
+            paused_since: place.paused_since.map(rfc3339),
             left,
         }
     }

@@ -14,6 +14,7 @@ use crate::api::queue::places::Places;
 use crate::api::queue::replica::{Replica, percentile};
 use crate::domain::{Code, LogTime, ScheduleId};
 use crate::runtime::clock::Clock;
+use crate::wire::time::rfc3339;
 
 /// A queue in numbers. Counts are of all time, but for `waiting`, `absent` and `active`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,6 +23,9 @@ pub struct QueueStats {
     /// lobby, open, paused, all_held, sold_out, closed or cancelled.
     pub sale: &'static str,
     pub paused: bool,
+    /// Null while it goes on.
+    #[schema(format = "date-time")]
+    pub paused_since: Option<String>,
     pub waiting: u64,
     /// They keep their places and are passed over: their holders were not seen for long.
     pub absent: u64,
@@ -96,7 +100,8 @@ fn stats(replica: &Replica, now: LogTime) -> QueueStats {
     QueueStats {
         schedule_id: row.schedule_id.to_string(),
         sale: row.sale_at(now).as_str(),
-        paused: row.paused,
+        paused: row.paused(),
+        paused_since: row.paused_since.map(rfc3339),
         waiting: replica.waiting(),
         absent: replica.absent(),
         active: replica.active(),

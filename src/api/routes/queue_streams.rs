@@ -181,7 +181,10 @@ fn is_over(place: &Place) -> bool {
 
 /// Whether a place differs enough from the one sent last.
 fn is_news(sent: &Place, now: &Place) -> bool {
-    let settled = |place: &Place| (place.status, place.position, place.active_until, place.sale, place.opens_at);
+    let settled = |place: &Place| {
+        let Place { status, position, active_until, sale, opens_at, paused_since, .. } = *place;
+        (status, position, active_until, sale, opens_at, paused_since)
+    };
     let moved = sent.ahead.abs_diff(now.ahead);
     settled(sent) != settled(now) || moved >= (sent.ahead / 100).max(1)
 }
@@ -315,6 +318,7 @@ async fn push(mut socket: WebSocket, mut feed: Feed) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::LogTime;
     use crate::domain::queue::{OnTimeout, Sale};
 
     #[test]
@@ -327,6 +331,7 @@ mod tests {
             active_until: None,
             sale: Sale::Open,
             opens_at: None,
+            paused_since: None,
             abandon_after_ms: 180_000,
             on_timeout: OnTimeout::Requeue,
         };
@@ -336,5 +341,8 @@ mod tests {
         assert!(is_news(&waiting(50), &waiting(49)));
         assert!(!is_news(&waiting(50), &waiting(50)));
         assert!(is_news(&waiting(0), &place(TokenStatus::Active, 0)));
+        let paused = |at| Place { sale: Sale::Paused, paused_since: Some(LogTime(at)), ..waiting(50) };
+        assert!(is_news(&waiting(50), &paused(1)));
+        assert!(is_news(&paused(1), &paused(2)), "another pause");
     }
 }

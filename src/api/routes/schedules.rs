@@ -50,7 +50,7 @@ pub struct ScheduleObject {
     pub companions_free_at: Option<String>,
     /// Whether holds need the token of a waiting queue.
     pub queue: bool,
-    /// Id of the seating plan that it was made of.
+    /// Id of the seating plan that shows its seats, if it was made of one: a larger one may have taken its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// By block in order of name, within a block best first.
@@ -155,7 +155,7 @@ impl From<&ScheduleView> for ScheduleObject {
             sales_close_at: terms.map_or(schedule.sales_close_at, |terms| terms.sales_close_at).map(rfc3339),
             companions_free_at: terms.and_then(|terms| terms.companions_free_at).map(rfc3339),
             queue: schedule.queue,
-            plan: schedule.plan.clone(),
+            plan: schedule.drawn_by().map(str::to_owned),
             total_seats: sections.iter().map(|section| u64::from(section.seats)).sum(),
             available_seats: sections.iter().map(|section| u64::from(section.available_seats)).sum(),
             sections,

@@ -28,7 +28,7 @@ async fn cancel(door: &Door, key: &str, date: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn f19_every_block_of_a_date_is_amended_and_shows_it() {
+async fn f54_every_block_of_a_date_is_amended_and_shows_it() {
     let door = Door::open().await;
     door.start_owner();
     let date = door.opened(two_blocks()).await;
@@ -68,7 +68,7 @@ async fn f19_every_block_of_a_date_is_amended_and_shows_it() {
 }
 
 #[tokio::test]
-async fn f19_dates_are_listed_by_their_start_as_amended() {
+async fn f54_dates_are_listed_by_their_start_as_amended() {
     let door = Door::open().await;
     door.start_owner();
     let concert = door.concert().await;
@@ -90,7 +90,7 @@ async fn f19_dates_are_listed_by_their_start_as_amended() {
 }
 
 #[tokio::test]
-async fn f19_what_cannot_be_amended_is_refused_and_says_why() {
+async fn f54_what_cannot_be_amended_is_refused_and_says_why() {
     let door = Door::open().await;
     door.start_owner();
     let date = door.opened(two_blocks()).await;
@@ -122,7 +122,7 @@ async fn f19_what_cannot_be_amended_is_refused_and_says_why() {
 }
 
 #[tokio::test]
-async fn f19_a_cancelled_show_says_so_and_how_far_paying_back_has_come() {
+async fn f54_a_cancelled_show_says_so_and_how_far_paying_back_has_come() {
     let door = Door::open().await;
     door.start_owner();
     let mut body = two_blocks();
@@ -162,7 +162,7 @@ async fn f19_a_cancelled_show_says_so_and_how_far_paying_back_has_come() {
 }
 
 #[tokio::test]
-async fn f19_a_cancellation_left_half_done_is_finished_by_a_repeat_with_its_key() {
+async fn f54_a_cancellation_left_half_done_is_finished_by_a_repeat_with_its_key() {
     let door = Door::open().await;
     let id = door.put_date(false, &[("main", &["A"]), ("north", &["B"])]).await;
     let ask = |seconds| {

@@ -18,7 +18,7 @@ async fn date(door: &Door) -> Value {
 }
 
 #[tokio::test]
-async fn f26_staff_holds_pays_and_cancels_for_a_customer_past_the_queue() {
+async fn f55_staff_holds_pays_and_cancels_for_a_customer_past_the_queue() {
     let door = Door::open().await;
     door.start_owner();
     let date = date(&door).await;
@@ -53,7 +53,7 @@ async fn f26_staff_holds_pays_and_cancels_for_a_customer_past_the_queue() {
 }
 
 #[tokio::test]
-async fn f26_nobody_else_acts_for_another_and_staff_waits_for_itself() {
+async fn f55_nobody_else_acts_for_another_and_staff_waits_for_itself() {
     let door = Door::open().await;
     door.start_owner();
     let date = date(&door).await;

@@ -65,7 +65,7 @@ async fn received(request: RequestBuilder) -> (u16, HeaderMap, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn large_answers_are_compressed_and_not_sent_twice() {
+async fn f58_large_answers_are_compressed_and_not_sent_twice() {
     let door = Door::open().await;
     let (_, plain_head, plain) = received(door.request(Method::GET, "/openapi.json")).await;
     assert!(!plain_head.contains_key("content-encoding") && plain_head["vary"] == "accept-encoding");

@@ -238,7 +238,7 @@ async fn a_hold_ends_when_the_show_starts_even_if_that_was_moved() {
 }
 
 #[tokio::test]
-async fn a_hold_lies_in_one_block() {
+async fn f51_a_hold_lies_in_one_block() {
     let door = Door::open().await;
     let date = door.put_date(false, &[("main", &["A", "B"]), ("north", &["N"])]).await;
     let path = format!("/v1/schedules/{date}/holds");

@@ -16,7 +16,7 @@ fn from_now(seconds: i64) -> i64 {
 }
 
 #[tokio::test]
-async fn tokens_for_others_are_no_login() {
+async fn f56_tokens_for_others_are_no_login() {
     let settings = JwtSettings { issuer: Some("https://us".into()), audience: Some("tickets".into()), ..secret() };
     let door = jwt_door_with(settings).await;
     let any = jwt_door_with(secret()).await;
@@ -41,7 +41,7 @@ async fn tokens_for_others_are_no_login() {
 }
 
 #[tokio::test]
-async fn other_kinds_of_tokens_are_no_login() {
+async fn f56_other_kinds_of_tokens_are_no_login() {
     let door = jwt_door_with(secret()).await;
     let claims = json!({ "sub": "carol", "exp": FAR });
     let sign = |header: &Header| encode(header, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
@@ -63,7 +63,7 @@ async fn other_kinds_of_tokens_are_no_login() {
 }
 
 #[tokio::test]
-async fn subjects_of_all_login_servers_are_users() {
+async fn f56_subjects_of_all_login_servers_are_users() {
     let door = jwt_door_with(secret()).await;
     let long = "x".repeat(128);
     for (subject, user) in [
@@ -87,7 +87,7 @@ async fn subjects_of_all_login_servers_are_users() {
 }
 
 #[tokio::test]
-async fn the_claims_of_user_and_roles_can_be_others() {
+async fn f56_the_claims_of_user_and_roles_can_be_others() {
     let named = |user: &str, roles: &str| JwtSettings {
         user_claim: user.into(),
         roles_claim: roles.into(),
@@ -137,7 +137,7 @@ async fn a_cashier_is_one_by_token_too() {
 }
 
 #[tokio::test]
-async fn the_clock_of_the_login_server_may_be_off() {
+async fn f56_the_clock_of_the_login_server_may_be_off() {
     let door = jwt_door_with(secret()).await;
     let strict = jwt_door_with(JwtSettings { leeway: std::time::Duration::ZERO, ..secret() }).await;
     let later = from_now(600);

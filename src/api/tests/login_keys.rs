@@ -43,7 +43,7 @@ impl Keys {
 }
 
 #[tokio::test]
-async fn tokens_of_another_library_are_logins() {
+async fn f56_tokens_of_another_library_are_logins() {
     let stranger: Value = serde_json::from_str(STRANGER).unwrap();
     let settings = JwtSettings {
         issuer: Some("https://login.example.com/".into()),
@@ -110,7 +110,7 @@ impl Signer {
 }
 
 #[tokio::test]
-async fn a_new_key_is_known_at_its_first_token_and_an_old_one_forgotten() {
+async fn f56_a_new_key_is_known_at_its_first_token_and_an_old_one_forgotten() {
     let [a, b, c] = Signer::all();
     let keys = Keys::new(&json!({ "keys": [a.public()] }));
     let door = keys.door().await;

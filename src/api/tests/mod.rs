@@ -9,6 +9,7 @@ mod budget;
 mod catalog;
 mod commands;
 mod edges;
+mod enlarging;
 mod login;
 mod login_keys;
 mod me;

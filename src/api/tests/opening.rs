@@ -70,7 +70,7 @@ async fn a_date_left_half_made_is_finished_by_a_repeat_with_its_key() {
 
 /// Sixty that are over, then sixty to come: more than a page of each.
 #[tokio::test]
-async fn dates_to_come_are_found_behind_any_number_of_past_ones_page_by_page() {
+async fn f12_dates_to_come_are_found_behind_any_number_of_past_ones_page_by_page() {
     let door = Door::open().await;
     let concert = door.concert().await;
     let concert_id = ConcertId(concert.parse().unwrap());
@@ -88,6 +88,7 @@ async fn dates_to_come_are_found_behind_any_number_of_past_ones_page_by_page() {
             sales_close_at: None,
             queue: false,
             plan: None,
+            larger_plan: None,
             created_at: LogTime(past),
         };
         door.store.insert_schedule(&schedule).await.unwrap();
@@ -136,7 +137,7 @@ async fn the_queue_is_open_before_its_blocks_are() {
 }
 
 #[tokio::test]
-async fn a_date_may_have_several_blocks() {
+async fn f51_a_date_may_have_several_blocks() {
     let door = Door::open().await;
     door.start_owner();
     let concert = door.concert().await;

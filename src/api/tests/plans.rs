@@ -17,7 +17,7 @@ async fn uploaded(door: &Door, plan: &Plan) -> String {
 }
 
 #[tokio::test]
-async fn f12_a_plan_is_kept_under_its_hash_whatever_format_it_came_in() {
+async fn f52_a_plan_is_kept_under_its_hash_whatever_format_it_came_in() {
     let door = Door::open().await;
     let theater = Hall::Theater.plan();
     let answer = send(upload(&door, "", "application/json", write(&theater, Format::Turnstile))).await;
@@ -44,7 +44,7 @@ async fn f12_a_plan_is_kept_under_its_hash_whatever_format_it_came_in() {
 }
 
 #[tokio::test]
-async fn f12_a_plan_is_given_back_in_every_format_and_never_changes() {
+async fn f52_a_plan_is_given_back_in_every_format_and_never_changes() {
     let door = Door::open().await;
     let theater = Hall::Theater.plan();
     let id = uploaded(&door, &theater).await;
@@ -68,7 +68,7 @@ async fn f12_a_plan_is_given_back_in_every_format_and_never_changes() {
 }
 
 #[tokio::test]
-async fn f12_what_is_no_plan_is_refused_with_its_place_and_a_check_keeps_nothing() {
+async fn f52_what_is_no_plan_is_refused_with_its_place_and_a_check_keeps_nothing() {
     let door = Door::open().await;
     let theater = write(&Hall::Theater.plan(), Format::Pretix);
     let checked = send(upload(&door, "?check=true", "application/json", theater)).await;
@@ -111,7 +111,7 @@ const HALL: &str =
     "section,row,seat,category\nParkett,C,11,R\nParkett,C,12,R\nParkett,C,13,R\nRang,1,1,S\nRang,1,2,S\n";
 
 #[tokio::test]
-async fn f12_a_date_is_made_of_a_plan_and_people_read_its_labels() {
+async fn f52_a_date_is_made_of_a_plan_and_people_read_its_labels() {
     let door = Door::open().await;
     door.start_owner();
     let plan = read(HALL.as_bytes(), Some(Format::Csv), "Haus").unwrap().plan;
@@ -169,7 +169,7 @@ async fn f12_a_date_is_made_of_a_plan_and_people_read_its_labels() {
 }
 
 #[tokio::test]
-async fn f12_a_date_without_a_plan_has_no_labels() {
+async fn f52_a_date_without_a_plan_has_no_labels() {
     let door = Door::open().await;
     door.start_owner();
     let sections = json!([{"name": "A", "seats": 1, "price": 0}]);
@@ -185,7 +185,7 @@ async fn f12_a_date_without_a_plan_has_no_labels() {
 }
 
 #[tokio::test]
-async fn f12_a_date_that_does_not_fit_its_plan_is_refused_with_a_pointer() {
+async fn f52_a_date_that_does_not_fit_its_plan_is_refused_with_a_pointer() {
     let door = Door::open().await;
     let plan = read(HALL.as_bytes(), Some(Format::Csv), "Haus").unwrap().plan;
     let id = uploaded(&door, &plan).await;

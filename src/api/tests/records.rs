@@ -125,6 +125,7 @@ impl Door {
             sales_close_at: None,
             queue,
             plan: None,
+            larger_plan: None,
             created_at: LogTime(0),
         };
         self.store.insert_schedule(&schedule).await.unwrap();

@@ -30,7 +30,7 @@ async fn scan(door: &Door, code: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn f27_a_sold_seat_has_a_ticket_that_is_admitted_once() {
+async fn a_sold_seat_has_a_ticket_that_is_admitted_once() {
     let door = Door::open().await;
     door.start_owner();
     let (date, reservation) = sold(&door).await;
@@ -52,7 +52,7 @@ async fn f27_a_sold_seat_has_a_ticket_that_is_admitted_once() {
 }
 
 #[tokio::test]
-async fn f27_what_was_given_back_or_not_signed_is_no_ticket() {
+async fn what_was_given_back_or_not_signed_is_no_ticket() {
     let door = Door::open().await;
     door.start_owner();
     let (_, reservation) = sold(&door).await;
@@ -74,7 +74,7 @@ async fn f27_what_was_given_back_or_not_signed_is_no_ticket() {
 
 /// The program in docs/tickets.md, word for word, with the key set of a server whose key was rotated.
 #[tokio::test]
-async fn f27_a_stranger_checks_a_ticket_without_the_server() {
+async fn a_stranger_checks_a_ticket_without_the_server() {
     let document = include_str!("../../../docs/tickets.md");
     let program = document.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let python = |arguments: &[&str], input: &str| {

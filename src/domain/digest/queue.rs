@@ -21,7 +21,7 @@ impl Digest for Queue {
             sales_open_at,
             starts_at,
             sale,
-            paused,
+            paused_since,
             presence,
             on_sale,
             next_sequence,
@@ -41,7 +41,7 @@ impl Digest for Queue {
             .option(*sales_open_at, Bytes::time)
             .time(*starts_at)
             .list(sale.iter(), |bytes, (block, note)| bytes.text(block.as_str()).option(note.as_ref(), write_note))
-            .flag(*paused)
+            .option(*paused_since, Bytes::time)
             .i64(now.0)
             .time(*at)
             .time(*stood_until)
@@ -151,7 +151,7 @@ mod tests {
             sales_open_at: Some(LogTime(500)),
             starts_at: LogTime(9_000),
             sale: [("east".parse().unwrap(), None), (BlockName::main(), Some(note()))].into(),
-            paused: false,
+            paused_since: Some(LogTime(560)),
             presence: PresenceClock { now: PresenceMs(700), at: LogTime(900), stood_until: LogTime(400) },
             on_sale: SaleClock { now: SaleMs(80), at: LogTime(580) },
             next_sequence: 8,
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn the_digests_of_these_rows_never_change() {
         let rows = [Row::Queue(queue()), Row::Token(token())];
-        assert_eq!(rows.map(|row| row.digest()), [0xacc4_5c31_272e_401a, 0x2e92_b2db_6466_ccba]);
+        assert_eq!(rows.map(|row| row.digest()), [0x4abb_07f1_52c0_f431, 0x2e92_b2db_6466_ccba]);
     }
 
     #[test]
@@ -218,7 +218,8 @@ mod tests {
             noted(SaleNote { state: SaleState::SoldOut, ..note() }),
             noted(SaleNote { sales_open_at: Some(LogTime(0)), ..note() }),
             noted(SaleNote { starts_at: LogTime(1), ..note() }),
-            Queue { paused: true, ..queue() },
+            Queue { paused_since: None, ..queue() },
+            Queue { paused_since: Some(LogTime(561)), ..queue() },
             clocked(PresenceClock { now: PresenceMs(701), ..queue().presence }),
             clocked(PresenceClock { at: LogTime(901), ..queue().presence }),
             clocked(PresenceClock { stood_until: LogTime(401), ..queue().presence }),

@@ -65,7 +65,8 @@ pub struct Queue {
     pub starts_at: LogTime,
     /// The newest note of each block of the date; `None`: the block has sent none yet.
     pub sale: BTreeMap<BlockName, Option<SaleNote>>,
-    pub paused: bool,
+    /// Log time of the command that paused admission; `None`: it goes on.
+    pub paused_since: Option<LogTime>,
     pub presence: PresenceClock,
     pub on_sale: SaleClock,
     /// The sequence number the next token gets, from 1.

@@ -85,10 +85,14 @@ impl Offer {
 }
 
 impl Queue {
+    pub fn paused(&self) -> bool {
+        self.paused_since.is_some()
+    }
+
     /// How the sale stands at this time.
     pub fn sale_at(&self, time: LogTime) -> Sale {
         match Offer::of(self).sale(time) {
-            Sale::Open | Sale::AllHeld if self.paused => Sale::Paused,
+            Sale::Open | Sale::AllHeld if self.paused() => Sale::Paused,
             sale => sale,
         }
     }

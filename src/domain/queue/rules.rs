@@ -89,7 +89,7 @@ fn open_queue(queue: Option<&QueueState>, open: &OpenQueue, at: &Arrival) -> Dec
         sales_open_at: open.sales_open_at,
         starts_at: open.starts_at,
         sale: open.blocks.iter().map(|block| (block.clone(), None)).collect(),
-        paused: false,
+        paused_since: None,
         presence: PresenceClock::new(at.time),
         on_sale: SaleClock { now: SaleMs(0), at: at.time },
         next_sequence: 1,
@@ -114,7 +114,9 @@ fn configure_queue(queue: &QueueState, configure: &ConfigureQueue, at: &Arrival)
     if draft.row.limits.admit_per_minute != queue.row.limits.admit_per_minute {
         draft.row.rate_next_us = admission::after_new_rate(&draft.row, at.time);
     }
-    draft.set_paused(configure.paused.unwrap_or(draft.row.paused));
+    if let Some(paused) = configure.paused {
+        draft.set_paused(paused);
+    }
     draft.admit_now(configure.admit.unwrap_or(0));
     draft.admit();
     let done = draft.finish();

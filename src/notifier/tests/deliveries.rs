@@ -250,6 +250,7 @@ async fn an_endpoint_of_one_concert_hears_of_its_dates_only() {
             sales_close_at: None,
             queue: false,
             plan: None,
+            larger_plan: None,
             created_at: LogTime(0),
         };
         world.store.insert_schedule(&row).await.unwrap();

@@ -3,6 +3,7 @@
 mod broken;
 mod compact;
 mod documented;
+mod extend;
 mod halls;
 mod lenient;
 mod limits;

@@ -124,7 +124,7 @@ fn batch(partition: u32, offset: u64, rows: u64) -> CommitBatch {
 }
 
 #[tokio::test(start_paused = true)]
-async fn batches_gather_while_a_statement_is_under_way() {
+async fn f60_batches_gather_while_a_statement_is_under_way() {
     let test = Test::new(done);
     let mut waiting = vec![test.hand_in(0, 0, 1).await];
     assert_eq!(test.groups(), [vec![(0, 0)]], "at rest one goes at once");

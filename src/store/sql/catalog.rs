@@ -134,6 +134,13 @@ impl<D: Dialect> Catalog for D {
         first(&self.read(Side::Page, query(sql, vec![text(id)])).await?, catalog::plan)
     }
 
+    async fn replace_plan(&self, schedule: ScheduleId, from: &str, to: &str) -> Result<bool, StoreError> {
+        let sql =
+            "update schedule set larger_plan = $3 where id = $1 and coalesce(larger_plan, plan) = $2 returning id";
+        let changed = self.write(query(sql.to_owned(), vec![uuid(schedule.0), text(from), text(to)])).await?;
+        Ok(!changed.is_empty())
+    }
+
     async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>, StoreError> {
         // Without the content, which may be megabytes.
         let columns = "select id, name, sections, seats, created_at from plan";

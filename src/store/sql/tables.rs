@@ -85,7 +85,7 @@ tables! {
 
     SCHEDULE = "schedule" (id) Keep {
         id: Uuid, concert_id: Uuid, starts_at: Int, duration_ms: Int, hold_ttl_ms: Int, max_seats_per_user: Int,
-        sales_open_at: Int, sales_close_at: Int, queue: Flag, plan: Text, created_at: Int,
+        sales_open_at: Int, sales_close_at: Int, queue: Flag, plan: Text, larger_plan: Text, created_at: Int,
     }
 
     PLAN = "plan" (id) Keep {
@@ -160,7 +160,7 @@ tables! {
         schedule_id: Uuid,
         max_active: Int, active_ttl_ms: Int, max_waiting: Int, admit_per_minute: Int, on_timeout: Text,
         abandon_after_ms: Int, claim_after_ms: Int, absent_max_ms: Int,
-        sales_open_at: Int, starts_at: Int, sale: Text, paused: Flag,
+        sales_open_at: Int, starts_at: Int, sale: Text, paused_since: Int,
         presence_ms: Int, presence_at: Int, stood_until: Int, on_sale_ms: Int, on_sale_at: Int,
         next_sequence: Int, waiting: Int, absent: Int, active: Int,
         admitted_total: Int, completed_total: Int, expired_total: Int, left_total: Int,

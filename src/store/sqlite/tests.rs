@@ -84,7 +84,7 @@ async fn a_full_disk_is_unavailable_loses_nothing_and_passes() {
 }
 
 #[tokio::test]
-async fn batches_of_one_group_do_not_share_their_fate() {
+async fn f60_batches_of_one_group_do_not_share_their_fate() {
     let (store, _directory) = open().await;
     let started = join_all((0..6).map(async |of| store.acquire(partition(of), "worker").await.unwrap())).await;
     let mut batches: Vec<CommitBatch> =

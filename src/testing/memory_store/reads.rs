@@ -115,6 +115,13 @@ impl Catalog for MemoryStore {
         self.read(|state| state.plans.get(id).cloned())
     }
 
+    async fn replace_plan(&self, schedule: ScheduleId, from: &str, to: &str) -> Result<bool> {
+        self.write(|state| {
+            let known = state.schedules.get_mut(&schedule).filter(|known| known.drawn_by() == Some(from));
+            known.map(|known| known.larger_plan = Some(to.to_owned())).is_some()
+        })
+    }
+
     async fn plans(&self, page: Page<String>) -> Result<Vec<PlanSummary>> {
         self.read(|state| {
             let key = |summary: &PlanSummary| (summary.created_at, summary.id.clone());

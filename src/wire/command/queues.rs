@@ -195,7 +195,7 @@ pub(in crate::wire) fn write_result(o: &mut Object<'_>, reply: &Reply) {
 fn write_queue(o: &mut Object<'_>, queue: &Queue) {
     o.plain("schedule_id", queue.schedule_id);
     write_limits(o, &queue.limits);
-    o.bare("paused", queue.paused).bare("waiting", queue.waiting);
+    o.bare("paused", queue.paused()).time_if("paused_since", queue.paused_since).bare("waiting", queue.waiting);
     o.bare("absent", queue.absent).bare("active", queue.active);
 }
 

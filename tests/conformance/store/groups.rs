@@ -57,7 +57,7 @@ async fn is_written(store: &dyn Store, batch: &CommitBatch) -> bool {
     request
 }
 
-pub async fn each_batch_of_a_group_is_fenced_by_itself(store: Arc<dyn Store>) {
+pub async fn f60_each_batch_of_a_group_is_fenced_by_itself(store: Arc<dyn Store>) {
     let progress = own(&*store, 0..5).await;
     // Overtaken, and out of step.
     let newer = store.acquire(part(1), "worker-2").await.unwrap();

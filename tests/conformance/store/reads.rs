@@ -107,6 +107,25 @@ pub async fn plans_are_kept_as_they_came_and_listed_newest_first(store: Arc<dyn 
     assert_eq!(store.plans(Page { after: Some("nothing".into()), limit: 9 }).await, Ok(vec![]));
 }
 
+pub async fn a_larger_plan_takes_the_place_of_the_one_that_is_known_and_of_no_other(store: Arc<dyn Store>) {
+    store.insert_concert(&concert(1)).await.unwrap();
+    let mut drawn = schedule(11, 1, 300);
+    drawn.plan = Some("a".repeat(64));
+    store.insert_schedule(&drawn).await.unwrap();
+    store.insert_schedule(&schedule(12, 1, 300)).await.unwrap();
+    let [a, b, c] = ["a", "b", "c"].map(|letter| letter.repeat(64));
+    let (drawn_id, bare) = (drawn.id, schedule_id(12));
+    assert_eq!(store.replace_plan(drawn_id, &b, &c).await, Ok(false), "another draws it");
+    assert_eq!(store.replace_plan(drawn_id, &a, &b).await, Ok(true));
+    assert_eq!(store.replace_plan(drawn_id, &a, &c).await, Ok(false), "it was replaced");
+    assert_eq!(store.replace_plan(drawn_id, &b, &c).await, Ok(true));
+    assert_eq!(store.replace_plan(bare, &a, &b).await, Ok(false), "nothing draws it");
+    assert_eq!(store.replace_plan(schedule_id(99), &a, &b).await, Ok(false));
+    let shown = store.schedule(drawn_id).await.unwrap().unwrap().schedule;
+    assert_eq!((shown.drawn_by(), shown.plan.as_deref()), (Some(c.as_str()), Some(a.as_str())), "made of the first");
+    assert_eq!(store.schedule(bare).await.unwrap().unwrap().schedule.drawn_by(), None);
+}
+
 pub async fn schedules_come_with_their_blocks_by_start_time(store: Arc<dyn Store>) {
     store.insert_concert(&concert(1)).await.unwrap();
     store.insert_concert(&concert(2)).await.unwrap();

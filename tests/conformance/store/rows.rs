@@ -289,7 +289,7 @@ pub fn queue(schedule: u128) -> Queue {
         sales_open_at: None,
         starts_at: LogTime(1_800_000_000_000),
         sale: BTreeMap::from([("main".parse().unwrap(), None)]),
-        paused: false,
+        paused_since: None,
         presence: PresenceClock { now: PresenceMs(0), at: LogTime(1), stood_until: LogTime(1) },
         on_sale: SaleClock { now: SaleMs(0), at: LogTime(1) },
         next_sequence: 1,
@@ -394,6 +394,7 @@ pub fn schedule(number: u128, concert: u128, starts_at: i64) -> Schedule {
         sales_close_at: None,
         queue: true,
         plan: None,
+        larger_plan: None,
         created_at: LogTime(1_700_000_000_000),
     }
 }

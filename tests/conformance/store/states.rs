@@ -187,7 +187,7 @@ pub async fn every_field_of_a_queue_comes_back(store: Arc<dyn Store>) {
         },
         sales_open_at: Some(LogTime(1)),
         sale: notes.chain([(name("main"), None)]).collect::<BTreeMap<_, _>>(),
-        paused: true,
+        paused_since: Some(LogTime(25)),
         presence: PresenceClock { now: PresenceMs(20), at: LogTime(21), stood_until: LogTime(22) },
         on_sale: SaleClock { now: SaleMs(23), at: LogTime(24) },
         next_sequence: 2,

@@ -194,7 +194,7 @@ function stranger(key) {
 /** What a wedge types goes into the field, wherever the focus is. */
 document.addEventListener('keydown', (event) => {
   if (!door || event.ctrlKey || event.altKey || event.metaKey || event.key.length !== 1 || event.key === ' ') return;
-  if (event.target.closest('input, select, textarea, dialog')) return;
+  if (/** @type {Element} */ (event.target).closest('input, select, textarea, dialog')) return;
   door.field.focus({ preventScroll: true });
 });
 document.addEventListener('pointerdown', () => sound.unlock());

@@ -8,7 +8,7 @@ export const canRead = () => 'BarcodeDetector' in window && Boolean(navigator.me
 
 /** Shows the camera in `video` and gives each code that comes into sight to `found`. Returns a function that ends it. */
 export async function watch(video, found) {
-  const detector = new BarcodeDetector({ formats: ['qr_code'] });
+  const detector = new (/** @type {any} */ (window).BarcodeDetector)({ formats: ['qr_code'] });
   const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
   video.srcObject = stream;
   await video.play();

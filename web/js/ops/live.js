@@ -6,6 +6,9 @@ import { fill, h, say } from '../dom.js';
  * `heads`: texts of the columns. `key(item)` names a row. `cells(item)`: a text, `{ text, kind }`, or null for each column.
  * `act(current)`: a last column, made once a row: an element, or `{ root, update(item) }`; `current()` gives the row's item
  * as it is now.
+ * @param {string} name
+ * @param {string[]} heads
+ * @param {{key: (item: any) => any, cells: (item: any) => any[], act?: (item: () => any) => any, none?: string}} options
  */
 export function liveTable(name, heads, { key, cells, act, none }) {
   const body = h('tbody', {});

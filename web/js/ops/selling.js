@@ -1,8 +1,9 @@
 // Queues with what can be done about them, and what the dates have sold.
 
 import * as api from '../api.js';
+import * as clock from '../clock.js';
 import { button, h, say } from '../dom.js';
-import { dayAndTime, number, sum, t } from '../i18n.js';
+import { dayAndTime, number, since, sum, t } from '../i18n.js';
 import { newKey } from '../intent.js';
 import { problemText } from '../screens/parts.js';
 import { csvLine, save } from './files.js';
@@ -36,7 +37,7 @@ export function queues() {
   };
   const table = liveTable(t('ops.queues'), ['ops.date', 'ops.state', 'org.waiting', 'ops.absent', 'org.active', 'org.admitted', 'ops.pace', 'org.perMinute', 'ops.eta', 'ops.wait.p50', 'ops.wait.p90'].map((key) => t(key)), {
     key: (of) => of.schedule_id,
-    cells: (of) => [`${of.title} · ${dayAndTime(Date.parse(of.starts_at))}`, { text: of.paused ? t('org.paused') : t(`ops.sale.${of.sale}`), kind: of.paused ? 'state waiting' : 'state' }, number(of.waiting), number(of.absent), number(of.active), number(of.admitted), of.admitted_per_minute === null ? null : number(Math.round(of.admitted_per_minute)), of.admit_per_minute === null ? t('ops.noLimit') : number(of.admit_per_minute), duration(of.eta_seconds), duration(of.wait_p50_seconds), duration(of.wait_p90_seconds)],
+    cells: (of) => [`${of.title} · ${dayAndTime(Date.parse(of.starts_at))}`, { text: of.paused ? t('org.paused', { time: since(Date.parse(of.paused_since), clock.now()) }) : t(`ops.sale.${of.sale}`), kind: of.paused ? 'state waiting' : 'state' }, number(of.waiting), number(of.absent), number(of.active), number(of.admitted), of.admitted_per_minute === null ? null : number(Math.round(of.admitted_per_minute)), of.admit_per_minute === null ? t('ops.noLimit') : number(of.admit_per_minute), duration(of.eta_seconds), duration(of.wait_p50_seconds), duration(of.wait_p90_seconds)],
     act,
     none: t('ops.queues.none'),
   });

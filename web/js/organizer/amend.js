@@ -8,11 +8,13 @@ import { newKey } from '../intent.js';
 import { categoriesOf } from '../plan.js';
 import { notice } from '../screens/parts.js';
 import { choice, deed, field, formOf, instant, local, textField, zoneHint } from './forms.js';
+import { largerPlan } from './larger.js';
 import { sectionsOf, spansOf, textOf, unreadable } from './spans.js';
 
 const TIMES = ['starts_at', 'sales_open_at', 'sales_close_at'];
 
-export function amend(schedule, zone, go) {
+export function amend(schedule, concert, go) {
+  const zone = concert.time_zone;
   const box = notice('plain');
   const patch = async (body) => {
     await api.call('PATCH', `/v1/schedules/${schedule.id}`, { body, key: newKey(), wait: 30 });
@@ -20,15 +22,16 @@ export function amend(schedule, zone, go) {
   };
   const categories = categoriesOf(schedule).filter((category) => category.low === category.high);
   const seats = new SeatsOf(schedule);
+  const larger = schedule.plan ? largerPlan(schedule, concert.currency) : null;
   const form = formOf(t('org.amend'), [zoneHint(zone), h('div', { class: 'fields' },
     field('starts_at', t('org.startsAt'), { type: 'datetime-local', required: true, value: local(schedule.starts_at, zone) }),
     field('sales_open_at', t('org.opensAt'), { type: 'datetime-local', value: local(schedule.sales_open_at, zone), hint: t('org.emptyNow') }),
     field('sales_close_at', t('org.closesAt'), { type: 'datetime-local', value: local(schedule.sales_close_at, zone), hint: t('org.emptyStart') }),
     categories.map((category) => field(`price-${category.name}`, t('org.priceOf', { category: category.name }), { type: 'number', min: 0, required: true, value: category.low }))),
-  seats.root],
+  seats.root, larger?.root],
   t('org.save'), async (values) => {
     const times = TIMES.filter((name) => values[name] !== local(schedule[name], zone));
-    const body = { ...Object.fromEntries(times.map((name) => [name, instant(values[name], zone)])), ...merged(pricesOf(schedule, categories, values), seats.change(values)) };
+    const body = { ...Object.fromEntries(times.map((name) => [name, instant(values[name], zone)])), ...merged(pricesOf(schedule, categories, values), seats.change(values)), ...larger?.body(values) };
     if (Object.keys(body).length) await patch(body);
     else go(`?date=${schedule.id}`);
   }, box);
@@ -53,7 +56,7 @@ function merged(prices, { section, added }) {
   return { ...(sections.length && { sections }), ...(added.length && { new_sections: added }) };
 }
 
-/** Seats of one section, and new sections. A drawn hall gets no further seats: nobody could find them on its map. */
+/** Seats of one section, and new sections. A drawn hall gets further ones by a larger drawing: nobody could find others on its map. */
 class SeatsOf {
   constructor(schedule) {
     this.schedule = schedule;

@@ -132,7 +132,9 @@ class CustomerList {
 /** Chooses a date, then seats on it. */
 class Sell {
   constructor(customer, dates, done) {
-    Object.assign(this, { customer, done, hold: null });
+    this.customer = customer;
+    this.done = done;
+    this.hold = null;
     this.body = h('div', { class: 'stack' });
     const pick = h('select', { id: 'desk-date', onchange: () => this.#open(pick.value) }, h('option', { value: '' }, t('desk.pickDate')),
       dates.map((date) => h('option', { value: date.id }, `${longDate(date.starts, date.zone)} · ${date.title}`)));

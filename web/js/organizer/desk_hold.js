@@ -14,7 +14,11 @@ import { followSeats } from '../seats_feed.js';
 
 export class DeskHold {
   constructor(customer, id, done) {
-    Object.assign(this, { customer, id, done, seats: new Seats(), ending: new AbortController() });
+    this.customer = customer;
+    this.id = id;
+    this.done = done;
+    this.seats = new Seats();
+    this.ending = new AbortController();
     this.box = notice('warn');
     this.choice = h('div', { class: 'choice' });
     this.root = h('div', { class: 'stack' });
@@ -28,7 +32,8 @@ export class DeskHold {
     this.feed = followSeats({ id: this.id, seats: this.seats, compact: Boolean(hall) || plain, signal });
     await this.feed.known;
     this.hall = hall ?? hallOfSections(schedule, this.seats.prices);
-    Object.assign(this, { schedule, currency: concert.currency });
+    this.schedule = schedule;
+    this.currency = concert.currency;
     const common = { hall: this.hall, seats: this.seats, currency: this.currency, onToggle: (seat) => this.toggle(seat) };
     this.map = new SeatMap(common);
     this.list = new SeatList(common);

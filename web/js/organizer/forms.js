@@ -19,7 +19,12 @@ export function choice(name, label, options, attributes = {}) {
   return h('label', { class: 'field', for: id }, h('span', {}, label), h('select', { id, name, ...attributes }, options.map(([value, text]) => h('option', { value }, text))));
 }
 
-/** A labeled text of several lines. */
+/**
+ * A labeled text of several lines.
+ * @param {string} name
+ * @param {string} label
+ * @param {Record<string, any>} [options] attributes, and `hint`
+ */
 export function textField(name, label, { value = '', hint, ...attributes } = {}) {
   const id = `f-${name}`;
   return h('label', { class: 'field', for: id }, h('span', {}, label), h('textarea', { id, name, value, spellcheck: 'false', ...attributes }), hint && h('span', { class: 'hint' }, hint));
@@ -27,7 +32,7 @@ export function textField(name, label, { value = '', hint, ...attributes } = {})
 
 /** What was refused: each field that is wrong, if it is that. */
 export function wrong(box, problem) {
-  const errors = (problem.errors ?? []).map(({ pointer, detail }) => h('p', {}, `${pointer}: ${detail}`));
+  const errors = (problem.errors ?? []).map(({ pointer, detail }) => h('p', {}, pointer ? `${pointer}: ${detail}` : detail));
   box.show(errors.length ? errors : h('p', {}, problemText(problem)));
   box.root.focus();
 }

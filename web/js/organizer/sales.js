@@ -4,7 +4,7 @@ import * as api from '../api.js';
 import * as clock from '../clock.js';
 import { aboutDate } from '../dates.js';
 import { fill, h, icon, say } from '../dom.js';
-import { longDate, number, t } from '../i18n.js';
+import { longDate, number, since, t } from '../i18n.js';
 import { newKey } from '../intent.js';
 import { confirm } from '../login.js';
 import { hallOfSections } from '../plan.js';
@@ -61,7 +61,7 @@ export async function sales(id, go) {
   if (line) root.append(line.root);
   draw();
   await look();
-  if (!schedule.cancelled_at) root.append(amend(schedule, concert.time_zone, go), cancelShow(schedule, go));
+  if (!schedule.cancelled_at) root.append(amend(schedule, concert, go), cancelShow(schedule, go));
   return {
     root,
     close() {
@@ -95,12 +95,13 @@ async function queue(id) {
     await look();
     saved(box);
   };
+  /** @type {any} */
   let stats = null;
   async function look() {
     stats = await api.read(`${path}/stats`);
     const figure = (value, key) => h('div', { class: 'figure' }, h('b', {}, value), h('span', {}, t(key)));
     fill(figures, figure(number(stats.waiting), 'org.waiting'), figure(number(stats.active), 'org.active'), figure(number(stats.admitted), 'org.admitted'),
-      stats.paused && h('span', { class: 'badge' }, t('org.paused')));
+      stats.paused && h('span', { class: 'badge', 'data-since': stats.paused_since }, t('org.paused', { time: since(Date.parse(stats.paused_since), clock.now()) })));
     say(pause, t(stats.paused ? 'org.resume' : 'org.pause'));
   }
   const pause = deed('', () => patch({ paused: !stats.paused }), box, { 'data-act': 'pause' });
@@ -120,7 +121,7 @@ function cancelShow(schedule, go) {
   const box = notice('warn');
   return h('details', { class: 'card' }, h('summary', {}, t('org.cancel')), h('p', {}, t('org.cancelHint')),
     deed(t('org.cancel'), async () => {
-      const sold = document.querySelector('[data-sold]')?.dataset.sold ?? '0';
+      const sold = /** @type {HTMLElement | null} */ (document.querySelector('[data-sold]'))?.dataset.sold ?? '0';
       if (!(await confirm(t('org.cancelAsk', { sold: number(Number(sold)) }), t('org.cancel')))) return;
       // The key follows from the date: a repeat finishes what was begun.
       await api.call('DELETE', `/v1/schedules/${schedule.id}`, { key: `cancel-${schedule.id}`, wait: 30 });

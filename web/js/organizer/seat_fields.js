@@ -1,14 +1,11 @@
 // Which seats a new date has, at which prices, and which are not for sale: from a seating plan, or sections written by hand.
 
 import * as api from '../api.js';
-import { fill, h, say } from '../dom.js';
+import { fill, h } from '../dom.js';
 import { number, sum, t } from '../i18n.js';
-import { SeatList } from '../list.js';
-import { SeatMap } from '../map.js';
-import { guidsOf, hallOfPlan } from '../plan.js';
-import { BLOCKED, Seats } from '../seats.js';
 import { notice } from '../screens/parts.js';
 import { field, textField, wrong } from './forms.js';
+import { Preview, imported, usedCategories, warningsOf } from './preview.js';
 import { blockedOf, sectionsOf } from './spans.js';
 
 /** `{root, body(values)}`; the body is that part of a new date. */
@@ -29,12 +26,8 @@ export function seatFields(plans, currency) {
   async function upload(chosen) {
     if (!chosen) return;
     box.clear();
-    const type = chosen.name.endsWith('.csv') ? 'text/csv' : 'application/json';
     try {
-      const answer = await api.send('POST', `/v1/plans?name=${encodeURIComponent(chosen.name.replace(/\.\w+$/, ''))}`, { raw: chosen, headers: { 'Content-Type': type } });
-      const body = await answer.json();
-      if (!answer.ok) throw api.problemOf(answer, body);
-      await taken(body);
+      await taken(await imported(chosen));
     } catch (problem) {
       if (!(problem instanceof api.Problem)) throw problem;
       wrong(box, problem.body);
@@ -55,11 +48,10 @@ export function seatFields(plans, currency) {
       return;
     }
     const plan = await api.read(`/v1/plans/${id}`);
-    const used = new Set(plan.sections.flatMap((section) => section.categories.map(([, , category]) => category)));
-    const categories = plan.categories.filter((_, index) => used.has(index));
+    const categories = usedCategories(plan);
     drawn = new Preview(plan, categories);
     fill(about, drawn.root,
-      warnings.length > 0 && h('div', { class: 'notice warn' }, h('strong', {}, t('org.warnings')), h('ul', { class: 'warnings' }, warnings.map((each) => h('li', {}, `${each.at}: ${each.message}${each.count > 1 ? ` (×${each.count})` : ''}`)))),
+      warningsOf(warnings),
       h('div', { class: 'fields' }, categories.map((category, index) => field(`price-${category.name}`, t('org.priceOf', { category: category.name }), { type: 'number', min: 0, required: true, value: (categories.length - index) * 3000 + 3000 }))));
   }
 
@@ -77,42 +69,4 @@ export function seatFields(plans, currency) {
     return { sections: sections.map((section) => ({ ...section, ...(blocked.has(section.name) && { not_for_sale: blocked.get(section.name) }) })) };
   };
   return { root, body };
-}
-
-/** The hall with all seats free; a seat that is chosen is not for sale. */
-class Preview {
-  constructor(plan, categories) {
-    const priced = categories.map((category, index) => ({ name: category.name, price: categories.length - index, available_seats: 0 }));
-    const schedule = { sections: plan.sections.map((section) => ({ name: section.name, block: 'main', seats: section.x.length, price: 0, categories: priced })) };
-    this.guids = guidsOf(plan);
-    this.hall = hallOfPlan(plan, schedule);
-    this.seats = new Seats();
-    this.seats.take(Object.fromEntries(this.hall.sections.map((section) => [section.name, 'A'.repeat(section.count)])), true);
-    const common = { hall: this.hall, seats: this.seats, priced: false, onToggle: (seat) => this.#toggle(seat) };
-    this.map = new SeatMap(common);
-    this.list = new SeatList(common);
-    this.count = h('p', { class: 'hint', id: 'blocked-count' });
-    this.root = h('div', { class: 'form' }, h('div', { class: 'preview' }, this.map.root), this.count, this.list.root);
-    this.#say();
-  }
-
-  #toggle(seat) {
-    const { section, number: n } = this.hall.place(seat);
-    this.seats.take({ [section.name]: { [this.seats.of(seat) === BLOCKED ? 'A' : 'X']: [n] } }, false);
-    this.#say();
-  }
-
-  #say() {
-    say(this.count, t('org.blockedOnMap', { count: number(this.seats.counts()[BLOCKED]) }));
-  }
-
-  /** Guids of what is not for sale. */
-  blocked() {
-    return [...this.guids].filter(([seat]) => this.seats.of(seat) === BLOCKED).map(([, guid]) => guid);
-  }
-
-  close() {
-    this.map.close();
-    this.list.close();
-  }
 }

@@ -19,7 +19,12 @@ export async function choose({ sale, go }) {
 
 class Choose {
   constructor(sale, go) {
-    Object.assign(this, { sale, go, seats: sale.seats, hall: sale.hall, picked: null, accessible: false });
+    this.sale = sale;
+    this.go = go;
+    this.seats = sale.seats;
+    this.hall = sale.hall;
+    this.picked = null;
+    this.accessible = false;
     this.most = sale.schedule.max_seats_per_user;
     // What was asked while waiting.
     this.wish = wishOf(sale.id);

@@ -53,13 +53,15 @@ function notFound() {
 
 class DatePage {
   constructor(sale, go) {
-    Object.assign(this, { sale, go });
+    this.sale = sale;
+    this.go = go;
     this.title = sale.concert.title;
     this.stage = h('div', { class: 'stage' });
     this.bar = holdBar(sale, go);
     this.root = h('div', { class: 'date-page' }, this.#head(), this.bar.root, this.stage);
     sale.addEventListener('change', () => this.update());
     sale.addEventListener('turn', () => this.#turn());
+    sale.addEventListener('hall', () => this.#redraw());
     this.stop = clock.onTick(() => this.#tick());
     this.ready = this.update();
   }
@@ -116,6 +118,21 @@ class DatePage {
     this.root.dataset.screen = name;
     // Whoever reads by ear or by keys follows; at the first screen the page itself has just been opened.
     if (before) (next.focus ?? this.root.querySelector('h1')).focus({ preventScroll: false });
+  }
+
+  /** The map and the list are made anew; who is choosing stays where they are. */
+  async #redraw() {
+    if (!this.kind?.startsWith('choose')) return;
+    const before = this.screen;
+    const next = await this.#screen('choose');
+    if (!next) return;
+    if (this.screen !== before || !this.kind?.startsWith('choose')) {
+      next.close?.();
+      return;
+    }
+    before?.close?.();
+    this.screen = next;
+    fill(this.stage, next.root);
   }
 
   close() {

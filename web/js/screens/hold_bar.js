@@ -10,6 +10,7 @@ export function holdBar(sale, go) {
   const root = h('section', { class: 'hold-bar', 'aria-label': t('hold.label'), hidden: true });
   const rest = h('span', { class: 'rest', role: 'timer' });
   let shown = null;
+  /** @type {(now: number) => void} */
   let tick = () => {};
   const stop = clock.onTick((now) => tick(now));
 

@@ -46,7 +46,10 @@ export function holds(go, changed) {
 /** One hold, as its bar needs it. */
 class Held {
   constructor(own, concert, go, changed) {
-    Object.assign(this, { own, concert, changed, id: own.schedule_id });
+    this.own = own;
+    this.concert = concert;
+    this.changed = changed;
+    this.id = own.schedule_id;
     this.bar = holdBar(this, go);
     this.root = this.bar.root;
     this.bar.update('');

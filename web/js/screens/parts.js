@@ -4,7 +4,11 @@ import { Problem } from '../api.js';
 import { fill, h } from '../dom.js';
 import { clockTime, exactTime, has, money, number, t } from '../i18n.js';
 
-/** Categories with color, letter, price and what is left. Each a switch of a filter if `onPick`. */
+/**
+ * Categories with color, letter, price and what is left. Each a switch of a filter if `onPick`.
+ * @param {import('../sale.js').Sale} sale
+ * @param {{onPick?: (name: string) => void, picked?: string | null}} [options]
+ */
 export function priceList(sale, { onPick, picked } = {}) {
   const currency = sale.concert.currency;
   const total = new Map(totals(sale));

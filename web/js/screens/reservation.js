@@ -16,7 +16,10 @@ export function reservation({ sale, detail, go }) {
 
 class Reservation {
   constructor(sale, id, go) {
-    Object.assign(this, { sale, id, go, balance: null });
+    this.sale = sale;
+    this.id = id;
+    this.go = go;
+    this.balance = null;
     this.box = notice('warn');
     this.body = h('div', { class: 'stack' });
     this.root = h('div', { class: 'narrow' }, this.body);

@@ -4,7 +4,7 @@ import * as alerts from '../alerts.js';
 import * as announce from '../announce.js';
 import * as clock from '../clock.js';
 import { button, h, icon, say } from '../dom.js';
-import { clockTime, exactTime, longDate, number, plural, t } from '../i18n.js';
+import { clockTime, exactTime, longDate, number, plural, since, t } from '../i18n.js';
 import { confirm } from '../login.js';
 import { notice, positionText, showPrices } from './parts.js';
 import { keepWish, stepper, wishOf } from './wish.js';
@@ -101,7 +101,7 @@ function openingText(ms, zone) {
 function said({ place }, note) {
   const lines = [];
   if (place.status === 'ABSENT') lines.push(t('waiting.absent'));
-  if (place.sale === 'paused') lines.push(t('waiting.paused'));
+  if (place.sale === 'paused') lines.push(t('waiting.paused', { time: since(Date.parse(place.paused_since), clock.now()) }));
   if (place.sale === 'all_held') lines.push(t('waiting.allHeld'));
   if (place.sale === 'sold_out') lines.push(t('waiting.soldOut'));
   if (!lines.length && place.ahead < NEAR && place.sale !== 'lobby') lines.push(t('waiting.ready'));

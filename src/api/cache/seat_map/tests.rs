@@ -97,7 +97,7 @@ fn changes(map: &SeatMap, seen: &str) -> Option<(String, String)> {
 }
 
 #[test]
-fn a_seat_says_where_it_is_what_it_costs_and_whether_it_is_free() {
+fn f12_a_seat_says_where_it_is_what_it_costs_and_whether_it_is_free() {
     let body: Value = serde_json::from_slice(map().body(Filter::default()).plain()).unwrap();
     assert_eq!(
         body["seats"],
@@ -138,7 +138,7 @@ fn names_of_sections_are_escaped() {
 }
 
 #[test]
-fn seats_are_filtered_by_section_and_status() {
+fn f12_seats_are_filtered_by_section_and_status() {
     let map = map();
     let body = |section: Option<&str>, status| {
         let section = section.map(|name| name.parse().unwrap());
@@ -220,7 +220,7 @@ fn since(map: &SeatMap, seen: &str) -> Option<(String, Value)> {
 }
 
 #[test]
-fn f13_a_seat_is_a_letter() {
+fn f58_a_seat_is_a_letter() {
     let letters = |section: Option<&str>| {
         let section = section.map(|name| name.parse().unwrap());
         let body = map().body(Filter { section, form: Form::Compact, ..Filter::default() });
@@ -237,7 +237,7 @@ fn f13_a_seat_is_a_letter() {
 }
 
 #[test]
-fn f13_changes_are_numbers_by_letter_under_the_same_ids() {
+fn f58_changes_are_numbers_by_letter_under_the_same_ids() {
     let map = map();
     let at = |id: &str, value: Value| Some((id.to_owned(), value));
     assert_eq!(since(&map, "3:12,5:7"), None);
@@ -251,7 +251,7 @@ fn f13_changes_are_numbers_by_letter_under_the_same_ids() {
 
 /// 50,000 seats in 20 sections, 2,000 of them changed: what the documentation says of both forms.
 #[test]
-fn f13_the_compact_form_is_a_tenth_at_most() {
+fn f58_the_compact_form_is_a_tenth_at_most() {
     let names: Vec<String> = (0..20).map(|number| format!("Section {number}")).collect();
     let sections: Vec<(&str, u32, i64)> = names.iter().map(|name| (name.as_str(), 2_500, 110_000)).collect();
     let seats: Vec<String> =

@@ -217,6 +217,21 @@ async fn q6_seats_are_held_with_an_active_token_only() {
 }
 
 #[tokio::test]
+async fn f10_a_date_may_have_no_queue_and_is_held_at_once() {
+    let queue = Queue::open(1).await;
+    let free = queue.door.put_date(false, &[("main", &["A"])]).await;
+    let ask = |method: Method, rest: &str| {
+        queue.door.bare(method, &format!("/v1/schedules/{free}{rest}")).header("x-user-id", "alice")
+    };
+    assert_eq!(queue.hold("alice", None).await.problem(), "not_admitted", "the one beside it has one");
+    assert_eq!(send(ask(Method::POST, "/holds").json(&json!({ "seats": ["A-1"] }))).await.status, 202);
+    for (method, rest) in [(Method::POST, "/queue"), (Method::DELETE, "/queue"), (Method::GET, "/queue/position")] {
+        let answer = send(waiting(ask(method.clone(), rest), 10)).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "queue_not_found"), "{method} {rest}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn f24_a_hold_is_answered_again_when_the_place_it_was_admitted_with_is_over() {
     let queue = Queue::open(1).await;
     queue.door.worker.start_lane(crate::domain::Lane::Seats);
@@ -244,6 +259,8 @@ async fn f06_an_operator_pauses_changes_and_admits() {
     assert_eq!(paused.status, 200, "{paused:?}");
     let result = &paused.json()["result"];
     assert_eq!((&result["paused"], &result["active"], &result["waiting"]), (&json!(true), &json!(1), &json!(3)));
+    let since = paused.json()["decided"]["at"].clone();
+    assert_eq!(result["paused_since"], since);
     let admitted = queue.patch("admin", json!({ "admit": 2 })).await.json();
     let result = &admitted["result"];
     assert_eq!((&result["active"], &result["waiting"]), (&json!(3), &json!(1)));
@@ -259,5 +276,13 @@ async fn f06_an_operator_pauses_changes_and_admits() {
     }
     assert_eq!((&stats["waiting"], &stats["joined"], &stats["admitted"]), (&json!(1), &json!(4), &json!(3)));
     assert_eq!((&stats["paused"], &stats["limits"]["admit_per_minute"]), (&json!(true), &json!(60)));
+    assert_eq!(stats["paused_since"], since);
     assert_eq!(stats["wait_seconds"]["samples"], 3, "{stats}");
+
+    let place = async || send(queue.ask("dave", Method::GET, "/queue/position")).await.json();
+    let waiting = place().await;
+    assert_eq!((&waiting["sale"], &waiting["paused_since"]), (&json!("paused"), &since), "{waiting}");
+    let resumed = queue.patch("admin", json!({ "paused": false })).await.json();
+    assert_eq!((&resumed["result"]["paused"], &resumed["result"]["paused_since"]), (&json!(false), &Value::Null));
+    while !place().await["paused_since"].is_null() {}
 }

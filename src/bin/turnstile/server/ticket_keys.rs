@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f27_seeds_are_made_once_for_a_directory_and_rotated_by_its_lines() {
+    fn seeds_are_made_once_for_a_directory_and_rotated_by_its_lines() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("made");
         let seeds = kept_in(&inside).unwrap();

@@ -22,7 +22,7 @@ fn f14_a_hold_takes_the_seats_fixes_the_price_and_ends_after_its_ttl() {
 }
 
 #[test]
-fn s10_a_hold_over_two_sections_sums_each_seats_price_all_or_nothing() {
+fn f51_s10_a_hold_over_two_sections_sums_each_seats_price_all_or_nothing() {
     let sections = vec![plain("A", 3, 100), plain("B", 3, 250)];
     let mut hall = Hall::opened(OpenBlock { sections, ..opening() });
     let of = |section: &str, number| SeatId { section: name(section), number };
@@ -196,7 +196,7 @@ fn f15_the_limit_counts_a_users_held_paying_and_sold_seats_but_not_those_that_ra
 }
 
 #[test]
-fn s9_the_limit_counts_over_all_sections_of_the_block_and_a_cancel_gives_one_back() {
+fn f51_s9_the_limit_counts_over_all_sections_of_the_block_and_a_cancel_gives_one_back() {
     let sections = (0..10).map(|n| plain(&format!("S{n}"), 20, PRICE)).collect();
     let mut hall = Hall::opened(OpenBlock { sections, ..opening() });
     let mut reservations = Vec::new();

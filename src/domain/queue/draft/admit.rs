@@ -6,7 +6,7 @@ use crate::domain::queue::{EFFECTS_BYTES_MAX, Sale, TOKEN_BYTES_MAX, TokenState,
 impl Draft<'_> {
     /// Whether sale, both release controls and the bound of a decision allow an admission now.
     pub fn can_admit(&self) -> bool {
-        !self.row.paused && self.has_place() && admission::rate_allows(&self.row, self.at.time)
+        !self.row.paused() && self.has_place() && admission::rate_allows(&self.row, self.at.time)
     }
 
     /// Something can be bought, and there is a place for one who buys.

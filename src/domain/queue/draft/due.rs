@@ -68,7 +68,7 @@ impl Draft<'_> {
 
     /// Who is absent since then is dropped.
     fn drop_since(&self) -> SaleMs {
-        let now = self.offer.read(&self.row.on_sale, self.row.paused, self.at.time);
+        let now = self.offer.read(&self.row.on_sale, self.row.paused(), self.at.time);
         now.plus_ms(-self.row.limits.absent_max_ms)
     }
 
@@ -95,12 +95,12 @@ impl Draft<'_> {
         });
         let first = touched.chain(self.untouched(self.state.absences())).min()?;
         let target = first.plus_ms(self.row.limits.absent_max_ms);
-        self.offer.reaches(&self.row.on_sale, self.row.paused, target)
+        self.offer.reaches(&self.row.on_sale, self.row.paused(), target)
     }
 
     fn admission_due(&self, since: LogTime) -> Option<LogTime> {
         let row = &self.row;
-        if row.paused || row.waiting == 0 || row.active >= u64::from(row.limits.max_active) {
+        if row.paused() || row.waiting == 0 || row.active >= u64::from(row.limits.max_active) {
             return None;
         }
         let (rate, now) = (admission::next_admission(row)?, self.at.time);

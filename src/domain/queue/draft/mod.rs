@@ -159,7 +159,7 @@ impl<'a> Draft<'a> {
             TokenState::Absent { .. } | TokenState::Ended { .. } => return,
         }
         self.row.absent += 1;
-        let since = self.offer.read(&self.row.on_sale, self.row.paused, self.at.time);
+        let since = self.offer.read(&self.row.on_sale, self.row.paused(), self.at.time);
         self.change(sequence, |token| token.state = TokenState::Absent { since });
         self.arrived.remove(&sequence);
         self.absent.push(sequence);
@@ -228,16 +228,17 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// A pause that is asked for again goes on since the first time.
     pub fn set_paused(&mut self, paused: bool) {
-        if paused != self.row.paused {
+        if paused != self.row.paused() {
             self.settle_sale_clock();
-            self.row.paused = paused;
+            self.row.paused_since = paused.then_some(self.at.time);
         }
     }
 
     /// To be called before anything changes that makes the clock run or stand.
     fn settle_sale_clock(&mut self) {
-        self.row.on_sale.now = self.offer.read(&self.row.on_sale, self.row.paused, self.at.time);
+        self.row.on_sale.now = self.offer.read(&self.row.on_sale, self.row.paused(), self.at.time);
         self.row.on_sale.at = self.at.time;
     }
 

@@ -47,10 +47,10 @@ impl Model {
             Command::Seen(seen) => self.seen(seen),
             Command::Tick(_) => self.tick(),
             Command::ConfigureQueue(configure) => {
-                let row = self.row_mut();
-                let rate = row.limits.admit_per_minute;
+                let (now, row) = (LogTime(self.now), self.row_mut());
+                let (rate, since) = (row.limits.admit_per_minute, row.paused_since);
                 row.limits = row.limits.patched(&configure.patch);
-                row.paused = configure.paused.unwrap_or(row.paused);
+                row.paused_since = configure.paused.map_or(since, |on| on.then_some(since.unwrap_or(now)));
                 let changed = rate != row.limits.admit_per_minute;
                 if let (true, Some((interval, _))) = (changed, self.pace()) {
                     let latest = self.now * 1000 + interval;
@@ -96,7 +96,7 @@ impl Model {
             sales_open_at: open.sales_open_at,
             starts_at: open.starts_at,
             sale: open.blocks.iter().map(|block| (block.clone(), None)).collect(),
-            paused: false,
+            paused_since: None,
             presence: PresenceClock { now: PresenceMs(0), at: at.time, stood_until: at.time },
             on_sale: SaleClock { now: SaleMs(0), at: at.time },
             next_sequence: 1,
@@ -348,7 +348,7 @@ impl Model {
         });
         let drops = self.absent().filter_map(|(since, _)| self.on_sale_at(since.0 + row.limits.absent_max_ms));
         let place = self.count(TokenStatus::Active) < u64::from(row.limits.max_active);
-        let waits = self.count(TokenStatus::Waiting) > 0 && !row.paused && place;
+        let waits = self.count(TokenStatus::Waiting) > 0 && row.paused_since.is_none() && place;
         let paced = match (row.limits.admit_per_minute, self.pace()) {
             _ if !waits => None,
             (None, _) => Some(self.now),
@@ -368,7 +368,7 @@ impl Model {
             (Some(_), None) => false,
             (Some(_), Some(_)) => self.now * 1000 >= row.rate_next_us,
         };
-        rate && !row.paused && self.has_place()
+        rate && row.paused_since.is_none() && self.has_place()
     }
 
     fn has_place(&self) -> bool {

@@ -20,7 +20,7 @@ fn reported(fixture: &mut Fixture, seconds: u32, sequences: &[u64]) {
 }
 
 #[test]
-fn q11_who_is_not_seen_is_passed_over_and_first_again_on_return() {
+fn f53_q11_who_is_not_seen_is_passed_over_and_first_again_on_return() {
     let mut fixture = filled(long_turns(), 5);
     reported(&mut fixture, 9, &[1, 2, 4, 5]);
     assert_eq!(fixture.live(), "1A 2W 3W 4W 5W");
@@ -145,7 +145,7 @@ fn q12_a_turn_during_which_the_presence_clock_stood_keeps_its_place() {
 }
 
 #[test]
-fn an_absence_is_bounded_by_time_on_sale() {
+fn f53_an_absence_is_bounded_by_time_on_sale() {
     let mut fixture = filled(Limits { absent_max_ms: 20_000, ..long_turns() }, 2);
     reported(&mut fixture, 10, &[1]);
     let since = fixture.now;

@@ -185,10 +185,10 @@ fn assert_equal(fixture: &Fixture, model: &Model) {
     let row = Queue { changed: kept.changed, due_at: None, on_sale: kept.on_sale, ..state.row.clone() };
     assert_eq!(&row, kept, "counters as recounted");
     assert_eq!(row.waiting + row.absent + row.active, state.tokens().count() as u64);
-    let on_sale = Offer::of(&row).read(&state.row.on_sale, row.paused, now);
+    let on_sale = Offer::of(&row).read(&state.row.on_sale, row.paused(), now);
     assert_eq!(on_sale, SaleMs(model.on_sale_ms(fixture.now)), "the clock of the sale");
     let sale =
-        if row.paused && matches!(model.sale(), Sale::Open | Sale::AllHeld) { Sale::Paused } else { model.sale() };
+        if row.paused() && matches!(model.sale(), Sale::Open | Sale::AllHeld) { Sale::Paused } else { model.sale() };
     assert_eq!((row.sale_at(now), row.opens_at(now).is_some()), (sale, sale == Sale::Lobby));
     let from_now_on = |time: i64| time.max(fixture.now);
     assert_eq!(state.next_due().map(|due| from_now_on(due.0)), model.due_at().map(from_now_on));

@@ -245,6 +245,26 @@ fn f06_pause_stops_admission_and_resume_goes_on() {
 }
 
 #[test]
+fn f06_a_pause_says_since_when() {
+    let mut fixture = filled(limits(), 3);
+    let since = |fixture: &mut Fixture, paused: Option<bool>| {
+        fixture.after(60_000).run(configure(LimitsPatch::default(), paused, None));
+        (fixture.row().paused_since.map(|at| at.0), fixture.now)
+    };
+    assert_eq!(since(&mut fixture, None).0, None);
+    let (paused, now) = since(&mut fixture, Some(true));
+    assert_eq!(paused, Some(now));
+    for repeated in [Some(true), None] {
+        assert_eq!(since(&mut fixture, repeated).0, paused, "it goes on: {repeated:?}");
+    }
+    fixture.run(leave(1));
+    assert_eq!(fixture.row().paused_since.map(|at| at.0), paused);
+    assert_eq!(since(&mut fixture, Some(false)).0, None);
+    let (again, now) = since(&mut fixture, Some(true));
+    assert_eq!(again, Some(now), "another pause");
+}
+
+#[test]
 fn f06_the_operator_admits_beyond_pause_and_rate_but_not_beyond_max_active() {
     let mut fixture = Fixture::opened(Limits { max_active: 3, admit_per_minute: Some(0), ..limits() });
     for number in 1..=5 {

@@ -82,7 +82,7 @@ fn code(decision: &Decision<QueueState>) -> Code {
 }
 
 #[test]
-fn q10_nobody_is_admitted_in_the_lobby_and_each_has_a_full_turn_after_it() {
+fn f53_q10_nobody_is_admitted_in_the_lobby_and_each_has_a_full_turn_after_it() {
     let mut fixture = opening_at(1_006_000);
     (1..=4).for_each(|number| drop(fixture.run(join(number))));
     fixture.run(configure(LimitsPatch::default(), None, Some(2)));
@@ -113,7 +113,7 @@ fn an_opening_that_moves_later_returns_who_waits_to_the_lobby_and_turns_go_on() 
 }
 
 #[test]
-fn q14_sold_out_admits_nobody_refuses_joins_and_keeps_the_places() {
+fn f53_q14_sold_out_admits_nobody_refuses_joins_and_keeps_the_places() {
     let mut fixture = Fixture::opened(limits());
     (1..=4).for_each(|number| drop(fixture.run(join(number))));
     fixture.run(seen(&[1, 2]));

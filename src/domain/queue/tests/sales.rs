@@ -21,7 +21,7 @@ impl Model {
 
     pub(super) fn remember_sale(&mut self) {
         let Some(row) = &self.row else { return };
-        let (now, held) = (self.now, (row.sale.clone(), row.paused));
+        let (now, held) = (self.now, (row.sale.clone(), row.paused()));
         if self.sales.last().is_none_or(|(_, sale, paused)| (sale, paused) != (&held.0, &held.1)) {
             self.sales.push((now, held.0, held.1));
         }
@@ -48,7 +48,7 @@ impl Model {
         }
         let (state, opens, starts) = offer(row, &row.sale);
         let at = self.now.max(opens) + missing;
-        let runs = matches!(state, SaleState::Open | SaleState::AllHeld) && !row.paused;
+        let runs = matches!(state, SaleState::Open | SaleState::AllHeld) && !row.paused();
         (runs && at <= starts).then_some(at)
     }
 }

@@ -38,6 +38,7 @@ pub fn schedule_values(row: &Schedule) -> Vec<Value<'_>> {
         sales_close_at,
         queue,
         plan,
+        larger_plan,
         created_at,
     } = row;
     vec![
@@ -51,6 +52,7 @@ pub fn schedule_values(row: &Schedule) -> Vec<Value<'_>> {
         optional_time(*sales_close_at),
         Value::Flag(*queue),
         optional_text(plan.as_deref()),
+        optional_text(larger_plan.as_deref()),
         time(*created_at),
     ]
 }
@@ -67,6 +69,7 @@ pub fn schedule(row: &impl Cells) -> Result<Schedule> {
         sales_close_at: row.optional_time("sales_close_at")?,
         queue: row.flag("queue")?,
         plan: row.optional_text("plan")?.map(str::to_owned),
+        larger_plan: row.optional_text("larger_plan")?.map(str::to_owned),
         created_at: row.time("created_at")?,
     })
 }

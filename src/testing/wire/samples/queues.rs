@@ -107,7 +107,7 @@ fn queue() -> Queue {
         sales_open_at: None,
         starts_at: NOW.plus_ms(24 * HOUR_MS),
         sale: [(key().block, Some(note()))].into(),
-        paused: false,
+        paused_since: None,
         presence: PresenceClock { now: PresenceMs(0), at: NOW, stood_until: NOW },
         on_sale: SaleClock { now: SaleMs(0), at: NOW },
         next_sequence: 43,
@@ -128,6 +128,7 @@ pub(super) fn outcomes() -> Vec<Outcome> {
     let schedule_id = schedule();
     let admitting = || Effects { admitted: vec![active(11)], ..Effects::default() };
     let waiting = |sequence| token(sequence, TokenState::Waiting);
+    let paused = Queue { paused_since: Some(NOW.plus_ms(-HOUR_MS)), ..queue() };
     let all = Effects {
         ended: vec![ended(3, Ending::Expired), ended(4, Ending::Expired)],
         requeued: vec![waiting(43)],
@@ -141,8 +142,8 @@ pub(super) fn outcomes() -> Vec<Outcome> {
     let dropping = Effects { ended: vec![ended(3, Ending::Expired)], ..admitting() };
     use CommandKind::*;
     vec![
-        Outcome::ok("queue_opened", OpenQueue, Reply::QueueOpened(queue())),
-        Outcome::ok("queue_configured", ConfigureQueue, Reply::QueueConfigured(queue())).with(admitting()),
+        Outcome::ok("queue_opened", OpenQueue, Reply::QueueOpened(paused.clone())),
+        Outcome::ok("queue_configured", ConfigureQueue, Reply::QueueConfigured(paused)).with(admitting()),
         Outcome::ok("joined_waiting", JoinQueue, Reply::Joined { token: waiting(42), ahead: 31 }),
         Outcome::ok("joined_active", JoinQueue, Reply::Joined { token: active(12), ahead: 0 }).with(dropping),
         Outcome::ok("left", LeaveQueue, Reply::Left(ended(42, Ending::Left))).with(admitting()),

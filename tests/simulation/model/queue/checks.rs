@@ -14,7 +14,7 @@ impl QueueModel {
     pub(super) fn check_order(&mut self, case: &Case, command: &Command) -> Checked {
         let Some(limits) = &self.limits else { return Ok(()) };
         let free = self.active.len() < limits.max_active as usize && self.date.sale(case.time()) == "open";
-        let unlimited = limits.admit_per_minute.is_none() && !self.date.paused;
+        let unlimited = limits.admit_per_minute.is_none() && self.date.paused_since.is_none();
         // A refusal changes nothing, and a timer's record without effect none of the places.
         let decides = case.succeeded() && !matches!(command, Command::OpenQueue(_));
         must!(
@@ -28,7 +28,7 @@ impl QueueModel {
         if admitted == 0 || by_operator {
             return Ok(());
         }
-        must!(!self.date.paused, "{admitted} were admitted during a pause");
+        must!(self.date.paused_since.is_none(), "{admitted} were admitted during a pause");
         if let Some(per_minute) = limits.admit_per_minute {
             // At a rate of up to 60 a minute there is no credit.
             let earliest = self.admitted_at.map(|last| last.plus_ms(60_000 / i64::from(per_minute.min(60))));

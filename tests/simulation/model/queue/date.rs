@@ -20,7 +20,8 @@ pub struct DateModel {
     window: Option<(Option<LogTime>, LogTime)>,
     /// The newest note of each block.
     pub notes: BTreeMap<String, Option<SaleNote>>,
-    pub paused: bool,
+    /// `None`: admission goes on.
+    pub paused_since: Option<LogTime>,
     past: Vec<(i64, Offer)>,
 }
 
@@ -41,7 +42,7 @@ impl DateModel {
     }
 
     pub fn set_paused(&mut self, paused: bool, time: LogTime) {
-        self.paused = paused;
+        self.paused_since = paused.then(|| self.paused_since.unwrap_or(time));
         self.changed(time);
     }
 
@@ -62,7 +63,7 @@ impl DateModel {
         let having = || blocks.iter().filter(|(has, ..)| *has == state);
         let opens = having().map(|(_, opens, _)| opens.map_or(i64::MIN, |at| at.0)).min().expect("a block");
         let starts = having().map(|(_, _, starts)| starts.0).max().expect("a block");
-        Offer { state, opens, starts, paused: self.paused }
+        Offer { state, opens, starts, paused: self.paused_since.is_some() }
     }
 
     /// Besides a pause.

@@ -240,7 +240,10 @@ impl QueueModel {
         let Some(limits) = &mut self.limits else { return Err("there is no queue yet".to_owned()) };
         limits.max_active = configure.patch.max_active.unwrap_or(limits.max_active);
         limits.max_waiting = configure.patch.max_waiting.unwrap_or(limits.max_waiting);
-        self.date.set_paused(configure.paused.unwrap_or(self.date.paused), case.time());
+        let paused = configure.paused.unwrap_or(self.date.paused_since.is_some());
+        self.date.set_paused(paused, case.time());
+        let since = case.result()["paused_since"].as_str().and_then(parse_rfc3339);
+        must!(since == self.date.paused_since, "paused since {:?}, by the answer {since:?}", self.date.paused_since);
         self.admit_all(case, None)
     }
 
