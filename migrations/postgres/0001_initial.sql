@@ -431,6 +431,21 @@ create table webhook_note (
     at bigint not null
 );
 
+-- What became of partitions, told by webhooks: written by the notifier that leads. number counts the changes of one
+-- partition, so that two notifiers say nothing twice.
+create table partition_event (
+    seq bigint not null primary key,
+    lane text collate "C" not null,
+    partition bigint not null,
+    number bigint not null,
+    change text not null,
+    next_offset bigint not null,
+    owner text not null,
+    reason text not null,
+    at bigint not null,
+    unique (lane, partition, number)
+);
+
 -- One row: the notifier that leads. The owner is empty once it has left.
 create table notifier (
     id bigint not null primary key check (id = 1),

@@ -431,6 +431,21 @@ create table webhook_note (
     at integer not null
 ) strict;
 
+-- What became of partitions, told by webhooks: written by the notifier that leads. number counts the changes of one
+-- partition, so that two notifiers say nothing twice.
+create table partition_event (
+    seq integer not null primary key,
+    lane text not null,
+    partition integer not null,
+    number integer not null,
+    change text not null,
+    next_offset integer not null,
+    owner text not null,
+    reason text not null,
+    at integer not null,
+    unique (lane, partition, number)
+) strict;
+
 -- One row: the notifier that leads. The owner is empty once it has left.
 create table notifier (
     id integer not null primary key check (id = 1),

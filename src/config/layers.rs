@@ -45,6 +45,8 @@ pub struct ConfigError(pub String);
 #[derive(Debug, Clone)]
 pub struct Layers {
     pub(super) values: BTreeMap<String, (Value, Source)>,
+    /// The file, if there is one.
+    pub(super) file: Option<String>,
 }
 
 impl Layers {
@@ -54,7 +56,7 @@ impl Layers {
         for (key, value) in flatten(text, &Source::Default)? {
             values.insert(key, (value, Source::Default));
         }
-        Ok(Self { values })
+        Ok(Self { values, file: None })
     }
 
     /// Overrides with a file's content; `path` is for errors only.
@@ -122,6 +124,7 @@ fn wrong_type(source: &Source, key: &str, expected: &Value) -> ConfigError {
         Value::Integer(_) => "a whole number",
         Value::Boolean(_) => "true or false",
         Value::Float(_) => "a number",
+        Value::Array(_) => "a list of tables, in a file: [[webhooks]]",
         _ => "text",
     };
     ConfigError(format!("{source}: {key} must be {expected}"))

@@ -12,6 +12,7 @@ mod show;
 mod telemetry;
 mod tickets;
 mod web;
+mod webhooks;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub use read::Secret;
 pub use telemetry::Traces;
 pub use tickets::{Seeds, Tickets, seed};
 pub use web::Web;
+pub use webhooks::{DeclaredEndpoint, DeclaredEndpoints, Given};
 pub use worker::{Retention, WorkerConfig, age};
 
 use crate::telemetry::logging::Logging;
@@ -47,6 +49,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub retention: Retention,
     pub notifier: Notifier,
+    /// `None`: there is no file that could declare any.
+    pub webhooks: Option<DeclaredEndpoints>,
     pub shutdown_deadline: Duration,
     pub logging: Logging,
     pub traces: Traces,
@@ -70,6 +74,8 @@ pub fn layers(file: Option<&Path>, environment: impl Iterator<Item = (String, St
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError(format!("file {name} cannot be read: {error}")))?;
         layers.add_file(&name, &text)?;
+        // Two ways to write one path are one file.
+        layers.file = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string());
     }
     layers.add_env(environment)?;
     Ok(layers)
@@ -95,6 +101,7 @@ impl Config {
             worker: WorkerConfig::read(layers)?,
             retention: Retention::read(layers)?,
             notifier: Notifier::read(layers)?,
+            webhooks: DeclaredEndpoints::read(layers)?,
             shutdown_deadline: layers.seconds("shutdown.deadline_seconds", 1..=600)?,
             logging,
             traces: Traces::read(layers)?,

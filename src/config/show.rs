@@ -41,7 +41,21 @@ fn section_of(key: &str) -> &str {
 }
 
 fn hide(key: &str, value: &Value) -> Value {
-    let Value::String(text) = value else { return value.clone() };
+    let text = match value {
+        Value::Array(tables) => return Value::Array(tables.iter().map(|table| hide(key, table)).collect()),
+        Value::Table(table) => {
+            // The URL of a chat is a secret.
+            let slack = table.get("format").and_then(Value::as_str) == Some("slack");
+            let hidden = |name: &str| name == "secret" || (slack && name == "url");
+            let shown = |(name, value): (&String, &Value)| match hidden(name) {
+                true => (name.clone(), Value::String(HIDDEN.to_owned())),
+                false => (name.clone(), value.clone()),
+            };
+            return Value::Table(table.iter().map(shown).collect());
+        }
+        Value::String(text) => text,
+        _ => return value.clone(),
+    };
     let secret = ["secret", "password", "ssl.key", "oauthbearer", "jaas"].iter().any(|word| key.contains(word));
     if secret && !text.is_empty() {
         return Value::String(HIDDEN.to_owned());

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::event::{TYPES, takes};
 use super::signature;
 use crate::domain::LogTime;
-use crate::store::{WebhookFormat, WebhookSecret};
+use crate::store::{Webhook, WebhookFormat, WebhookSecret};
 
 const NAME_CHARS_MAX: usize = 64;
 const URL_BYTES_MAX: usize = 2048;
@@ -87,15 +87,43 @@ pub fn new_secret() -> WebhookSecret {
     WebhookSecret { text: signature::secret(&key), until_ms: None }
 }
 
+/// A secret as receivers and other senders know them.
+///
+/// # Errors
+/// It is another text.
+pub fn check_secret(text: &str) -> Result<(), Refused> {
+    let reason = || "must be whsec_ and 24 to 64 bytes in base64".to_owned();
+    signature::key(text).map(drop).ok_or_else(|| Refused { field: "secret", reason: reason() })
+}
+
+/// What a configuration file declares is changed there.
+///
+/// # Errors
+/// It is such an endpoint; says which file.
+pub fn check_changeable(webhook: &Webhook) -> Result<(), String> {
+    match &webhook.content.declared_in {
+        None => Ok(()),
+        Some(file) => {
+            Err(format!("{} is declared in {file}: change it there and start the notifier again", webhook.name))
+        }
+    }
+}
+
 /// A new secret before these, which go on to sign for `overlap`; those whose time is over go.
 pub fn rotated(secrets: &[WebhookSecret], now: LogTime, overlap: Duration) -> Vec<WebhookSecret> {
+    replaced(new_secret(), secrets, now, overlap)
+}
+
+/// The same with a given one, which may be among them.
+pub fn replaced(new: WebhookSecret, secrets: &[WebhookSecret], now: LogTime, overlap: Duration) -> Vec<WebhookSecret> {
     let until = now.0.saturating_add(i64::try_from(overlap.as_millis()).unwrap_or(i64::MAX));
     let signing = secrets.iter().filter(|secret| secret.until_ms.is_none_or(|until| until > now.0));
+    let signing = signing.filter(|secret| secret.text != new.text);
     let former = signing.map(|secret| WebhookSecret {
         text: secret.text.clone(),
         until_ms: Some(secret.until_ms.map_or(until, |before| before.min(until))),
     });
-    [new_secret()].into_iter().chain(former.filter(|secret| secret.until_ms > Some(now.0))).take(SECRETS_MAX).collect()
+    [new.clone()].into_iter().chain(former.filter(|secret| secret.until_ms > Some(now.0))).take(SECRETS_MAX).collect()
 }
 
 /// A URL as operators see it: that of a chat is a secret.

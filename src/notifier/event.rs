@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{CommandKind, LogTime};
+use crate::domain::{CommandKind, LanePartition, LogTime};
 use crate::log::Record;
-use crate::store::WebhookContent;
+use crate::store::{PartitionChange, PartitionEvent, WebhookContent};
 use crate::wire::headers;
 use crate::wire::outcome::{self, DecidedRequest};
 use crate::wire::time::rfc3339;
 
 /// Every type, and what has happened.
-pub const TYPES: [(&str, &str); 27] = [
+pub const TYPES: [(&str, &str); 29] = [
     ("block.opened", "Seats of a date are on sale"),
     ("block.amended", "Sections, prices or times of a date were changed"),
     ("block.cancelled", "A date was cancelled"),
@@ -36,9 +36,14 @@ pub const TYPES: [(&str, &str); 27] = [
     ("queue.returned", "The holders of these places are back"),
     ("queue.requeued", "These turns are over, and wait again at the end"),
     ("request.rejected", "A command was refused; `problem` says why"),
+    (PARKED, "A partition stands still, and its commands wait; `reason` says why"),
+    (RECOVERED, "A partition that was parked goes on"),
     ("turnstile.gap", "Outcomes were deleted before they could be delivered"),
     ("turnstile.test", "A test"),
 ];
+
+const PARKED: &str = "partition.parked";
+const RECOVERED: &str = "partition.recovered";
 
 /// Most tokens or reservations of one event: a body stays near the 20 KB that the specification recommends.
 const LIST_MAX: usize = 100;
@@ -66,9 +71,7 @@ pub struct Event {
 impl Event {
     /// Whether the endpoint wants it. An event that only this endpoint has always comes.
     pub fn is_for(&self, endpoint: &WebhookContent) -> bool {
-        endpoint.types.is_empty()
-            || self.kind.starts_with("turnstile.")
-            || endpoint.types.iter().any(|pattern| takes(pattern, self.kind))
+        self.kind.starts_with("turnstile.") || is_chosen(endpoint, self.kind)
     }
 
     /// The body: `{"type", "timestamp", "data"}`.
@@ -80,6 +83,15 @@ impl Event {
         let body = serde_json::json!({ "type": self.kind, "timestamp": rfc3339(self.at), "data": data });
         body.to_string().into_bytes()
     }
+}
+
+fn is_chosen(endpoint: &WebhookContent, kind: &str) -> bool {
+    endpoint.types.is_empty() || endpoint.types.iter().any(|pattern| takes(pattern, kind))
+}
+
+/// Whether an endpoint hears of partitions.
+pub fn takes_partitions(endpoint: &WebhookContent) -> bool {
+    [PARKED, RECOVERED].into_iter().any(|kind| is_chosen(endpoint, kind))
 }
 
 fn without_users(value: &mut Value) {
@@ -249,6 +261,27 @@ pub fn gap(partition: u32, from: u64, to: u64, at: LogTime) -> Event {
         [("topic", "outcomes".into()), ("partition", partition.into()), ("from", from.into()), ("to", to.into())];
     let data = fields.map(|(name, value): (&str, Value)| (name.to_owned(), value));
     Event { id: format!("gap-{partition}-{from}-{to}"), kind: "turnstile.gap", at, data: Map::from_iter(data) }
+}
+
+/// What has become of a partition.
+pub fn of_partition(change: &PartitionEvent) -> Event {
+    let LanePartition { lane, partition } = change.partition;
+    let id = |number: u64| format!("partition-{lane}-{partition}-{number}");
+    let mut data = Map::new();
+    data.insert("partition".to_owned(), change.partition.to_string().into());
+    data.insert("next_offset".to_owned(), change.next_offset.into());
+    data.insert("owner".to_owned(), change.owner.clone().into());
+    let kind = match change.change {
+        PartitionChange::Parked => {
+            data.insert("reason".to_owned(), change.reason.clone().into());
+            PARKED
+        }
+        PartitionChange::Recovered => {
+            data.insert("parked_as".to_owned(), id(change.number.saturating_sub(1)).into());
+            RECOVERED
+        }
+    };
+    Event { id: id(change.number), kind, at: change.at, data }
 }
 
 /// What `webhooks test` sends.

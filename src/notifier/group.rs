@@ -12,6 +12,7 @@ use super::cursors::Cursors;
 use super::delivery::{Courier, Target};
 use super::endpoint::check_url;
 use super::feed::Feed;
+use super::partitions::{self, PartitionFeed};
 use super::settings::Settings;
 use super::{pump, slack};
 use crate::runtime::clock::Clock;
@@ -33,6 +34,7 @@ pub struct Means {
     pub clock: Clock,
     pub settings: Settings,
     pub feeds: Vec<Arc<Feed>>,
+    pub partitions: Arc<PartitionFeed>,
     pub concerts: Arc<Concerts>,
 }
 
@@ -54,11 +56,14 @@ impl Group {
         let mut tasks = JoinSet::new();
         match webhook.content.format {
             WebhookFormat::Slack => {
-                tasks.spawn(slack::run(courier, means.feeds.clone()));
+                tasks.spawn(slack::run(courier, means.feeds.clone(), Arc::clone(&means.partitions)));
             }
             WebhookFormat::Standard => {
                 for feed in &means.feeds {
                     tasks.spawn(pump::run(Arc::clone(&courier), Arc::clone(feed)));
+                }
+                if partitions::wanted(&webhook.content) {
+                    tasks.spawn(partitions::run(courier, Arc::clone(&means.partitions)));
                 }
             }
         }

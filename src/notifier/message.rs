@@ -39,7 +39,20 @@ fn told(event: &Event) -> String {
         Value::Object(problem) => problem.get("code").and_then(Value::as_str).map(str::to_owned),
         other => Some(other.to_string()),
     };
-    let names = ["seats", "seat", "amount", "balance", "sequence", "reservations", "problem", "message", "from", "to"];
+    let names = [
+        "seats",
+        "seat",
+        "amount",
+        "balance",
+        "sequence",
+        "reservations",
+        "problem",
+        "message",
+        "from",
+        "to",
+        "partition",
+        "reason",
+    ];
     let facts = names.iter().filter_map(|name| Some(format!("{name} {}", shown(name)?)));
     escaped(format!("• {} {}", event.kind, facts.collect::<Vec<_>>().join(", ")))
 }

@@ -14,6 +14,7 @@ use super::concerts::Concerts;
 use super::feed::Feed;
 use super::group::{Group, Means};
 use super::lease::{Leadership, Turn};
+use super::partitions::{self, PartitionFeed, PartitionWatch};
 use super::settings::Settings;
 use super::start::offset_at;
 use crate::log::{Log, ReadError, Topic};
@@ -117,6 +118,8 @@ struct Leading {
     resting: BTreeMap<Uuid, ProgressState>,
     groups: BTreeMap<Uuid, Group>,
     feeds: Vec<Arc<Feed>>,
+    partitions: Arc<PartitionFeed>,
+    watch: PartitionWatch,
     concerts: Arc<Concerts>,
     shown: Shown,
     readers: JoinSet<()>,
@@ -169,11 +172,20 @@ impl Notifier {
                 self.looked = None;
             }
         }
+        if let Some(declared) = &self.settings.declared {
+            declared.apply(&*self.deps.store, &self.deps.clock).await?;
+            self.settings.declared = None;
+        }
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
             let webhooks = self.deps.store.webhooks().await?;
             self.wanted.send_replace(webhooks.iter().any(|webhook| webhook.content.disabled.is_none()));
             self.looked = Some(Instant::now());
+            let enabled = webhooks.iter().filter(|webhook| webhook.content.disabled.is_none());
+            let watched = enabled.into_iter().any(|webhook| partitions::wanted(&webhook.content));
             self.reconcile(webhooks).await?;
+            if let Some(leading) = self.leading.as_mut().filter(|_| watched) {
+                leading.watch.look(&leading.partitions, &self.deps.clock).await?;
+            }
         }
         self.write().await
     }
@@ -190,7 +202,19 @@ impl Notifier {
             readers.spawn(async move { feed.follow(stop).await });
         }
         let concerts = Arc::new(Concerts::new(Arc::clone(&self.deps.store)));
-        Ok(Leading { epoch, resting, groups: BTreeMap::new(), feeds, concerts, shown: Shown::default(), readers, stop })
+        let partitions = Arc::new(PartitionFeed::new(Arc::clone(&self.deps.store)));
+        Ok(Leading {
+            epoch,
+            resting,
+            groups: BTreeMap::new(),
+            feeds,
+            partitions,
+            watch: PartitionWatch::default(),
+            concerts,
+            shown: Shown::default(),
+            readers,
+            stop,
+        })
     }
 
     /// Stops all that runs; another one leads.
@@ -210,6 +234,7 @@ impl Notifier {
             clock: self.deps.clock.clone(),
             settings: self.settings.clone(),
             feeds: leading.feeds.clone(),
+            partitions: Arc::clone(&leading.partitions),
             concerts: Arc::clone(&leading.concerts),
         };
         leading.shown.update(&webhooks);
@@ -227,7 +252,9 @@ impl Notifier {
                 continue;
             }
             let before = leading.resting.get(&id).cloned().unwrap_or_default();
-            let state = begun(&*self.deps.log, &webhook, before).await?;
+            let anew = before.started != webhook.content.start.id;
+            let mut state = begun(&*self.deps.log, &webhook, before).await?;
+            partitions::begin(&*self.deps.store, &webhook, anew, &mut state).await?;
             let row = WebhookProgress { webhook_id: id, state };
             if !self.deps.store.save_webhook_progress(leading.epoch, &row).await? {
                 // Removed, or another one leads: the next round says which.

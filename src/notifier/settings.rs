@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
+use super::declared::Declared;
 
 /// See `notifier.*` in `config/default.toml`.
 #[derive(Clone)]
@@ -19,4 +20,6 @@ pub struct Settings {
     pub takeover_after: Duration,
     /// Requests in flight have this long at the shutdown.
     pub drain: Duration,
+    /// What the configuration file declares, to be put into the store at the start.
+    pub declared: Option<Arc<Declared>>,
 }

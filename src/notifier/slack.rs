@@ -11,6 +11,8 @@ use super::delivery::{Courier, Ended, Parcel};
 use super::event::{self, Event};
 use super::feed::{Feed, Piece};
 use super::message::message;
+use super::partitions::{PartitionFeed, wanted};
+use crate::store::PARTITION_EVENTS;
 
 /// Between two messages.
 const BETWEEN: Duration = Duration::from_secs(1);
@@ -25,7 +27,7 @@ struct Gathered {
 
 /// Runs until it is stopped; the reason if the endpoint must be disabled. The failure of a message is kept with the first
 /// partition.
-pub async fn run(courier: Arc<Courier>, feeds: Vec<Arc<Feed>>) -> Option<String> {
+pub async fn run(courier: Arc<Courier>, feeds: Vec<Arc<Feed>>, partitions: Arc<PartitionFeed>) -> Option<String> {
     let mut line = Line::new(Arc::clone(&courier.settings.client));
     let mut earliest = Instant::now();
     loop {
@@ -38,7 +40,7 @@ pub async fn run(courier: Arc<Courier>, feeds: Vec<Arc<Feed>>) -> Option<String>
         let gathered = tokio::select! {
             biased;
             () = courier.stop.cancelled() => return None,
-            gathered = gather(&courier, &feeds) => gathered,
+            gathered = gather(&courier, &feeds, &partitions) => gathered,
         };
         let Some(first) = gathered.next.first_key_value().map(|(partition, _)| *partition) else { continue };
         if !gathered.events.is_empty() {
@@ -58,7 +60,7 @@ pub async fn run(courier: Arc<Courier>, feeds: Vec<Arc<Feed>>) -> Option<String>
 }
 
 /// What has happened since, one piece a partition at most.
-async fn gather(courier: &Courier, feeds: &[Arc<Feed>]) -> Gathered {
+async fn gather(courier: &Courier, feeds: &[Arc<Feed>], partitions: &PartitionFeed) -> Gathered {
     let mut gathered = Gathered::default();
     for feed in feeds {
         let (partition, from) = (feed.partition, courier.cursors.next_offset(feed.partition));
@@ -84,7 +86,29 @@ async fn gather(courier: &Courier, feeds: &[Arc<Feed>]) -> Gathered {
             }
         }
     }
+    gather_changes(courier, partitions, &mut gathered).await;
     gathered
+}
+
+/// What has become of partitions.
+async fn gather_changes(courier: &Courier, partitions: &PartitionFeed, gathered: &mut Gathered) {
+    let from = courier.cursors.next_offset(PARTITION_EVENTS);
+    let content = &courier.target.webhook.content;
+    if !wanted(content) || !partitions.has(from) {
+        return;
+    }
+    match partitions.read(from).await {
+        Ok(changes) => {
+            courier.cursors.waiting(PARTITION_EVENTS, changes.first().map(|(_, change)| change.at.0));
+            for (seq, change) in changes {
+                gathered.events.extend(Some(event::of_partition(&change)).filter(|event| event.is_for(content)));
+                gathered.next.insert(PARTITION_EVENTS, seq + 1);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(endpoint = courier.target.webhook.name, %error, "changes of partitions cannot be read");
+        }
+    }
 }
 
 fn parcel(gathered: &Gathered) -> Parcel {

@@ -42,6 +42,7 @@ impl NewWebhook {
             concert: self.concert,
             include_user: self.include_user,
             on_failure: self.on_failure,
+            declared_in: None,
             created_at_ms: now.0,
             disabled: None,
             start: WebhookStart { id: Uuid::now_v7(), from: StartFrom::TimeMs(now.0) },

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::endpoint::Refused;
 use crate::log::{Log, ReadError, Topic};
-use crate::store::{StartFrom, WebhookStart};
+use crate::store::{PARTITION_EVENTS, StartFrom, WebhookStart};
 use crate::wire::time::parse_rfc3339;
 
 /// A record that should be there comes within this time; behind the last one of a partition may lie what is none.
@@ -18,9 +18,15 @@ const RECORD_WITHIN: Duration = Duration::from_secs(2);
 /// It is none of them.
 pub fn start_of(text: &str) -> Result<WebhookStart, Refused> {
     let position = || {
-        let (partition, offset) = text.strip_prefix("outcomes.")?.split_once('.')?;
+        let (partition, offset) = match text.strip_prefix("partitions.") {
+            Some(offset) => (PARTITION_EVENTS, offset),
+            None => {
+                let (partition, offset) = text.strip_prefix("outcomes.")?.split_once('.')?;
+                (partition.parse().ok().filter(|of| *of != PARTITION_EVENTS)?, offset)
+            }
+        };
         let offset = offset.parse().ok().filter(|offset| i64::try_from(*offset).is_ok())?;
-        Some(StartFrom::Position { partition: partition.parse().ok()?, offset })
+        Some(StartFrom::Position { partition, offset })
     };
     let from = match text {
         "first" => Some(StartFrom::First),

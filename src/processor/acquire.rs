@@ -11,7 +11,7 @@ use super::standing::Step;
 use super::timers::Timers;
 use crate::domain::LanePartition;
 use crate::log::{Membership, PartitionReader, Topic};
-use crate::store::{Intervention, Progress, Remember};
+use crate::store::{Act, Intervention, Progress, Remember};
 
 /// A partition at the offset where its owner goes on.
 pub(super) struct Acquired<A: LaneAggregate> {
@@ -45,7 +45,7 @@ pub(super) async fn acquire<A: LaneAggregate>(
     let due = retried("reading what is due", partition, standing, || A::due(&*deps.store, partition.partition)).await?;
     let read = || deps.store.interventions(partition, progress.next_offset);
     let interventions = retried("reading interventions", partition, standing, read).await?;
-    let remember = remember::<A>(context, partition, &progress, &interventions).await?;
+    let remember = begun::<A>(context, partition, &progress, &interventions).await?;
     let timers = Timers::new(partition, deps.log.clone(), deps.clock.clone(), due, progress.last_time);
     deps.log.resume_at(partition, progress.next_offset, progress.last_time);
     standing.done(Step::Acquire);
@@ -54,8 +54,9 @@ pub(super) async fn acquire<A: LaneAggregate>(
 }
 
 /// How long requests count as seen from here on, as operators have changed it. What they have changed since the owner
-/// before begins here, and the store is told so before anything is decided.
-async fn remember<A: LaneAggregate>(
+/// before begins here, and the store is told so before anything is decided; so with the wish that the partition be
+/// acquired again.
+async fn begun<A: LaneAggregate>(
     context: &Context,
     partition: LanePartition,
     progress: &Progress,
@@ -64,7 +65,10 @@ async fn remember<A: LaneAggregate>(
     let (deps, standing) = (&context.deps, &*context.standings.of(partition));
     let before = context.settings.remember.after(interventions);
     let (offset, now) = (progress.next_offset, deps.clock.now());
-    let (remember, begun) = before.begin(interventions, progress, now);
+    let (remember, mut begun) = before.begin(interventions, progress, now);
+    let changes = !begun.is_empty();
+    let asked = interventions.iter().filter(|row| row.act == Act::Acquire && row.applied_at.is_none());
+    begun.extend(asked.map(|row| Intervention { applied_at: Some(now), ..row.clone() }));
     if begun.is_empty() {
         return Ok(before);
     }
@@ -72,7 +76,10 @@ async fn remember<A: LaneAggregate>(
     batch.apply(begun);
     let (batch, _) = batch.finish();
     // Whoever is fenced here commits nothing later on either.
-    retried("changing what counts as seen", partition, standing, || deps.store.commit(&batch)).await?;
+    retried("applying interventions", partition, standing, || deps.store.commit(&batch)).await?;
+    if !changes {
+        return Ok(before);
+    }
     warn!(%partition, offset, ms = remember.ms, "requests count as seen for another time");
     Ok(remember)
 }

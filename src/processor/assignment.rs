@@ -1,6 +1,6 @@
 //! Which partitions this worker owns: follows the group's events, starts and stops their loops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ async fn keep_owning(
 ) {
     let standing = context.standings.of(partition);
     let rest = context.settings.rest;
-    let mut portion = Portion::whole();
+    let (mut portion, mut heard) = (Portion::whole(), BTreeSet::new());
     loop {
         standing.owned();
         // A panic in the rules parks this partition like any other failure; the others go on.
@@ -162,7 +162,7 @@ async fn keep_owning(
             biased;
             () = finish.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
-            () = interventions::given(&context, partition, portion.stands_at()) => {}
+            () = interventions::given(&context, partition, portion.stands_at(), &mut heard) => {}
         }
     }
 }

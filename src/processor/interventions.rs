@@ -1,11 +1,14 @@
 //! What operators did about the records on which this partition stands still.
 //!
 //! An act begins at the record on which the partition stands still, never elsewhere: a record that can be decided after
-//! all is decided. Once begun it holds up to its last offset, for this owner and the next, and for the audit.
+//! all is decided. Once begun it holds up to its last offset, for this owner and the next, and for the audit. The wish that a
+//! parked partition is acquired again is fulfilled by the next owner that gets that far.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use super::context::Context;
 use crate::domain::{LanePartition, LogTime};
@@ -69,7 +72,7 @@ impl Interventions {
     pub fn time(&mut self, offset: u64, now: LogTime) -> Option<LogTime> {
         match self.act(offset, now, |act| matches!(act, Act::Time { .. }))?.act {
             Act::Time { time, .. } => Some(time),
-            Act::Skip(_) | Act::Remember { .. } => None,
+            Act::Skip(_) | Act::Remember { .. } | Act::Acquire => None,
         }
     }
 
@@ -106,15 +109,22 @@ impl Interventions {
     }
 }
 
-/// Waits until somebody has given an act that begins at the offset on which this parked partition stands.
-pub(super) async fn given(context: &Context, partition: LanePartition, stands_at: Option<u64>) {
-    let Some(offset) = stands_at else { return std::future::pending().await };
+/// Waits until somebody has given an act that begins at the offset on which this parked partition stands, or wants it
+/// acquired again. `heard`: such wishes, each of which counts once: what stops the partition may be there still.
+pub(super) async fn given(
+    context: &Context,
+    partition: LanePartition,
+    stands_at: Option<u64>,
+    heard: &mut BTreeSet<Uuid>,
+) {
     loop {
         tokio::time::sleep(ASK_EVERY).await;
-        match context.deps.store.interventions(partition, offset).await {
+        match context.deps.store.interventions(partition, stands_at.unwrap_or(i64::MAX.unsigned_abs())).await {
             Ok(rows) => {
-                let begins = |row: &Intervention| row.act.offsets().is_some_and(|offsets| offsets.first == offset);
-                if rows.iter().any(|row| row.applied_at.is_none() && begins(row)) {
+                let begins = |row: &Intervention| row.act.offsets().is_some_and(|of| Some(of.first) == stands_at);
+                let waits = || rows.iter().filter(|row| row.applied_at.is_none());
+                let asked = waits().filter(|row| row.act == Act::Acquire && heard.insert(row.id)).count();
+                if asked > 0 || waits().any(begins) {
                     return;
                 }
             }
@@ -125,8 +135,6 @@ pub(super) async fn given(context: &Context, partition: LanePartition, stands_at
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::domain::Lane;
     use crate::store::Offsets;

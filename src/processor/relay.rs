@@ -19,7 +19,7 @@ use tracing::warn;
 use super::commit::Backoff;
 use super::context::Context;
 use super::standing::{Standing, Step};
-use super::traces::{self, Traced};
+use super::traces::{Traced, Traces};
 use super::unpublished::Unpublished;
 use super::unsent;
 use crate::domain::LanePartition;
@@ -146,7 +146,7 @@ impl Relay {
 
     async fn publish(&mut self, rows: impl Iterator<Item = OutboxRow>) {
         let rows: Vec<OutboxRow> = rows.collect();
-        let batch = traces::batch(self.partition, &rows, &self.context.deps.clock);
+        let traces = Traces::of(self.partition, &rows, &self.context.deps.clock);
         for row in rows {
             while !self.has_room()
                 && let Some(ack) = self.acks.next().await
@@ -155,7 +155,7 @@ impl Relay {
                 self.append_waiting().await;
             }
             self.standing.begin(Step::Publish);
-            let traced = batch.and_then(|batch| Traced::of(&row, batch));
+            let traced = traces.as_ref().and_then(|traces| traces.row(&row));
             self.sent.push_back(Sent { row, fate: Fate::Open, traced });
             self.append_waiting().await;
         }
@@ -168,9 +168,9 @@ impl Relay {
             while let Some(Some(ack)) = self.acks.next().now_or_never() {
                 self.acknowledged(ack).await;
             }
-            let Some(Sent { row, .. }) = self.sent.get(self.appended) else { return };
+            let Some(Sent { row, traced, .. }) = self.sent.get(self.appended) else { return };
             let seq = row.seq;
-            let mut ack = self.append(row);
+            let mut ack = self.append(row, traced.as_ref());
             match (&mut ack).now_or_never() {
                 Some(Err(error @ AppendError::Backlog)) => {
                     self.standing.failed(Step::Publish, error);
@@ -195,18 +195,24 @@ impl Relay {
         }
     }
 
-    fn append(&self, row: &OutboxRow) -> AppendFuture {
+    fn append(&self, row: &OutboxRow, traced: Option<&Traced>) -> AppendFuture {
         let (log, clock) = (&self.context.deps.log, &self.context.deps.clock);
-        let partition = wire::routing::partition_for(&row.key, log.partitions().of(row.topic));
+        let partition = self.place(row);
+        let headers = row.headers.clone();
+        let headers = if let Some(traced) = traced { traced.headers(headers) } else { headers };
         let record = NewRecord {
             key: row.key.clone().into_bytes().into(),
             value: row.payload.clone(),
             headers: match row.topic {
-                Topic::Outcomes => wire::headers::with_committed(row.headers.clone(), clock.now()),
-                Topic::Lane(_) | Topic::DeadLetters => row.headers.clone(),
+                Topic::Outcomes => wire::headers::with_committed(headers, clock.now()),
+                Topic::Lane(_) | Topic::DeadLetters => headers,
             },
         };
         log.append(row.topic, partition, record)
+    }
+
+    fn place(&self, row: &OutboxRow) -> u32 {
+        wire::routing::partition_for(&row.key, self.context.deps.log.partitions().of(row.topic))
     }
 
     /// Takes one acknowledgement. Runs to its end once begun: half of it would lose the place of a failed append.
@@ -222,8 +228,11 @@ impl Relay {
     /// Notes what became of a row.
     fn note(&mut self, seq: u64, ack: Result<Appended, AppendError>) {
         if let Ok(at) = self.sent.binary_search_by_key(&seq, |sent| sent.row.seq) {
-            if let (Ok(appended), Some(traced)) = (&ack, self.sent[at].traced.take()) {
-                traced.published(&self.sent[at].row, appended.offset, self.context.deps.clock.now());
+            if let Ok(appended) = &ack
+                && let Some(traced) = self.sent[at].traced.take()
+            {
+                let (row, now) = (&self.sent[at].row, self.context.deps.clock.now());
+                traced.published(row, (self.place(row), appended.offset), now);
             }
             self.sent[at].fate = match ack {
                 Ok(_) => Fate::Acknowledged,
@@ -277,7 +286,7 @@ impl Relay {
         loop {
             // Other partitions that suffered for the same batch try again too: not all at once.
             tokio::time::sleep(unsent::spread(self.partition, refusals)).await;
-            match self.append(&row).await {
+            match self.append(&row, None).await {
                 Ok(_) => break,
                 Err(AppendError::Refused(_)) if refusals + 1 < REFUSALS_MAX => refusals += 1,
                 Err(AppendError::Refused(reason)) if row.topic == Topic::DeadLetters => {

@@ -13,6 +13,7 @@ texts! {
         Skip = "skip",
         Time = "time",
         Remember = "remember",
+        Acquire = "acquire",
     }
 }
 
@@ -44,6 +45,8 @@ pub enum Act {
         /// Set by the owner that applies it.
         began: Option<Began>,
     },
+    /// A parked partition is acquired again at once.
+    Acquire,
 }
 
 /// Why records cannot have a log time.
@@ -109,6 +112,7 @@ impl Act {
             Act::Skip(_) => InterventionKind::Skip,
             Act::Time { .. } => InterventionKind::Time,
             Act::Remember { .. } => InterventionKind::Remember,
+            Act::Acquire => InterventionKind::Acquire,
         }
     }
 
@@ -135,11 +139,11 @@ impl Act {
         }
     }
 
-    /// The records it concerns; `None`: all from some offset on.
+    /// The records it concerns; `None`: all from some offset on, or none.
     pub fn offsets(&self) -> Option<Offsets> {
         match self {
             Act::Skip(offsets) | Act::Time { offsets, .. } => Some(*offsets),
-            Act::Remember { .. } => None,
+            Act::Remember { .. } | Act::Acquire => None,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod dead_letter;
 pub mod error;
 pub mod gather;
 pub mod intervention;
+pub mod partition_event;
 pub mod ports;
 pub mod postgres;
 pub mod process;
@@ -19,6 +20,7 @@ pub mod webhook;
 pub use dead_letter::{DeadLetter, DeadLetterView, DoneBy, UNSENT_OFFSET};
 pub use error::StoreError;
 pub use intervention::{Act, Began, Intervention, InterventionKind, Offsets};
+pub use partition_event::{PARTITION_EVENTS_KEPT, PartitionChange, PartitionEvent};
 pub use ports::{
     AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, FrontStore, Interventions, LogBinding,
     NotifierStore, Operations, OpsStore, Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Snapshots,
@@ -34,8 +36,9 @@ pub use rows::{
     RequestState, RequestStatus, SaleCounts, Schedule, ScheduleView, Slot, StateTable,
 };
 pub use webhook::{
-    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, WEBHOOK_NOTES_KEPT, Webhook,
-    WebhookAct, WebhookContent, WebhookFormat, WebhookNote, WebhookProgress, WebhookSecret, WebhookStart, Why,
+    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, PARTITION_EVENTS, ProgressState, StartFrom,
+    WEBHOOK_NOTES_KEPT, Webhook, WebhookAct, WebhookContent, WebhookFormat, WebhookNote, WebhookProgress,
+    WebhookSecret, WebhookStart, Why, place,
 };
 
 use crate::domain::{Lane, LanePartition};

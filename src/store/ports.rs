@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::dead_letter::{DeadLetter, DeadLetterView, DoneBy};
 use super::error::StoreError;
 use super::intervention::Intervention;
+use super::partition_event::PartitionEvent;
 use super::process::{AuditRun, Process, ProcessView};
 use super::rows::{
     BlockSeats, Captured, CommitBatch, CommitGroup, Committed, Concert, OutboxRow, Page, PlanRow, PlanSummary,
@@ -257,21 +258,22 @@ pub trait Operations: Send + Sync {
     /// What these dates have sold, in order of id; those that never had a seat taken are left out.
     async fn sale_counts(&self, schedules: &[ScheduleId]) -> Result<Vec<SaleCounts>>;
 
+    /// How many holds of a date, not paid yet, began at these times or later.
+    async fn holds_since(&self, schedule: ScheduleId, times: [LogTime; 4]) -> Result<[u64; 4]>;
+
     /// An audit has ended; the one before is forgotten.
     async fn note_audit(&self, run: &AuditRun) -> Result<()>;
 
     async fn last_audit(&self) -> Result<Option<AuditRun>>;
 }
 
-/// What operators did about records that stop a partition. An owner applies a row by writing it again in a commit
-/// ([`CommitBatch::interventions`]).
+/// What operators did about partitions. An owner applies a row by a commit that has it: [`CommitBatch::interventions`].
 #[async_trait]
 pub trait Interventions: Send + Sync {
     /// Gives a row to the owners; refused if its id is there already.
     async fn intervene(&self, row: &Intervention) -> Result<()>;
 
-    /// The rows of this partition that concern records from this offset on, applied or not, in the order in which they
-    /// were given. An owner that has applied a skip at `first` goes on to apply it up to its `last`.
+    /// The rows that concern records from this offset on, or none in particular, in the order in which they were given.
     async fn interventions(&self, partition: LanePartition, from: u64) -> Result<Vec<Intervention>>;
 }
 
@@ -303,8 +305,7 @@ pub trait LogBinding: Send + Sync {
     async fn record_log(&self, log: &RecordedLog) -> Result<()>;
 }
 
-/// Endpoints, how far each is served, and who serves them. Operators write endpoints; only the notifier that leads writes
-/// how far they are, and its epoch fences an older one.
+/// Endpoints, and how far each is served: only the notifier that leads writes it, and its epoch fences an older one.
 #[async_trait]
 pub trait Webhooks: Send + Sync {
     /// In order of name.
@@ -349,6 +350,15 @@ pub trait Webhooks: Send + Sync {
 
     /// The newest first, at most `limit`.
     async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>>;
+
+    /// Keeps a change of a partition behind all others; false: that number is there, or one came at the same time.
+    async fn keep_partition_event(&self, event: &PartitionEvent) -> Result<bool>;
+
+    /// Changes of partitions from this sequence on, in order, each with its sequence; at most `limit`.
+    async fn partition_events(&self, from: u64, limit: u32) -> Result<Vec<(u64, PartitionEvent)>>;
+
+    /// The newest change of each partition that ever had one, in order of sequence.
+    async fn last_partition_events(&self) -> Result<Vec<(u64, PartitionEvent)>>;
 }
 
 #[async_trait]
@@ -365,8 +375,8 @@ pub trait OwnerStore: Ownership + AggregateLoads + Timers + Outbox + Interventio
 impl<S: Ownership + AggregateLoads + Timers + Outbox + Interventions + ?Sized> OwnerStore for S {}
 
 /// What the notifier uses.
-pub trait NotifierStore: Webhooks + Catalog {}
-impl<S: Webhooks + Catalog + ?Sized> NotifierStore for S {}
+pub trait NotifierStore: Webhooks + Catalog + Reads + Operations {}
+impl<S: Webhooks + Catalog + Reads + Operations + ?Sized> NotifierStore for S {}
 
 /// What the front door uses.
 pub trait FrontStore: Catalog + Reads + Webhooks {}

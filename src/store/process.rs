@@ -106,6 +106,13 @@ pub struct ProcessView {
     pub silent_for: Duration,
 }
 
+impl ProcessView {
+    /// What it says of the partitions that it owns.
+    pub fn standings(&self) -> impl Iterator<Item = PartitionStanding> + '_ {
+        self.process.status.checks.iter().filter_map(ProcessCheck::standing)
+    }
+}
+
 /// What an audit said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRun {

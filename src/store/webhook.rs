@@ -38,6 +38,9 @@ pub struct WebhookContent {
     /// Whether events name users.
     pub include_user: bool,
     pub on_failure: OnFailure,
+    /// The configuration file that declares it. What the file says is changed there alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_in: Option<String>,
     pub created_at_ms: i64,
     /// `None`: enabled.
     pub disabled: Option<Disabled>,
@@ -119,8 +122,19 @@ pub enum StartFrom {
     First,
     /// The first outcome that the log has taken at this time or later.
     TimeMs(i64),
-    /// One partition of the outcomes; the others go on.
+    /// One partition of the outcomes, or [`PARTITION_EVENTS`]; the others go on.
     Position { partition: u32, offset: u64 },
+}
+
+/// Stands in the place of a partition of the outcomes: the changes of partitions, by their sequence.
+pub const PARTITION_EVENTS: u32 = u32::MAX;
+
+/// A place as operators write it: `outcomes.3.1234`, or `partitions.12`.
+pub fn place(partition: u32, offset: u64) -> String {
+    match partition {
+        PARTITION_EVENTS => format!("partitions.{offset}"),
+        partition => format!("outcomes.{partition}.{offset}"),
+    }
 }
 
 /// How far an endpoint has been served.
@@ -139,7 +153,7 @@ pub struct ProgressState {
     pub failing_since_ms: Option<i64>,
 }
 
-/// Of one partition of the outcomes.
+/// Of one partition of the outcomes, or of [`PARTITION_EVENTS`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cursor {
     /// Everything before is delivered, or not for this endpoint.
@@ -181,6 +195,8 @@ texts! {
     /// What somebody did about an endpoint.
     pub enum WebhookAct ("an act on a webhook") {
         Added = "added",
+        /// By the configuration file that declares it.
+        Changed = "changed",
         Enabled = "enabled",
         Disabled = "disabled",
         Replayed = "replayed",

@@ -341,6 +341,10 @@ impl<L: Layer> Operations for Layered<L> {
         self.0.pass(Call::Read, self.0.below().sale_counts(schedules)).await
     }
 
+    async fn holds_since(&self, schedule: ScheduleId, times: [LogTime; 4]) -> Result<[u64; 4]> {
+        self.0.pass(Call::Read, self.0.below().holds_since(schedule, times)).await
+    }
+
     async fn note_audit(&self, run: &AuditRun) -> Result<()> {
         self.0.pass(Call::Write, self.0.below().note_audit(run)).await
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::layered_store::{Call, Layer, Layered};
-use crate::store::{FailedEvent, Lease, StoreError, Webhook, WebhookNote, WebhookProgress, Webhooks};
+use crate::store::{FailedEvent, Lease, PartitionEvent, StoreError, Webhook, WebhookNote, WebhookProgress, Webhooks};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -68,5 +68,17 @@ impl<L: Layer> Webhooks for Layered<L> {
 
     async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>> {
         self.0.pass(Call::Read, self.0.below().webhook_notes(limit)).await
+    }
+
+    async fn keep_partition_event(&self, event: &PartitionEvent) -> Result<bool> {
+        self.0.pass(Call::Write, self.0.below().keep_partition_event(event)).await
+    }
+
+    async fn partition_events(&self, from: u64, limit: u32) -> Result<Vec<(u64, PartitionEvent)>> {
+        self.0.pass(Call::Read, self.0.below().partition_events(from, limit)).await
+    }
+
+    async fn last_partition_events(&self) -> Result<Vec<(u64, PartitionEvent)>> {
+        self.0.pass(Call::Read, self.0.below().last_partition_events()).await
     }
 }

@@ -60,6 +60,7 @@ embedded! {
     "js/ops/letters.js",
     "js/ops/live.js",
     "js/ops/lookup.js",
+    "js/ops/sale_parts.js",
     "js/ops/selling.js",
     "js/ops/webhook_forms.js",
     "js/ops/webhooks.js",

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::driver::Browser;
+use crate::operating::alter;
 use crate::world::{self, World, no_complaints};
 
 /// Calls this machine, and tries again only after hours: what has failed stays as it is.
@@ -153,4 +154,34 @@ async fn acts(browser: &Browser, good: &Receiver, first: &str) {
     browser.click("dialog .danger").await;
     browser.until(&format!("!{}", row("good"))).await;
     browser.until("document.querySelector('.notes')?.textContent.includes('admin removed good')").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f46_an_endpoint_of_a_file_is_looked_after_on_the_page_and_changed_elsewhere() {
+    world::run(async |world| {
+        for name in ["filed", "ours"] {
+            add(world, name, "https://127.0.0.1:9/hook").await;
+        }
+        let file = "/etc/turnstile/turnstile.toml";
+        let statement =
+            format!("update webhook set content = json_set(content, '$.declared_in', '{file}') where name = 'filed'");
+        alter(world, &statement).await;
+        let browser = world.browser("en").await;
+        world.visit(&browser, "admin", "/ops").await;
+        // Delivering again is offered of both; a new secret and removing of one alone.
+        for (name, forms, removes) in [("filed", 1, 0), ("ours", 2, 1)] {
+            press(&browser, name, "show").await;
+            let shown = format!("document.querySelector('[data-endpoint={name}]')");
+            browser.until(&shown).await;
+            let count = |what: &str| format!("return {shown}.querySelectorAll('{what}').length");
+            assert_eq!(browser.run(&count("form")).await, forms, "{name}");
+            assert_eq!(browser.run(&count("[data-act=remove]")).await, removes, "{name}");
+            let named = browser.run(&format!("return {shown}.textContent.includes('{file}')")).await;
+            assert_eq!(named, name == "filed");
+        }
+        press(&browser, "filed", "disable").await;
+        shows(&browser, "filed", &["admin"]).await;
+        no_complaints(&browser).await;
+    })
+    .await;
 }

@@ -4,10 +4,11 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use crate::driver::Browser;
 use crate::world::{self, World, no_complaints};
 
 /// A statement on the store beside the server.
-async fn alter(world: &World, statement: &str) {
+pub async fn alter(world: &World, statement: &str) {
     let options = SqliteConnectOptions::new().filename(world.data_dir().join("store.db"));
     let mut file = options.connect().await.expect("an SQLite file");
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut file).await.expect("altered");
@@ -99,6 +100,100 @@ async fn dead_letters_are_seen_as_bytes_and_dealt_with_together() {
         no_complaints(&browser).await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f36_a_parked_partition_is_acquired_again_on_the_page() {
+    world::run(async |world| {
+        world.post("fan", "/v1/wallet/charges", json!({ "amount": 5 })).await;
+        let browser = world.browser("en").await;
+        world.visit(&browser, "admin", "/ops").await;
+        browser.until(&format!("{LEVEL} === 'ok'")).await;
+        alter(world, "alter table wallet_entry rename to hidden_entry").await;
+        let charge = world.http.post(format!("{}/v1/wallet/charges", world.base)).header("X-User-Id", "fan");
+        assert_eq!(charge.json(&json!({ "amount": 7 })).send().await.expect("an answer").status(), 202);
+        let row = "document.querySelector('[data-panel=partitions] .state.parked')?.closest('tr')";
+        browser.until(&format!("{row}?.querySelector('[data-act=acquire]')?.checkVisibility()")).await;
+        let partition = browser.run(&format!("return {row}.dataset.key")).await;
+        let partition = partition.as_str().expect("a name").to_owned();
+        browser.run(&format!("{row}.querySelector('[data-act=acquire]').click()")).await;
+        browser
+            .until(&format!("document.querySelector('dialog')?.textContent.includes('{partition} again now')"))
+            .await;
+        browser.write("#reason", "the table is back").await;
+        photograph(&browser, "ops-acquire").await;
+        browser.click("dialog .primary").await;
+        let said = format!("document.querySelector(\"[data-key='{partition}'] [role=status]\")?.textContent");
+        assert_eq!(browser.until(&said).await, "Given to the owner.");
+        alter(world, "alter table hidden_entry rename to wallet_entry").await;
+        browser.until(&format!("{LEVEL} === 'ok'")).await;
+        let acts = world.get("admin", &format!("/v1/ops/partitions/{partition}/interventions")).await;
+        let act = &acts["interventions"][0];
+        assert_eq!(
+            (&act["kind"], &act["by"], &act["reason"]),
+            (&json!("acquire"), &json!("admin"), &json!("the table is back"))
+        );
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f36_a_date_is_on_the_page_by_section_category_and_age_of_holds() {
+    world::run(async |world| {
+        let date = world.date(json!({})).await;
+        world.post("fan", "/v1/wallet/charges", json!({ "amount": 50_000 })).await;
+        let path = format!("/v1/schedules/{date}/holds");
+        let held = world.post("fan", &path, json!({ "seats": ["A-1", "A-2"] })).await;
+        let reservation = held["result"]["reservation_id"].as_str().unwrap().to_owned();
+        world.post("fan", &format!("/v1/reservations/{reservation}/payment"), json!({ "amount": 24_000 })).await;
+        for (user, seats) in [("eve", json!(["B-1"])), ("gil", json!(["A-3", "A-4"])), ("hal", json!(["B-2"]))] {
+            world.post(user, &path, json!({ "seats": seats })).await;
+        }
+        // As if they had held them for longer. The page reads what the store says.
+        for (user, minutes) in [("gil", 3), ("hal", 90)] {
+            let statement =
+                format!("update reservation set held_at = held_at - {minutes} * 60000 where user_id = '{user}'");
+            alter(world, &statement).await;
+        }
+        let browser = world.browser("en").await;
+        world.visit(&browser, "admin", "/ops").await;
+        browser.click(&format!("[data-panel=sales] tr[data-key='{date}'] [data-act=parts]")).await;
+        browser.until("document.querySelector('[data-parts]')?.checkVisibility()").await;
+        let rows = |number: usize| {
+            format!(
+                "[...document.querySelectorAll('[data-parts] table')[{number}].querySelectorAll('tbody tr')] \
+                 .map(row => [...row.children].map(cell => cell.textContent).join(' ')).join('; ')"
+            )
+        };
+        // Free, held, being paid, sold, not for sale, seats, share, sold for.
+        let sections = browser.run(&format!("return {}", rows(0))).await;
+        let categories = browser.run(&format!("return {}", rows(1))).await;
+        assert_eq!(sections, "A 36 2 0 2 0 40 5 % 24,000; B 58 2 0 0 0 60 0 % 0", "{categories}");
+        assert_eq!(categories, CATEGORIES);
+        let ages = "[...document.querySelectorAll('[data-parts] .figure')].map(of => of.textContent).join(', ')";
+        browser.until(&format!("{ages} === '1under 1 min, 01 to 2 min, 12 to 5 min, 15 min and more'")).await;
+        photograph(&browser, "ops-sale-parts").await;
+        // It goes on while it is open, and is closed by the button that opened it.
+        world.post("ida", &path, json!({ "seats": ["B-3"] })).await;
+        browser.until(&format!("{}.startsWith('A 36 2 0 2 0 40 5 % 24,000; B 57 3 ')", rows(0))).await;
+        browser.click(&format!("[data-panel=sales] tr[data-key='{date}'] [data-act=parts]")).await;
+        browser.until("!document.querySelector('[data-parts]').checkVisibility()").await;
+        let missing = world.http.get(format!("{}/v1/ops/sales/0192e4b0-0000-7000-8000-00000000005c", world.base));
+        assert_eq!(missing.header("X-User-Id", "admin").send().await.expect("an answer").status(), 404);
+        no_complaints(&browser).await;
+    })
+    .await;
+}
+
+/// The categories of the world's date, which are named as its sections are.
+const CATEGORIES: &str = "A 36 2 0 2 0 40 5 % 24,000; B 58 2 0 0 0 60 0 % 0";
+
+/// A picture for whoever asks for pictures.
+async fn photograph(browser: &Browser, name: &str) {
+    let Ok(pictures) = std::env::var("TURNSTILE_TEST_PICTURES") else { return };
+    browser.run("document.querySelector('[data-panel=sales]')?.scrollIntoView()").await;
+    std::fs::write(format!("{pictures}/{name}.png"), browser.picture().await).expect("written");
 }
 
 /// A script that ends once an expression that no change of the document announces has a value.

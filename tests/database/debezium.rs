@@ -180,7 +180,7 @@ fn named(answer: &Value, field: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn debezium_publishes_the_outbox_and_rows_stay_until_it_has() {
+async fn f43_debezium_publishes_the_outbox_and_rows_stay_until_it_has() {
     let Some((brokers, class_path)) = services() else { return };
     let Some(database) = Postgres::with(|_: &Path| Some(vec!["wal_level=logical"])) else { return };
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -18,7 +18,7 @@ fn address(base: &str) -> &str {
 
 /// The only worker is killed: that it is away is said, and that nobody owns its partitions. Another one heals both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b4_a_killed_worker_fires_alerts_that_heal() {
+async fn f59_b4_a_killed_worker_fires_alerts_that_heal() {
     let further = [("TURNSTILE__WORKER__SESSION_TIMEOUT_MS", "6000")];
     let Some(system) = System::prepare(Pair::Real, "b4_killed", owned(&further)).await else { return };
     let api = system.start_role("api").await;

@@ -22,8 +22,8 @@ async fn succeeded(user: &User, request_id: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e4_a_foreign_service_with_another_partitioner() {
-    run(Pair::Real, "e4_a_foreign_service_with_another_partitioner", async |system| foreign_service(system).await)
+async fn f41_e4_a_foreign_service_with_another_partitioner() {
+    run(Pair::Real, "f41_e4_a_foreign_service_with_another_partitioner", async |system| foreign_service(system).await)
         .await;
 }
 

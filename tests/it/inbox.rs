@@ -8,7 +8,7 @@ use crate::foreign::kcat;
 use crate::harness::producer::{Producer, new_id};
 use crate::harness::{Sale, System, User, one_section, scenarios, text, until};
 
-scenarios!(the_inbox_forwards_what_a_client_may_send_and_keeps_the_rest);
+scenarios!(f41_the_inbox_forwards_what_a_client_may_send_and_keeps_the_rest);
 
 fn command(kind: &str, user: &User, fields: Value) -> (String, Value) {
     let id = new_id();
@@ -45,7 +45,7 @@ async fn letters(system: &System, count: usize) -> Vec<DeadLetterView> {
     .await
 }
 
-async fn the_inbox_forwards_what_a_client_may_send_and_keeps_the_rest(system: &System) {
+async fn f41_the_inbox_forwards_what_a_client_may_send_and_keeps_the_rest(system: &System) {
     let sale = one_section(&system.client, 50).await;
     let user = system.client.user("alice");
     user.start_with(5_000).await;

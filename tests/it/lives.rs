@@ -10,7 +10,7 @@ use turnstile::wire::time::parse_rfc3339;
 use crate::harness::producer::{Producer, new_id, partitions};
 use crate::harness::{System, scenarios, text, until};
 
-scenarios!(b2_a_strays_life_has_both_places, b2_times_agree_with_a_log_of_the_clients_own);
+scenarios!(b2_a_strays_life_has_both_places, f59_b2_times_agree_with_a_log_of_the_clients_own);
 
 /// Requests of which the times are compared.
 const COMPARED: usize = 60;
@@ -79,7 +79,7 @@ fn now_ms() -> i64 {
 }
 
 /// What a client writes down when it asks and when it has the answer, against what the life says.
-async fn b2_times_agree_with_a_log_of_the_clients_own(system: &System) {
+async fn f59_b2_times_agree_with_a_log_of_the_clients_own(system: &System) {
     let user = system.client.user("alice");
     user.charge(1).decide().await.result();
     let (mut sent_apart, mut had_apart) = (Vec::new(), Vec::new());

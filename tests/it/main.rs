@@ -18,6 +18,8 @@ mod frozen_worker;
 mod harness;
 mod hostile;
 mod inbox;
+#[cfg(feature = "kafka-tls")]
+mod kafka_tls;
 mod large_batches;
 mod late_debits;
 mod lives;

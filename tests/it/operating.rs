@@ -64,7 +64,7 @@ pub async fn all_well(system: &System) {
 }
 
 /// A statement on the system's own tables, beside the program.
-async fn alter(system: &System, statement: &str) {
+pub async fn alter(system: &System, statement: &str) {
     match &system.services {
         None => {
             let path = system.data_dir().join("store.db");

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::services::required;
 use crate::harness::{Offer, System, scenarios, text};
 
-scenarios!(b4_a_live_scrape_is_clean);
+scenarios!(f47_b4_a_live_scrape_is_clean);
 
 /// Something of all that is counted: both lanes of a sale, a queue, refusals, a webhook.
 async fn traffic(system: &System) {
@@ -36,7 +36,7 @@ fn value(metrics: &str, series: &str) -> f64 {
     line.trim().parse().expect("a number")
 }
 
-async fn b4_a_live_scrape_is_clean(system: &System) {
+async fn f47_b4_a_live_scrape_is_clean(system: &System) {
     traffic(system).await;
     // The counted sale may be some seconds old.
     let metrics = crate::harness::until("the sale in the metrics", async || {

@@ -169,7 +169,7 @@ async fn inside(user: &User, sale: &Sale, i: usize, token: &str, poor: bool) -> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e3_workers_come_and_go_during_a_sale() {
+async fn f42_e3_workers_come_and_go_during_a_sale() {
     let start = async |system: &System| {
         let apis = [system.start_role("api").await, system.start_role("api").await];
         for _ in 0..3 {
@@ -196,5 +196,5 @@ async fn e3_workers_come_and_go_during_a_sale() {
         sell(&system.client, &sale, 3000, change).await;
         assert_eq!(step.load(Ordering::Relaxed), 2, "a worker was added and one was stopped");
     };
-    run_with(Pair::Real, "e3_workers_come_and_go_during_a_sale", start, scenario).await;
+    run_with(Pair::Real, "f42_e3_workers_come_and_go_during_a_sale", start, scenario).await;
 }

@@ -287,6 +287,14 @@ pub struct SkipBody {
     reason: String,
 }
 
+/// A parked partition that is to be acquired again.
+#[derive(ToSchema)]
+pub struct AcquireBody {
+    /// Why; the audit lists it.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
 /// Records that get another log time.
 #[derive(ToSchema)]
 pub struct SetTimeBody {

@@ -35,7 +35,7 @@ pub struct WebhookRequest {
 #[derive(ToSchema)]
 pub struct WebhookChange {
     enabled: Option<bool>,
-    /// Deliver again from here: `first`, a time, or a position such as `outcomes.3.1234`.
+    /// Deliver again from here: `first`, a time, or a position such as `outcomes.3.1234` or `partitions.12`.
     #[schema(max_length = 64, example = "2026-11-21T07:00:00Z")]
     replay_from: Option<String>,
 }

@@ -15,7 +15,7 @@ use crate::api::http::auth::Admin;
 use crate::api::http::extract::{JsonBody, PathText};
 use crate::api::http::fields::Fields;
 use crate::api::http::problem::{Kind, Problem};
-use crate::api::openapi::bodies::{SetTimeBody, SkipBody};
+use crate::api::openapi::bodies::{AcquireBody, SetTimeBody, SkipBody};
 use crate::domain::{LanePartition, LogTime, UserId};
 use crate::store::{Act, Intervention, Offsets};
 use crate::wire::time::rfc3339;
@@ -35,7 +35,8 @@ pub struct InterventionObject {
     pub id: String,
     #[schema(example = "seats.3")]
     pub partition: String,
-    /// skip: the records are not decided; time: they have another log time; remember: how long requests count as seen.
+    /// skip: the records are not decided; time: they have another log time; remember: how long requests count as seen;
+    /// acquire: the parked partition is acquired again.
     pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
@@ -170,19 +171,55 @@ async fn give(
         return Err(not_possible(format!("the log of {partition} ends at {end}")));
     }
     let before = of.progress.as_ref().map_or(LogTime(0), |view| view.last_time);
-    let row = Intervention {
-        id: Uuid::now_v7(),
-        partition,
-        act: act(offsets, before)?,
-        reason: wanted.reason.clone(),
-        by,
-        at: system.clock.now(),
-        applied_at: None,
-    };
+    keep(system, by, partition, act(offsets, before)?, &wanted.reason).await
+}
+
+async fn keep(
+    system: &System,
+    by: UserId,
+    partition: LanePartition,
+    act: Act,
+    reason: &str,
+) -> Result<Response, Problem> {
+    let (id, at, reason) = (Uuid::now_v7(), system.clock.now(), reason.to_owned());
+    let row = Intervention { id, partition, act, reason, by, at, applied_at: None };
     system.store.intervene(&row).await?;
-    tracing::warn!(%partition, kind = %row.act.kind(), %offsets, by = %row.by, reason = row.reason, "an operator acts");
+    let offsets = act.offsets().map(|offsets| offsets.to_string());
+    tracing::warn!(%partition, kind = %act.kind(), offsets, by = %row.by, reason = row.reason, "an operator acts");
     system.changed();
     Ok((StatusCode::ACCEPTED, Json(InterventionObject::from(&row))).into_response())
+}
+
+/// Has a parked partition acquired again now, not when its rest is over.
+///
+/// For when what stopped it is repaired. If it is not, the partition is parked again for the same reason.
+#[utoipa::path(
+    post,
+    path = "/v1/ops/partitions/{partition}/acquire",
+    tag = "operations",
+    params(("partition" = String, Path, description = "The partition", example = "seats.3")),
+    request_body(content = AcquireBody),
+    responses(
+        (status = 202, description = "Given to the owner, which acquires it within about a second", body = InterventionObject),
+        (status = 403, description = "`forbidden`"),
+        (status = 409, description = "`not_possible`: the partition is not parked"),
+    )
+)]
+pub async fn acquire_again(
+    State(system): State<Arc<System>>,
+    Admin(admin): Admin,
+    PathText(partition): PathText<LanePartition>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::of(&body)?;
+    let reason = fields.text("reason", REASON_CHARS_MAX).map(str::to_owned);
+    let reason = fields.finish(reason)?;
+    let now = system.now().await?;
+    let of = now.partitions.iter().find(|of| of.partition == partition).ok_or_else(no_partition)?;
+    if of.state != system::State::Parked {
+        return Err(Problem::new(Kind::NotPossible, format!("{partition} is not parked but {}", of.state)));
+    }
+    keep(&system, admin, partition, Act::Acquire, &reason).await
 }
 
 fn no_partition() -> Problem {

@@ -16,6 +16,7 @@ mod published;
 pub mod queues;
 pub mod replay;
 pub mod requests;
+pub mod sale_parts;
 pub mod sales;
 pub mod sold;
 pub mod system;

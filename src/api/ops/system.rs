@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout};
 
 use super::lag::{Behind, Waits};
+use super::sale_parts::Parts;
 use super::sold::Sales;
 use super::undelivered::Undelivered;
 use crate::api::cache::snapshot_cache::SnapshotCache;
@@ -78,6 +79,7 @@ pub struct System {
     /// What endpoints of webhooks have not got yet.
     pub undelivered: Undelivered,
     pub sales: Sales,
+    pub parts: Parts,
     waits: Waits,
     passed: Passed,
     now: SnapshotCache<(), Now>,
@@ -89,6 +91,7 @@ impl System {
             waits: Waits::new(log.clone()),
             undelivered: Undelivered::new(log.clone()),
             sales: Sales::default(),
+            parts: Parts::default(),
             passed: Passed::default(),
             log,
             store,

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::domain::LogTime;
 use crate::notifier::{Standing, delivered, described, shown_url};
-use crate::store::{Disabled, FailedEvent, OnFailure, ProgressState, Webhook, WebhookFormat, WebhookNote, Why};
+use crate::store::{Disabled, FailedEvent, OnFailure, ProgressState, Webhook, WebhookFormat, WebhookNote, Why, place};
 use crate::wire::time::rfc3339;
 
 /// An endpoint.
@@ -28,6 +28,10 @@ pub struct WebhookObject {
     include_user: bool,
     #[schema(example = "skip", pattern = "^(skip|stop)$")]
     on_failure: &'static str,
+    /// The configuration file that declares it, and in which alone it is changed; missing: an operator made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/etc/turnstile/turnstile.toml")]
+    declared_in: Option<String>,
     #[schema(format = "date-time")]
     created_at: String,
     /// `disabled`, `not_begun`, `failing` or `delivering`.
@@ -72,7 +76,7 @@ pub struct DisabledObject {
     reason: Option<String>,
 }
 
-/// One partition of the outcomes for one endpoint.
+/// One partition of the outcomes for one endpoint, or `partitions`: what has become of partitions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CursorObject {
     /// The next outcome to deliver.
@@ -117,7 +121,7 @@ pub struct WebhookNoteObject {
     /// Of the endpoint.
     #[schema(example = "shop")]
     name: String,
-    #[schema(example = "rotated", pattern = "^(added|enabled|disabled|replayed|rotated|tested|removed)$")]
+    #[schema(example = "rotated", pattern = "^(added|changed|enabled|disabled|replayed|rotated|tested|removed)$")]
     act: &'static str,
     by: String,
     #[schema(format = "date-time")]
@@ -160,6 +164,7 @@ impl WebhookObject {
                 OnFailure::Skip => "skip",
                 OnFailure::Stop => "stop",
             },
+            declared_in: content.declared_in.clone(),
             created_at: rfc3339(LogTime(content.created_at_ms)),
             standing: Standing::of(webhook, state),
             standing_text: described(webhook, state),
@@ -184,7 +189,7 @@ impl WebhookObject {
 
 fn cursors(state: &ProgressState) -> Vec<CursorObject> {
     let object = |(partition, cursor): (&u32, &crate::store::Cursor)| CursorObject {
-        position: format!("outcomes.{partition}.{}", cursor.next_offset),
+        position: place(*partition, cursor.next_offset),
         attempts: cursor.failure.as_ref().map(|failure| failure.attempts),
         retry_at: cursor.failure.as_ref().map(|failure| rfc3339(LogTime(failure.retry_at_ms))),
         last_failure: cursor.failure.as_ref().map(|failure| failure.last.clone()),
@@ -216,7 +221,7 @@ impl From<&WebhookNote> for WebhookNoteObject {
 impl From<FailedEvent> for FailedEventObject {
     fn from(event: FailedEvent) -> Self {
         FailedEventObject {
-            position: format!("outcomes.{}.{}", event.partition, event.offset),
+            position: place(event.partition, event.offset),
             id: event.event_id,
             r#type: event.event_type,
             attempts: event.attempts,

@@ -21,7 +21,7 @@ use crate::api::http::problem::{Kind, Problem};
 use crate::api::http::public_url::link;
 use crate::api::openapi::webhooks::{SecretRequest, WebhookChange, WebhookRequest};
 use crate::domain::{LogTime, UserId};
-use crate::notifier::{Client, NewWebhook, Refused, WEBHOOKS_MAX, rotated, send_test, start_of};
+use crate::notifier::{Client, NewWebhook, Refused, WEBHOOKS_MAX, check_changeable, rotated, send_test, start_of};
 use crate::runtime::clock::Clock;
 use crate::store::{
     Disabled, FrontStore, OnFailure, ProgressState, Webhook, WebhookAct, WebhookContent, WebhookFormat, WebhookNote,
@@ -62,6 +62,13 @@ impl Operating {
     async fn find(&self, name: &str) -> Result<Webhook, Problem> {
         let found = self.store.webhooks().await?.into_iter().find(|webhook| webhook.name == name);
         found.ok_or_else(|| Problem::new(Kind::WebhookNotFound, "there is no webhook of this name"))
+    }
+
+    /// The same, unless a configuration file declares it.
+    async fn changeable(&self, name: &str) -> Result<Webhook, Problem> {
+        let webhook = self.find(name).await?;
+        check_changeable(&webhook).map_err(|reason| Problem::new(Kind::NotPossible, reason))?;
+        Ok(webhook)
     }
 
     async fn object(&self, webhook: &Webhook) -> Result<WebhookObject, Problem> {
@@ -278,6 +285,7 @@ pub async fn change_webhook(
         (status = 204, description = "Removed"),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`webhook_not_found`"),
+        (status = 409, description = "`not_possible`: a configuration file declares it"),
     )
 )]
 pub async fn remove_webhook(
@@ -285,7 +293,7 @@ pub async fn remove_webhook(
     Admin(admin): Admin,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let webhook = operating.find(&name).await?;
+    let webhook = operating.changeable(&name).await?;
     operating.note(&name, WebhookAct::Removed, &admin).await?;
     operating.store.remove_webhook(webhook.id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -302,6 +310,7 @@ pub async fn remove_webhook(
         (status = 200, description = "With `secret`, once", body = WebhookObject),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`webhook_not_found`"),
+        (status = 409, description = "`not_possible`: a configuration file declares it"),
         (status = 422, description = "`invalid_fields`"),
     )
 )]
@@ -314,7 +323,7 @@ pub async fn rotate_secret(
     let mut fields = Fields::of(&body)?;
     let hours = fields.optional("overlap_hours", |fields, name| fields.integer(name, 0..=720));
     let hours = fields.finish(hours)?.unwrap_or(24).unsigned_abs();
-    operating.find(&name).await?;
+    operating.changeable(&name).await?;
     operating.note(&name, WebhookAct::Rotated, &admin).await?;
     let (now, overlap) = (operating.clock.now(), Duration::from_secs(hours * 3600));
     let change = |content: &mut WebhookContent| content.secrets = rotated(&content.secrets, now, overlap);

@@ -19,9 +19,9 @@ use super::stored::Request;
 use super::waiters::Waiters;
 use crate::api::http::problem::{Kind, Problem, ProblemCode};
 use crate::api::http::rate_limit::RateLimiter;
-use crate::domain::{Body, Code, Command, Fingerprint, LanePartition, Position, RequestId, UserId};
+use crate::domain::{Body, Code, Command, Fingerprint, LanePartition, LogTime, Position, RequestId, UserId};
 use crate::log::{AppendError, Log, NewRecord, Topic};
-use crate::telemetry::spans::{self, Span};
+use crate::telemetry::spans::{self, Context, Span};
 use crate::wire::headers::TRACEPARENT;
 use crate::wire::{command, routing};
 
@@ -143,14 +143,14 @@ impl Submission {
     ) -> Result<Position, Problem> {
         let (request_id, keys) = (command.request_id, &self.sources.keys);
         if options.key.is_none() {
-            return self.append(command, &options.traceparent).await;
+            return self.append(command, options).await;
         }
         match keys.claim(request_id, fingerprint) {
             Claim::Append => {}
             Claim::Appended(position) => return Ok(position),
             Claim::Reused => return Err(key_reused(request_id)),
         }
-        let appended = self.append(command, &options.traceparent).await;
+        let appended = self.append(command, options).await;
         match &appended {
             Ok(position) => keys.appended(request_id, *position),
             // An unacknowledged record may be on the log: the key stays taken.
@@ -160,20 +160,31 @@ impl Submission {
         appended
     }
 
-    async fn append(&self, command: &Command, traceparent: &str) -> Result<Position, Problem> {
-        let Sources { log, lag, append_timeout, .. } = &self.sources;
+    async fn append(&self, command: &Command, options: &SubmitOptions) -> Result<Position, Problem> {
+        let Sources { log, lag, append_timeout, lives, .. } = &self.sources;
         let key = command.body.routing_key();
         let lane = key.lane();
         let key = key.to_string();
         let topic = Topic::Lane(lane);
         let place = LanePartition { lane, partition: routing::partition_for(&key, log.partitions().of(topic)) };
         lag.check(place).await?;
+        let sending =
+            options.span.map(|of| Sending { request: of.context, span: of.context.child(), begun: lives.now() });
+        let traceparent = match &sending {
+            Some(sending) => Bytes::from(sending.span.traceparent()),
+            None => Bytes::copy_from_slice(options.traceparent.as_bytes()),
+        };
         let record = NewRecord {
             key: Bytes::from(key),
             value: Bytes::from(command::encode(command)),
-            headers: vec![(TRACEPARENT.into(), Bytes::copy_from_slice(traceparent.as_bytes()))],
+            headers: vec![(TRACEPARENT.into(), traceparent)],
         };
-        let failure = match timeout(*append_timeout, log.append(topic, place.partition, record)).await {
+        let answer = timeout(*append_timeout, log.append(topic, place.partition, record)).await;
+        if let Some(sending) = sending {
+            let offset = answer.as_ref().ok().and_then(|appended| Some(appended.as_ref().ok()?.offset));
+            sending.end(place, offset, lives.now());
+        }
+        let failure = match answer {
             Ok(Ok(appended)) => {
                 let position = place.at(appended.offset);
                 lag.appended(position);
@@ -183,6 +194,32 @@ impl Submission {
             Err(_) => AppendError::Unacknowledged("no answer in time".to_owned()),
         };
         Err(append_problem(failure, command.request_id))
+    }
+}
+
+/// The span of a command's way to the log. Its context goes along with the command, so what the command leads to belongs
+/// to it.
+struct Sending {
+    request: Context,
+    span: Context,
+    begun: LogTime,
+}
+
+impl Sending {
+    fn end(self, place: LanePartition, offset: Option<u64>, now: LogTime) {
+        let attributes = spans::sent(place.lane.as_str(), place.partition, offset);
+        Span {
+            context: self.span,
+            parent: Some(self.request.span),
+            kind: spans::Kind::Producer,
+            name: format!("send {}", place.lane),
+            start_ms: self.begun.0,
+            end_ms: now.0,
+            attributes,
+            links: Vec::new(),
+            failed: offset.is_none(),
+        }
+        .end();
     }
 }
 

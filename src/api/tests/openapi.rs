@@ -43,7 +43,7 @@ async fn f33_every_documented_operation_is_served() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 65);
+    assert_eq!(operations, 67);
 }
 
 #[test]

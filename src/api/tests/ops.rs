@@ -258,6 +258,26 @@ async fn b1_a_skip_needs_a_partition_that_stands_there_and_keeps_who_and_why() {
 }
 
 #[tokio::test]
+async fn f36_a_parked_partition_is_to_be_acquired_again_and_no_other() {
+    let door = Door::all_owned().await;
+    let again = |body: Value| send(door.ops(Method::POST, "partitions/seats.0/acquire").json(&body));
+    let why = || json!({"reason": "the disk is free again"});
+    assert_eq!(again(why()).await.problem(), "not_possible", "it goes on");
+    door.worker_says(Some("waiting: no progress for 30 s")).await;
+    assert_eq!(again(why()).await.problem(), "not_possible", "it is tried all the time");
+    door.worker_says(Some("parked: why; for 1 s")).await;
+    assert_eq!(again(json!({})).await.problem(), "invalid_fields");
+    let stranger = door.bare(Method::POST, "/v1/ops/partitions/seats.0/acquire").header("x-user-id", "eve");
+    assert_eq!(send(stranger.json(&why())).await.status, 403);
+    let given = again(why()).await;
+    assert_eq!((given.status, &given.json()["kind"]), (202, &json!("acquire")), "{given:?}");
+    let rows = door.store.interventions(SEATS, 0).await.unwrap();
+    let row = &rows[0];
+    assert_eq!((row.act, row.by.as_str(), row.reason.as_str()), (Act::Acquire, "admin", "the disk is free again"));
+    assert_eq!(door.look("partitions/seats.0/interventions").await["interventions"][0]["by"], "admin");
+}
+
+#[tokio::test]
 async fn b3_a_dead_letter_is_replayed_while_the_server_runs_under_the_admins_name() {
     let door = Door::all_owned().await;
     let letter = DeadLetter {

@@ -117,6 +117,7 @@ fn listed(row: &Intervention) -> String {
     let what = match act {
         Act::Skip(offsets) => format!("{offsets} skipped"),
         Act::Time { offsets, time } => format!("{offsets} given the log time {}", rfc3339(*time)),
+        Act::Acquire => "acquired again".to_owned(),
         Act::Remember { ms, began } => {
             let from = began.map_or(0, |began| began.offset);
             format!("requests count as seen for {} from offset {from} on", shown(*ms))

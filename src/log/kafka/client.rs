@@ -220,7 +220,7 @@ impl ClientContext for Telling {
         // A connection that broke, or was closed because nothing is answered on it. `error` hears of neither, only of the
         // failed attempts to connect again, and of those but once in 30 s.
         if facility == "FAIL" {
-            self.failover.connection_lost();
+            self.failover.connection_lost(message);
         }
         let client = self.client;
         match level {

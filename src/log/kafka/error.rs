@@ -7,6 +7,12 @@ pub enum ConnectError {
     Settings(String),
     #[error("Kafka at {brokers} does not answer: {reason}")]
     Unreachable { brokers: String, reason: String },
+    /// No attempt later on would end otherwise.
+    #[error(
+        "Kafka at {brokers} is not trusted: {reason}. Its certificate must be of the name that log.brokers and its \
+         advertised listeners call it by, and signed by an authority in log.kafka.ssl.ca.location, or of the system"
+    )]
+    Certificate { brokers: String, reason: String },
     #[error("topic {topic} does not exist; create the topics with `turnstile topics`")]
     MissingTopic { topic: String },
     /// With each wrong setting, its reason and its cure.

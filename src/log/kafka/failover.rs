@@ -17,13 +17,25 @@ const ASK_FOR: Duration = Duration::from_secs(20);
 /// Longest wait for an answer. The next is asked of another broker.
 const ANSWER_MAX: Duration = Duration::from_millis(500);
 
-/// What the clients of a process notice. Their contexts say when a connection is lost.
+/// What the clients of a process notice. Their contexts say when a connection is lost, and why none came about.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failover(Arc<Mutex<Option<Instant>>>);
+pub(super) struct Failover {
+    lost_at: Arc<Mutex<Option<Instant>>>,
+    /// What the last TLS handshake that failed has said.
+    tls: Arc<Mutex<Option<String>>>,
+}
 
 impl Failover {
-    pub fn connection_lost(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// `message`: as librdkafka logs it.
+    pub fn connection_lost(&self, message: &str) {
+        *self.lost_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if let Some(reason) = tls_failure(message) {
+            *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        }
+    }
+
+    pub fn tls_failure(&self) -> Option<String> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether a connection was lost so recently that partitions may be without a leader, or wait for a lost copy.
@@ -32,9 +44,16 @@ impl Failover {
     }
 
     fn lasts_at(&self, now: Instant) -> bool {
-        let lost_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost_at = *self.lost_at.lock().unwrap_or_else(PoisonError::into_inner);
         lost_at.is_some_and(|at| now < at + ASK_FOR)
     }
+}
+
+/// Of `…: ssl://host:9093/1: SSL handshake failed: reason (after 12ms in state SSL_HANDSHAKE)` the reason.
+fn tls_failure(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("SSL handshake failed: ")?;
+    let reason = rest.split(" (after ").next().unwrap_or(rest);
+    Some(reason.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Of one client; its thread asks.

@@ -5,7 +5,8 @@
 //!   it fetched. `ends`: how far it sees.
 //! * `member`: one consumer per membership follows the assignment and fetches nothing.
 //! * `failover`: asks for new leaders while a broker is lost.
-//! * `topics`: creates and checks the topics. `client`: settings, log lines and statistics of the clients.
+//! * `topics`: creates and checks the topics. `client`: settings, log lines and statistics of the clients. `trust`: why a
+//!   broker that speaks TLS does not answer.
 //!
 //! librdkafka calls that wait for a broker run on blocking threads; clients are dropped on their own threads.
 
@@ -19,6 +20,7 @@ mod producer;
 mod reader;
 mod record;
 pub mod topics;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,7 +65,7 @@ impl KafkaLog {
         let connect = move || {
             let appender =
                 Appender::new(&settings, &failover).map_err(|error| ConnectError::Settings(error.to_string()))?;
-            topics::check(appender.client().client(), &settings)?;
+            topics::check(appender.client().client(), &settings).map_err(|error| trust::explained(error, &settings))?;
             Ok(KafkaLog {
                 names: Topic::ALL.map(|topic| (topic, settings.topic_name(topic))).into(),
                 appender: Arc::new(appender),

@@ -2,9 +2,11 @@
 
 mod calls;
 mod chat;
+mod declared;
 mod deliveries;
 mod events;
 mod leading;
+mod partitions;
 mod receiver;
 mod starts;
 
@@ -18,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::receiver::Receiver;
-use super::{AddressFilter, Client, Deps, NewWebhook, Settings};
+use super::{AddressFilter, Client, Declared, Deps, NewWebhook, Settings};
 use crate::domain::wallet::{Entry, EntryKind, Reply};
 use crate::domain::{
     Amount, Arrival, Balance, CommandKind, Effects, EntryId, Fingerprint, Lane, LogTime, Position, RequestId,
@@ -42,6 +44,7 @@ struct World {
     retry: Vec<Duration>,
     takeover_after: Duration,
     disable_after: Duration,
+    declared: Option<Declared>,
 }
 
 /// A notifier that runs.
@@ -72,6 +75,7 @@ impl World {
             retry: vec![Duration::from_millis(1); 20],
             takeover_after: Duration::from_millis(500),
             disable_after: Duration::from_secs(3600),
+            declared: None,
         }
     }
 
@@ -83,6 +87,7 @@ impl World {
             disable_after: self.disable_after,
             takeover_after: self.takeover_after,
             drain: Duration::from_secs(5),
+            declared: self.declared.clone().map(Arc::new),
         };
         let (log, store) = (Arc::clone(&self.log), Arc::clone(&self.store));
         let deps = Deps { log, store, clock: Clock::System, health: Health::default() };

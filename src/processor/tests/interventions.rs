@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{House, charge, code, name, new, reservation_id, succeeded};
+use super::{House, Worker, charge, code, name, new, reservation_id, succeeded};
 use crate::domain::{Body, Code, Command, Lane, LanePartition, LogTime, Position};
 use crate::log::{Timestamp, Topic};
+use crate::processor::{Deps, Settings};
 use crate::runtime::clock::Clock;
 use crate::runtime::health::Severity;
 use crate::store::{Act, AuditReads, CommitBatch, DeadLetters, Intervention, Interventions, Offsets, Ownership, Page};
@@ -277,5 +279,73 @@ async fn a_partition_that_waits_multiplies_no_timers() {
     give(&house, held.position.partition, Act::Skip(at(held.position.offset + 1))).await;
     let hold = async { house.hold(&key, "bob", &[2]).await }.boxed_local().await;
     assert!(succeeded(&hold));
+    house.stop().await;
+}
+
+/// With a worker that acquires nothing again by itself while a test runs.
+async fn patient_house() -> House {
+    let mut house = House::new().await;
+    let before = house.worker.take().expect("it runs");
+    before.shutdown.cancel();
+    before.task.await.expect("no panic").expect("stopped");
+    let deps = Deps {
+        log: Arc::new(house.log.clone()),
+        store: Arc::new(house.store.clone()),
+        clock: Clock::System,
+        health: house.health.clone(),
+    };
+    let rest = Duration::from_secs(3_600);
+    let settings = Settings { owner: "patient".to_owned(), rest, ..Settings::default() };
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(crate::processor::run(deps, settings, shutdown.clone()));
+    house.worker = Some(Worker { name: "patient".to_owned(), shutdown, task });
+    house
+}
+
+#[tokio::test(start_paused = true)]
+async fn f36_a_parked_partition_is_acquired_again_when_an_operator_says_so() {
+    let mut house = patient_house().await;
+    let here = house.ask(charge("alice", 1)).await.decided.position.partition;
+    let command = new(charge("alice", 10));
+    refuse(&house, &command);
+    house.append_to(house.place(&command.body.routing_key()), &command).await;
+    assert!(stands_still(&house, here).await.starts_with("parked: "));
+    let epoch = async || house.store.progress(here).await.expect("readable").expect("owned").epoch;
+    let before = epoch().await;
+    give(&house, here, Act::Acquire).await;
+    sleep(Duration::from_secs(60)).await;
+    // What stops it is still there: each wish is tried once, not once a second.
+    assert!(stands_still(&house, here).await.starts_with("parked: "));
+    assert_eq!(epoch().await, before + 1);
+    // It is repaired, and goes on long before its rest is over.
+    house.store.set_batch_hook(None);
+    let asked = tokio::time::Instant::now();
+    give(&house, here, Act::Acquire).await;
+    assert!(succeeded(&house.outcome_of(command.request_id).await));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    let rows = house.store.interventions(here, 0).await.expect("readable");
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.applied_at.is_some() && row.by.as_str() == "operator"));
+    assert_eq!(house.balance("alice").await, 11);
+    house.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn f36_a_wish_that_cannot_be_fulfilled_yet_waits_and_is_tried_once() {
+    let mut house = patient_house().await;
+    let here = house.ask(charge("alice", 1)).await.decided.position.partition;
+    let command = new(charge("alice", 10));
+    refuse(&house, &command);
+    house.append_to(house.place(&command.body.routing_key()), &command).await;
+    stands_still(&house, here).await;
+    // It gets as far as its own epoch, and no further.
+    house.store.set_batch_hook(Some(Arc::new(|_: &CommitBatch| Fault::Failed)));
+    give(&house, here, Act::Acquire).await;
+    sleep(Duration::from_secs(60)).await;
+    let first = async |house: &House| house.store.interventions(here, 0).await.expect("readable").remove(0);
+    assert_eq!(first(&house).await.applied_at, None);
+    house.store.set_batch_hook(None);
+    give(&house, here, Act::Acquire).await;
+    assert!(succeeded(&house.outcome_of(command.request_id).await));
+    assert!(first(&house).await.applied_at.is_some(), "the next owner that gets that far has fulfilled it");
     house.stop().await;
 }

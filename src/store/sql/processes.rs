@@ -9,10 +9,10 @@ use super::cells::Cells;
 use super::dialect::{Dialect, Side, all, answers, first, query};
 use super::loads::UNFINISHED;
 use super::mapping::records;
-use super::value::{Value, int, optional_text, owned, signed, text, time};
+use super::value::{Value, int, optional_text, owned, signed, text, time, uuid};
 use super::{json, tables};
 use crate::domain::block::SeatStatus;
-use crate::domain::{RequestId, ScheduleId};
+use crate::domain::{LogTime, RequestId, ScheduleId};
 use crate::store::{AuditRun, Operations, Process, ProcessView, RequestRow, SaleCounts, StoreError};
 
 fn process(row: &impl Cells) -> Result<ProcessView, StoreError> {
@@ -124,6 +124,20 @@ impl<D: Dialect> Operations for D {
             }
         }
         Ok(counts.into_values().collect())
+    }
+
+    async fn holds_since(&self, schedule: ScheduleId, times: [LogTime; 4]) -> Result<[u64; 4], StoreError> {
+        let sql = format!(
+            "select count(*) as holds from reservation \
+             where schedule_id = $1 and {UNFINISHED} and status = 'HELD' and held_at >= $2"
+        );
+        let queries = times.map(|at| query(sql.clone(), vec![uuid(schedule.0), time(at)])).into();
+        let rows: [_; 4] = answers(self.read_together(Side::Page, queries).await?)?;
+        let mut holds = [0; 4];
+        for (holds, rows) in holds.iter_mut().zip(&rows) {
+            *holds = first(rows, |row| row.int("holds"))?.unwrap_or(0);
+        }
+        Ok(holds)
     }
 
     async fn note_audit(&self, run: &AuditRun) -> Result<(), StoreError> {

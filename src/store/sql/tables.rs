@@ -216,6 +216,11 @@ tables! {
     WEBHOOK_NOTE = "webhook_note" (id) Refuse {
         id: Uuid, name: Text, act: Text, by_user: Text, at: Int,
     }
+
+    PARTITION_EVENT = "partition_event" (seq) Refuse {
+        seq: Int, lane: Text, partition: Int, number: Int, change: Text, next_offset: Int, owner: Text, reason: Text,
+        at: Int,
+    }
 }
 
 /// What updates a request that was stored PENDING.

@@ -7,9 +7,10 @@ use super::cells::Cells;
 use super::dialect::{Dialect, Side, all, first, query};
 use super::json::{parse, to_text};
 use super::tables;
-use super::value::{int, owned, signed, text, time, uuid};
+use super::value::{int, lane_partition, owned, signed, text, time, uuid};
 use crate::store::{
-    FailedEvent, Lease, StoreError, WEBHOOK_NOTES_KEPT, Webhook, WebhookNote, WebhookProgress, Webhooks,
+    FailedEvent, Lease, PARTITION_EVENTS_KEPT, PartitionEvent, StoreError, WEBHOOK_NOTES_KEPT, Webhook, WebhookNote,
+    WebhookProgress, Webhooks,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -48,6 +49,19 @@ fn note(row: &impl Cells) -> Result<WebhookNote> {
         by: row.parsed("by_user")?,
         at: row.time("at")?,
     })
+}
+
+fn partition_event(row: &impl Cells) -> Result<(u64, PartitionEvent)> {
+    let event = PartitionEvent {
+        partition: row.lane_partition()?,
+        number: row.int("number")?,
+        change: row.parsed("change")?,
+        next_offset: row.int("next_offset")?,
+        owner: row.string("owner")?,
+        reason: row.string("reason")?,
+        at: row.time("at")?,
+    };
+    Ok((row.int("seq")?, event))
 }
 
 fn lease(row: &impl Cells) -> Result<Lease> {
@@ -166,5 +180,45 @@ impl<D: Dialect> Webhooks for D {
     async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>> {
         let query = query(tables::WEBHOOK_NOTE.select("order by id desc limit $1"), vec![signed(limit)]);
         all(&self.read(Side::Page, query).await?, note)
+    }
+
+    async fn keep_partition_event(&self, row: &PartitionEvent) -> Result<bool> {
+        // Two at once give the same sequence, and the second waits for the first: none appears behind a later one.
+        let sql = "insert into partition_event \
+                   (seq, lane, partition, number, change, next_offset, owner, reason, at) \
+                   select coalesce(max(seq), -1) + 1, $1, $2, $3, $4, $5, $6, $7, $8 from partition_event where true \
+                   on conflict do nothing returning 1";
+        let [lane, partition] = lane_partition(row.partition);
+        let values = vec![
+            lane,
+            partition,
+            int(row.number)?,
+            text(row.change.as_str()),
+            int(row.next_offset)?,
+            text(&row.owner),
+            text(&row.reason),
+            time(row.at),
+        ];
+        let kept = !self.write(query(sql, values)).await?.is_empty();
+        let sql = "delete from partition_event where seq <= (select max(seq) from partition_event) - $1 \
+                   and exists (select 1 from partition_event as later where later.lane = partition_event.lane \
+                   and later.partition = partition_event.partition and later.number > partition_event.number) \
+                   returning 1";
+        self.write(query(sql, vec![signed(PARTITION_EVENTS_KEPT)])).await?;
+        Ok(kept)
+    }
+
+    async fn partition_events(&self, from: u64, limit: u32) -> Result<Vec<(u64, PartitionEvent)>> {
+        let rest = "where seq >= $1 order by seq limit $2";
+        let query = query(tables::PARTITION_EVENT.select(rest), vec![int(from)?, signed(limit)]);
+        all(&self.read(Side::Page, query).await?, partition_event)
+    }
+
+    async fn last_partition_events(&self) -> Result<Vec<(u64, PartitionEvent)>> {
+        let rest = "where not exists (select 1 from partition_event as later where later.lane = partition_event.lane \
+                    and later.partition = partition_event.partition and later.number > partition_event.number) \
+                    order by seq";
+        let query = query(tables::PARTITION_EVENT.select(rest), Vec::new());
+        all(&self.read(Side::Page, query).await?, partition_event)
     }
 }

@@ -9,4 +9,4 @@ mod span;
 
 #[cfg(feature = "otel")]
 pub use otlp::start;
-pub use span::{Context, Kind, LINKS_MAX, Span, are_collected, draws, set_ratio};
+pub use span::{Context, Kind, LINKS_MAX, Span, are_collected, draws, sent, set_ratio};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::protobuf;
-use super::span::{Span, collect};
+use super::span::{Kind, Span, collect};
 
 /// Spans that wait; beyond it new ones are dropped.
 const QUEUE_MAX: usize = 8_192;
@@ -18,11 +18,12 @@ const SENT_EVERY: Duration = Duration::from_millis(500);
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Collects spans from now on, and sends them until `shutdown`; then what is left. `endpoint` is the collector's base, such
-/// as `http://127.0.0.1:4318`; `instance` says which process of the service this is.
+/// as `http://127.0.0.1:4318`; `instance` says which process of the service this is, `system` what its log is.
 pub async fn start(
     endpoint: String,
     service: String,
     instance: String,
+    system: &'static str,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let (queue, mut spans) = mpsc::channel(QUEUE_MAX);
@@ -39,7 +40,10 @@ pub async fn start(
     let mut taken = true;
     loop {
         let ending = shutdown.is_cancelled();
-        let batch = gather(&mut spans, &shutdown).await;
+        let mut batch = gather(&mut spans, &shutdown).await;
+        for span in batch.iter_mut().filter(|span| matches!(span.kind, Kind::Producer | Kind::Consumer)) {
+            span.attributes.push(("messaging.system", system.to_owned()));
+        }
         if !batch.is_empty() {
             let body = protobuf::request(&batch, &resource);
             let asked = http.post(&url).header("content-type", "application/x-protobuf").body(body).send().await;

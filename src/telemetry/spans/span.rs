@@ -45,7 +45,7 @@ pub(super) fn collect(queue: mpsc::Sender<Span>) -> bool {
 }
 
 /// A span that others belong to, or are linked with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Context {
     pub trace: [u8; 16],
     pub span: [u8; 8],
@@ -89,7 +89,21 @@ fn random_span() -> [u8; 8] {
 pub enum Kind {
     Server = 2,
     Client = 3,
+    Producer = 4,
     Consumer = 5,
+}
+
+/// What OpenTelemetry's conventions for messaging say of a record on its way to the log; without an offset the log has
+/// not acknowledged it.
+pub fn sent(topic: &str, partition: u32, offset: Option<u64>) -> Vec<(&'static str, String)> {
+    let mut attributes = vec![
+        ("messaging.operation.name", "send".to_owned()),
+        ("messaging.operation.type", "send".to_owned()),
+        ("messaging.destination.name", topic.to_owned()),
+        ("messaging.destination.partition.id", partition.to_string()),
+    ];
+    attributes.extend(offset.map(|offset| ("messaging.kafka.message.offset", offset.to_string())));
+    attributes
 }
 
 /// Something that has ended. Times in ms since 1970 UTC.

@@ -346,6 +346,14 @@ impl Operations for MemoryStore {
         })
     }
 
+    async fn holds_since(&self, schedule: ScheduleId, times: [LogTime; 4]) -> Result<[u64; 4]> {
+        self.read(|state| {
+            let of_date = || state.reservations.values().filter(|row| row.key.schedule_id == schedule);
+            let held = || of_date().filter(|row| row.state.status() == ReservationStatus::Held);
+            times.map(|at| held().filter(|row| row.held.time >= at).count() as u64)
+        })
+    }
+
     async fn note_audit(&self, run: &AuditRun) -> Result<()> {
         self.write(|state| state.audit = Some(run.clone()))
     }

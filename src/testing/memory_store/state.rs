@@ -15,8 +15,8 @@ use crate::domain::{
 };
 use crate::store::{
     AuditRun, CommitBatch, CommitGroup, Committed, Concert, DeadLetter, DeadLetterView, FailedEvent, Intervention,
-    Lease, OutboxRow, PlanRow, Process, Progress, RecordedLog, RequestCompletion, RequestKey, RequestRow, RequestState,
-    Schedule, StateTable, StoreError, Webhook, WebhookNote, WebhookProgress,
+    Lease, OutboxRow, PartitionEvent, PlanRow, Process, Progress, RecordedLog, RequestCompletion, RequestKey,
+    RequestRow, RequestState, Schedule, StateTable, StoreError, Webhook, WebhookNote, WebhookProgress,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub webhook_progress: BTreeMap<Uuid, (u64, WebhookProgress)>,
     pub failed_events: BTreeMap<(Uuid, String), FailedEvent>,
     pub webhook_notes: BTreeMap<Uuid, WebhookNote>,
+    /// By sequence.
+    pub partition_events: BTreeMap<u64, PartitionEvent>,
     pub notifier: Option<Lease>,
 }
 

@@ -1,16 +1,23 @@
 //! Webhooks over the maps.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::MemoryStore;
 use crate::store::{
-    FailedEvent, Lease, StoreError, WEBHOOK_NOTES_KEPT, Webhook, WebhookNote, WebhookProgress, Webhooks,
+    FailedEvent, Lease, PARTITION_EVENTS_KEPT, PartitionEvent, StoreError, WEBHOOK_NOTES_KEPT, Webhook, WebhookNote,
+    WebhookProgress, Webhooks,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
+
+/// The newest of each partition.
+fn newest_of(events: &BTreeMap<u64, PartitionEvent>) -> BTreeSet<u64> {
+    events.iter().map(|(seq, event)| (event.partition, *seq)).collect::<BTreeMap<_, _>>().into_values().collect()
+}
 
 #[async_trait]
 impl Webhooks for MemoryStore {
@@ -141,5 +148,33 @@ impl Webhooks for MemoryStore {
 
     async fn webhook_notes(&self, limit: u32) -> Result<Vec<WebhookNote>> {
         self.read(|state| state.webhook_notes.values().rev().take(limit as usize).cloned().collect())
+    }
+
+    async fn keep_partition_event(&self, event: &PartitionEvent) -> Result<bool> {
+        self.write(|state| {
+            let events = &mut state.partition_events;
+            let free = events.values().all(|of| (of.partition, of.number) != (event.partition, event.number));
+            if free {
+                let seq = events.last_key_value().map_or(0, |(seq, _)| seq + 1);
+                events.insert(seq, event.clone());
+                let newest = newest_of(events);
+                events.retain(|of, _| of + u64::from(PARTITION_EVENTS_KEPT) > seq || newest.contains(of));
+            }
+            free
+        })
+    }
+
+    async fn partition_events(&self, from: u64, limit: u32) -> Result<Vec<(u64, PartitionEvent)>> {
+        self.read(|state| {
+            let rows = state.partition_events.range(from..).take(limit as usize);
+            rows.map(|(seq, event)| (*seq, event.clone())).collect()
+        })
+    }
+
+    async fn last_partition_events(&self) -> Result<Vec<(u64, PartitionEvent)>> {
+        self.read(|state| {
+            let newest = newest_of(&state.partition_events);
+            newest.into_iter().map(|seq| (seq, state.partition_events[&seq].clone())).collect()
+        })
     }
 }

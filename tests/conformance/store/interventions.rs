@@ -31,6 +31,7 @@ pub async fn a_row_comes_back_as_it_was_given(store: Arc<dyn Store>) {
         row(3, SEATS, Act::Remember { ms: 604_800_000, began: None }),
         row(4, SEATS, Act::Remember { ms: 60_000, began: Some(Began { offset: 12, floor: LogTime(-7), epoch: 3 }) }),
         Intervention { applied_at: Some(LogTime(5)), ..skip(5, 8, 8) },
+        row(6, SEATS, Act::Acquire),
     ];
     for row in &rows {
         store.intervene(row).await.unwrap();
@@ -51,7 +52,10 @@ pub async fn rows_come_for_the_records_they_concern(store: Arc<dyn Store>) {
     };
     assert_eq!(of(3).await, [skip(1, 3, 3), skip(2, 7, 9), remember.clone()]);
     assert_eq!(of(9).await, [skip(2, 7, 9), remember.clone()]);
-    assert_eq!(of(10).await, [remember]);
+    assert_eq!(of(10).await, [remember.clone()]);
+    let again = row(6, SEATS, Act::Acquire);
+    store.intervene(&again).await.unwrap();
+    assert_eq!(of(10).await, [remember, again]);
     assert_eq!(store.interventions(WALLETS, 0).await, Ok(vec![elsewhere]));
     assert_eq!(store.interventions(QUEUES, 0).await, Ok(vec![]));
 }

@@ -106,6 +106,7 @@ macro_rules! conforms {
             operators::requests_come_by_id_of_every_partition_and_side,
             operators::the_last_audit_is_kept,
             operators::dates_count_what_is_held_being_paid_and_sold,
+            operators::holds_of_a_date_are_counted_by_when_they_began,
             reads::a_snapshot_is_of_one_moment_and_only_read,
             interventions::a_row_comes_back_as_it_was_given,
             interventions::rows_come_for_the_records_they_concern,
@@ -116,6 +117,8 @@ macro_rules! conforms {
             webhooks::one_notifier_leads,
             webhooks::failed_events_are_listed_once_newest_first,
             webhooks::the_newest_notes_about_endpoints_stay,
+            webhooks::changes_of_partitions_come_in_order_each_once,
+            webhooks::old_changes_of_partitions_go_but_for_the_last_of_each,
         }
     };
 }

@@ -151,3 +151,27 @@ pub async fn dates_count_what_is_held_being_paid_and_sold(store: Arc<dyn Store>)
     assert_eq!(store.sale_counts(&[schedule_id(2)]).await, Ok(vec![second]));
     assert_eq!(store.sale_counts(&[]).await, Ok(vec![]));
 }
+
+pub async fn holds_of_a_date_are_counted_by_when_they_began(store: Arc<dyn Store>) {
+    let mut rows = opened(&key(1), &["A"], 0);
+    rows.extend(opened(&key(2), &["A"], 0));
+    let held = |number: u128, of: u128, time: i64, state| {
+        let mut row = reservation(number, &key(of), state);
+        row.held.time = LogTime(time);
+        block::Row::Reservation(row)
+    };
+    for (number, time) in (1..).zip([10, 20, 20, 30]) {
+        rows.push(held(number, 1, time, ReservationState::Held));
+    }
+    rows.push(held(5, 2, 25, ReservationState::Held));
+    for (number, state) in (10..).zip(reservation_states(7)) {
+        if state != ReservationState::Held {
+            rows.push(held(number, 1, 40, state));
+        }
+    }
+    commit_seats(&*store, rows).await;
+    let since = |of, times: [i64; 4]| store.holds_since(schedule_id(of), times.map(LogTime));
+    assert_eq!(since(1, [31, 30, 20, i64::MIN]).await, Ok([0, 1, 3, 4]));
+    assert_eq!(since(2, [26, 25, 0, i64::MIN]).await, Ok([0, 1, 1, 1]));
+    assert_eq!(since(9, [0; 4]).await, Ok([0; 4]));
+}

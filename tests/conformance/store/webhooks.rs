@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use turnstile::domain::LogTime;
 use turnstile::store::{
-    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, ProgressState, StartFrom, Store, WEBHOOK_NOTES_KEPT,
-    Webhook, WebhookAct, WebhookContent, WebhookFormat, WebhookNote, WebhookProgress, WebhookSecret, WebhookStart, Why,
+    Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, PARTITION_EVENTS_KEPT, PartitionChange, PartitionEvent,
+    ProgressState, StartFrom, Store, WEBHOOK_NOTES_KEPT, Webhook, WebhookAct, WebhookContent, WebhookFormat,
+    WebhookNote, WebhookProgress, WebhookSecret, WebhookStart, Why,
 };
 
 use super::rows::*;
@@ -22,6 +23,7 @@ fn webhook(number: u128, name: &str) -> Webhook {
         concert: Some(id(8)),
         include_user: true,
         on_failure: OnFailure::Stop,
+        declared_in: Some("/etc/turnstile/\"turnstile\".toml".to_owned()),
         created_at_ms: 1_700_000_000_000,
         disabled: Some(Disabled { at_ms: 5, why: Why::Failed("it answered 410 Gone".to_owned()) }),
         start: WebhookStart { id: id(3), from: StartFrom::Position { partition: 3, offset: i64::MAX as u64 } },
@@ -132,4 +134,50 @@ pub async fn the_newest_notes_about_endpoints_stay(store: Arc<dyn Store>) {
     let all = store.webhook_notes(u32::MAX).await.unwrap();
     assert_eq!(all, (3..kept + 3).rev().map(note).collect::<Vec<_>>());
     assert_eq!(store.webhook_notes(1).await, Ok(vec![note(kept + 2)]));
+}
+
+pub async fn changes_of_partitions_come_in_order_each_once(store: Arc<dyn Store>) {
+    let change = |partition, number: u64| PartitionEvent {
+        partition,
+        number,
+        change: if number % 2 == 1 { PartitionChange::Parked } else { PartitionChange::Recovered },
+        next_offset: i64::MAX as u64,
+        owner: "worker-1".to_owned(),
+        reason: "commit: a \"corrupt\" row \u{e4}".to_owned(),
+        at: LogTime(number as i64),
+    };
+    assert_eq!((store.partition_events(0, 9).await, store.last_partition_events().await), (Ok(vec![]), Ok(vec![])));
+    for (partition, number) in [(SEATS, 1), (WALLETS, 1), (SEATS, 2)] {
+        assert_eq!(store.keep_partition_event(&change(partition, number)).await, Ok(true));
+    }
+    assert_eq!(store.keep_partition_event(&change(SEATS, 2)).await, Ok(false), "it is known");
+    let all = vec![(0, change(SEATS, 1)), (1, change(WALLETS, 1)), (2, change(SEATS, 2))];
+    assert_eq!(store.partition_events(0, 9).await, Ok(all.clone()));
+    assert_eq!(store.partition_events(1, 1).await, Ok(vec![all[1].clone()]));
+    assert_eq!(store.last_partition_events().await, Ok(all[1..].to_vec()));
+    // Two at the same time: one after the other, or one of them not at all.
+    let (one, two) = (change(QUEUES, 1), change(SEATS, 3));
+    let both = tokio::join!(store.keep_partition_event(&one), store.keep_partition_event(&two));
+    let kept = [both.0.unwrap(), both.1.unwrap()].into_iter().filter(|kept| *kept).count();
+    let seqs: Vec<u64> = store.partition_events(0, 9).await.unwrap().into_iter().map(|(seq, _)| seq).collect();
+    assert_eq!(seqs, (0..3 + kept as u64).collect::<Vec<_>>());
+}
+
+pub async fn old_changes_of_partitions_go_but_for_the_last_of_each(store: Arc<dyn Store>) {
+    let change = |partition, number| PartitionEvent {
+        partition,
+        number,
+        change: PartitionChange::Parked,
+        next_offset: 0,
+        owner: String::new(),
+        reason: String::new(),
+        at: LogTime(0),
+    };
+    store.keep_partition_event(&change(WALLETS, 1)).await.unwrap();
+    let kept = u64::from(PARTITION_EVENTS_KEPT);
+    for number in 1..=kept + 2 {
+        assert_eq!(store.keep_partition_event(&change(SEATS, number)).await, Ok(true));
+    }
+    let events = store.partition_events(0, u32::MAX).await.unwrap();
+    assert_eq!((events.len() as u64, events[0].1.partition, events[1].1.number), (kept + 1, WALLETS, 3));
 }

@@ -1,6 +1,7 @@
 //! Webhooks end to end: a bad receiver, killed notifiers, and strangers that verify the signatures (`scripts/receivers`).
 
-mod private_ca;
+mod declared;
+pub mod private_ca;
 mod receiver;
 mod routes;
 

@@ -16,7 +16,7 @@ fn openssl(directory: &Path, args: &str) -> bool {
 }
 
 /// A CA and a certificate of it for `localhost`; false: there is no openssl.
-fn certificates(directory: &Path) -> bool {
+pub fn certificates(directory: &Path) -> bool {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(directory, &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=ours -days 2"))
         && openssl(

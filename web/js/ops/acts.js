@@ -1,4 +1,4 @@
-// What an operator does about a partition that stands still. It takes a reason, which is kept with the name.
+// What an operator does about a partition that stands still. Each takes a reason, which is kept with the name.
 
 import * as api from '../api.js';
 import { button, h } from '../dom.js';
@@ -6,7 +6,7 @@ import { t } from '../i18n.js';
 import { problemText } from '../screens/parts.js';
 
 /** Asks for a reason; null if it was left. */
-function askReason(question, yes) {
+function askReason(question, yes, kind) {
   const field = h('input', { id: 'reason', name: 'reason', required: true, maxlength: 500, autocomplete: 'off' });
   const dialog = h('dialog', { class: 'dialog', 'aria-labelledby': 'question' });
   const form = h('form', { onsubmit: (event) => {
@@ -15,7 +15,7 @@ function askReason(question, yes) {
   } },
   h('p', { id: 'question' }, question),
   h('label', { class: 'field', for: 'reason' }, h('span', {}, t('ops.why')), field),
-  h('div', { class: 'actions' }, h('button', { class: 'button danger' }, yes), button(t('dialog.close'), () => dialog.close(''), { kind: 'quiet' })));
+  h('div', { class: 'actions' }, h('button', { class: `button ${kind}` }, yes), button(t('dialog.close'), () => dialog.close(''), { kind: 'quiet' })));
   dialog.append(form);
   document.body.append(dialog);
   dialog.showModal();
@@ -30,12 +30,13 @@ function askReason(question, yes) {
 /** The buttons of a partition's row, seen while it stands still. */
 export function stepOver(current) {
   const said = h('span', { role: 'status' });
-  const act = async (what, question) => {
-    const { partition, next_offset: offset } = current();
-    const reason = await askReason(t(question, { position: `${partition}.${offset}` }), t(`ops.${what}`));
+  const act = async (what, question, kind = 'danger') => {
+    const { partition, next_offset } = current();
+    const offset = what === 'acquire' ? {} : { offset: next_offset };
+    const reason = await askReason(t(question, { partition, position: `${partition}.${next_offset}` }), t(`ops.${what}`), kind);
     if (!reason) return;
     try {
-      await api.call('POST', `/v1/ops/partitions/${partition}/${what}`, { body: { offset, reason } });
+      await api.call('POST', `/v1/ops/partitions/${partition}/${what}`, { body: { ...offset, reason } });
       said.textContent = t('ops.given');
     } catch (problem) {
       if (!(problem instanceof api.Problem)) throw problem;
@@ -44,6 +45,13 @@ export function stepOver(current) {
   };
   const skip = button(t('ops.skip'), () => act('skip', 'ops.skip.ask'), { kind: 'danger' });
   const time = button(t('ops.time'), () => act('time', 'ops.time.ask'), { kind: 'plain' });
-  const root = h('div', { class: 'actions', hidden: true }, skip, time, said);
-  return { root, update({ state }) { root.hidden = state !== 'parked' && state !== 'waiting'; } };
+  const acquire = button(t('ops.acquire'), () => act('acquire', 'ops.acquire.ask', 'primary'), { kind: 'plain', 'data-act': 'acquire' });
+  const root = h('div', { class: 'actions', hidden: true }, acquire, skip, time, said);
+  return {
+    root,
+    update({ state }) {
+      acquire.hidden = state !== 'parked';
+      root.hidden = state !== 'parked' && state !== 'waiting';
+    },
+  };
 }

@@ -8,6 +8,7 @@ import { newKey } from '../intent.js';
 import { problemText } from '../screens/parts.js';
 import { csvLine, save } from './files.js';
 import { liveTable, panel } from './live.js';
+import { saleParts, share } from './sale_parts.js';
 
 const duration = (seconds) => (seconds === null ? null : t('ops.seconds', { seconds: number(Math.round(seconds)) }));
 
@@ -47,21 +48,27 @@ export function queues() {
   return { root: panel('queues', t('ops.queues'), said, table.root), look };
 }
 
+const titleOf = (of) => `${of.title} · ${dayAndTime(Date.parse(of.starts_at))}${of.cancelled ? ` · ${t('concerts.cancelled')}` : ''}`;
+
 export function sales() {
+  const parts = saleParts(titleOf);
+  const act = (current) => h('div', { class: 'actions' }, button(t('ops.show'), () => parts.show(current()), { 'data-act': 'parts' }),
+    h('a', { class: 'button quiet', href: '#', onclick: (event) => { event.currentTarget.href = `/organizer?date=${current().schedule_id}`; } }, t('ops.open')));
   const table = liveTable(t('org.sales'), ['ops.date', 'org.free', 'org.held', 'ops.paying', 'org.sold', 'org.blocked', 'ops.total', 'ops.share', 'ops.revenue'].map((key) => t(key)), {
     key: (of) => of.schedule_id,
-    cells: (of) => [`${of.title} · ${dayAndTime(Date.parse(of.starts_at))}${of.cancelled ? ` · ${t('concerts.cancelled')}` : ''}`, number(of.free), number(of.held), number(of.paying), number(of.sold), number(of.blocked), number(of.total), t('ops.percent', { percent: number(of.total ? Math.round((of.sold / of.total) * 100) : 0) }), sum(of.revenue, of.currency ?? null)],
-    act: (current) => h('a', { class: 'button quiet', href: '#', onclick: (event) => { event.currentTarget.href = `/organizer?date=${current().schedule_id}`; } }, t('ops.open')),
+    cells: (of) => [titleOf(of), number(of.free), number(of.held), number(of.paying), number(of.sold), number(of.blocked), number(of.total), share(of), sum(of.revenue, of.currency ?? null)],
+    act,
     none: t('concerts.none'),
   });
   let dates = [];
   const csv = button(t('ops.csv'), () => save('sales.csv', 'text/csv', `${[FIELDS, ...dates.map((of) => FIELDS.map((field) => of[field] ?? ''))].map(csvLine).join('\r\n')}\r\n`), { 'data-act': 'csv' });
   return {
-    root: panel('sales', t('org.sales'), table.root, h('div', { class: 'actions' }, csv)),
+    root: panel('sales', t('org.sales'), table.root, parts.root, h('div', { class: 'actions' }, csv)),
     async look(signal) {
       ({ dates } = await api.read('/v1/ops/sales', { signal }));
       csv.disabled = dates.length === 0;
       table.update(dates);
+      await parts.look(signal);
     },
   };
 }

@@ -103,7 +103,8 @@ export function endpoint(hook, { told, close }) {
   return h('div', { class: 'letter', tabindex: '-1', 'data-endpoint': hook.name }, h('h3', {}, hook.name), h('dl', {},
     line(t('ops.webhook.url'), hook.url), line(t('ops.webhook.types'), hook.types.join(', ') || t('ops.webhook.allTypes')),
     line(t('ops.webhook.schedule'), hook.schedule_id), line(t('ops.webhook.concert'), hook.concert_id),
-    line(t('ops.since'), time(hook.created_at)), line(t('ops.webhook.failingSince'), hook.failing_since && time(hook.failing_since))),
+    line(t('ops.webhook.declared'), hook.declared_in), line(t('ops.since'), time(hook.created_at)), line(t('ops.webhook.failingSince'), hook.failing_since && time(hook.failing_since))),
   h('h4', {}, t('ops.webhook.cursors')), places.root, h('h4', {}, t('ops.webhook.failed')), failed.root,
-  replay(hook, told), hook.format === 'standard' && rotate(hook, told), box.root, h('div', { class: 'actions' }, remove, button(t('dialog.close'), close)));
+  replay(hook, told), !hook.declared_in && hook.format === 'standard' && rotate(hook, told), box.root,
+  h('div', { class: 'actions' }, !hook.declared_in && remove, button(t('dialog.close'), close)));
 }

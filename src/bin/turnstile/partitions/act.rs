@@ -1,4 +1,5 @@
-//! `turnstile partitions skip | set-time`: gives the owner of a partition an act for the record on which it stands still.
+//! `turnstile partitions skip | set-time | acquire`: gives the owner of a partition an act for the record on which it stands
+//! still, or has it acquired again.
 
 use std::time::Duration;
 
@@ -56,6 +57,20 @@ pub struct SetTime {
     time: Option<LogTime>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct Acquire {
+    /// lane.partition, e.g. seats.3
+    partition: LanePartition,
+    /// Why; the audit lists it
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    by: By,
+    /// A worker's address, asked how the partition stands (repeat for each); default: `http.listen`
+    #[arg(long, value_name = "URL")]
+    at: Vec<String>,
+}
+
 fn time(text: &str) -> Result<LogTime, String> {
     parse_rfc3339(text).ok_or_else(|| "not a time such as 2026-11-26T18:00:00Z".to_owned())
 }
@@ -73,6 +88,23 @@ pub async fn set_time(SetTime { record, time }: SetTime, config: &Config) -> Res
         })
     })
     .await
+}
+
+pub async fn acquire(Acquire { partition, reason, by, at }: Acquire, config: &Config) -> Result<(), Failure> {
+    let store = backends::open_store(config).await?;
+    match standing(partition, &at, config).await?.state {
+        OwnedState::Parked => {}
+        state => return Err(Failure::Usage(format!("{partition} is not parked but {state}"))),
+    }
+    let (id, act, by) = (Uuid::now_v7(), Act::Acquire, by.by);
+    let row = Intervention { id, partition, act, reason, by, at: Clock::System.now(), applied_at: None };
+    store.intervene(&row).await.map_err(anyhow::Error::new)?;
+    let done = applied(&*store, &row).await.map_err(anyhow::Error::new)?;
+    say(&if done {
+        format!("{partition} is acquired again; turnstile partitions says whether it goes on\n")
+    } else {
+        format!("{partition} cannot be acquired yet: see turnstile partitions\n")
+    })
 }
 
 async fn act(
@@ -104,13 +136,18 @@ async fn act(
 
 /// Only what stands still may be helped along: anything else is decided in a moment.
 async fn stands_still(partition: LanePartition, at: &[String], config: &Config) -> Result<(), Failure> {
-    match states(at, config).await.get(&partition) {
-        Some(PartitionStanding { state: OwnedState::Parked | OwnedState::Waiting, .. }) => Ok(()),
-        Some(_) => Err(Failure::Usage(format!("{partition} does not stand still"))),
-        None => Err(Failure::Usage(format!(
-            "no worker that answers owns {partition}: give the address of the one that does with --at"
-        ))),
+    match standing(partition, at, config).await?.state {
+        OwnedState::Parked | OwnedState::Waiting => Ok(()),
+        OwnedState::Owned => Err(Failure::Usage(format!("{partition} does not stand still"))),
     }
+}
+
+/// As its owner says.
+async fn standing(partition: LanePartition, at: &[String], config: &Config) -> Result<PartitionStanding, Failure> {
+    states(at, config).await.remove(&partition).ok_or_else(|| {
+        let why = "give the address of the one that does with --at";
+        Failure::Usage(format!("no worker that answers owns {partition}: {why}"))
+    })
 }
 
 /// An act must not reach records that are not there yet. The embedded log cannot be asked beside its server.

@@ -8,7 +8,7 @@ mod states;
 use clap::Subcommand;
 use turnstile::config::Config;
 
-use self::act::{SetTime, Skip};
+use self::act::{Acquire, SetTime, Skip};
 use self::list::List;
 use self::remember::Remembering;
 pub use self::remember::shown;
@@ -22,6 +22,8 @@ pub enum Partitions {
     Skip(Skip),
     /// Give a record that waits for its log time another one
     SetTime(SetTime),
+    /// Have a parked partition acquired again now, when what stopped it is repaired
+    Acquire(Acquire),
     /// Show or change for how long requests count as seen, which `retention.after` says at the first start only
     Remember(Remembering),
 }
@@ -31,6 +33,7 @@ pub async fn run(command: Option<Partitions>, config: &Config) -> Result<(), Fai
         Partitions::List(list) => list::run(list, config).await,
         Partitions::Skip(skip) => act::skip(skip, config).await,
         Partitions::SetTime(time) => act::set_time(time, config).await,
+        Partitions::Acquire(asked) => act::acquire(asked, config).await,
         Partitions::Remember(asked) => remember::run(asked, config).await,
     }
 }

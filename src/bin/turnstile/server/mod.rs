@@ -163,7 +163,9 @@ async fn serve(
     spans::set_ratio(f64::from(config.traces.per_million) / 1e6);
     #[cfg(feature = "otel")]
     if let Some(endpoint) = config.traces.endpoint.clone() {
-        tasks.spawn("traces", spans::start(endpoint, config.traces.service.clone(), name.clone(), shutdown.clone()));
+        let (service, system) =
+            (config.traces.service.clone(), if config.log.brokers.is_some() { "kafka" } else { "turnstile" });
+        tasks.spawn("traces", spans::start(endpoint, service, name.clone(), system, shutdown.clone()));
     }
     tasks.spawn("reload", reload(state.clone(), signals.hangups, shutdown.clone()));
     let heart = heartbeat::Heart {

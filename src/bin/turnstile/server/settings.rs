@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use turnstile::config::{Auth, AuthMode, Config, KeySource, Web};
-use turnstile::store::Remember;
+use turnstile::config::{Auth, AuthMode, Config, DeclaredEndpoints, Given, KeySource, Web};
+use turnstile::store::{OnFailure, Remember, WebhookFormat};
 use turnstile::{api, notifier, processor};
 
 /// `front_door: false`: health and metrics only.
@@ -107,7 +107,7 @@ pub fn host() -> Option<String> {
 }
 
 /// # Errors
-/// A file of roots cannot be used.
+/// A file of roots cannot be used, or an endpoint that the configuration declares.
 pub fn notifier(config: &Config) -> Result<notifier::Settings, String> {
     let notifier = &config.notifier;
     Ok(notifier::Settings {
@@ -117,7 +117,44 @@ pub fn notifier(config: &Config) -> Result<notifier::Settings, String> {
         disable_after: notifier.disable_after,
         takeover_after: notifier.takeover_after,
         drain: Duration::from_secs(3).min(config.shutdown_deadline / 3),
+        declared: declared(config)?,
     })
+}
+
+/// What the configuration file declares, each endpoint checked.
+fn declared(config: &Config) -> Result<Option<Arc<notifier::Declared>>, String> {
+    let Some(DeclaredEndpoints { file, endpoints }) = &config.webhooks else { return Ok(None) };
+    let mut webhooks = Vec::new();
+    for endpoint in endpoints {
+        let refused =
+            |why: &dyn std::fmt::Display| format!("configuration: file {file}: webhooks {:?}: {why}", endpoint.name);
+        let wanted = notifier::NewWebhook {
+            name: endpoint.name.clone(),
+            url: text_of(&endpoint.url).map_err(|error| refused(&error))?,
+            types: endpoint.types.clone(),
+            schedule: endpoint.schedule,
+            concert: endpoint.concert,
+            include_user: endpoint.include_user,
+            format: if endpoint.slack { WebhookFormat::Slack } else { WebhookFormat::Standard },
+            on_failure: if endpoint.stop { OnFailure::Stop } else { OnFailure::Skip },
+        };
+        let secret = endpoint.secret.as_ref().map(text_of).transpose().map_err(|error| refused(&error))?;
+        let webhook = notifier::DeclaredWebhook { wanted, secret };
+        webhook.check(config.notifier.allow_http).map_err(|error| refused(&error))?;
+        webhooks.push(webhook);
+    }
+    Ok(Some(Arc::new(notifier::Declared { file: file.clone(), webhooks })))
+}
+
+fn text_of(given: &Given) -> Result<String, String> {
+    match given {
+        Given::Here(text) => Ok(text.reveal().to_owned()),
+        Given::File(path) => {
+            let read = std::fs::read_to_string(path);
+            let text = read.map_err(|error| format!("file {} cannot be read: {error}", path.display()))?;
+            Ok(text.trim().to_owned())
+        }
+    }
 }
 
 /// What calls endpoints.

@@ -7,6 +7,7 @@ mod show;
 
 use turnstile::assembly::backends;
 use turnstile::config::Config;
+use turnstile::notifier::check_changeable;
 use turnstile::runtime::clock::Clock;
 use turnstile::store::{Store, Webhook, WebhookAct};
 
@@ -37,6 +38,7 @@ pub async fn run(command: Webhooks, config: &Config) -> Result<(), Failure> {
         }
         Webhooks::Rotate(rotate) => {
             let webhook = find(store, &rotate.name).await?;
+            check_changeable(&webhook).map_err(Failure::Usage)?;
             note(store, &clock, &rotate.name, WebhookAct::Rotated, &rotate.by.by).await?;
             change::rotate(store, &clock, webhook, rotate.overlap_hours).await?
         }
@@ -47,6 +49,7 @@ pub async fn run(command: Webhooks, config: &Config) -> Result<(), Failure> {
         }
         Webhooks::Remove(Named { name, by: By { by } }) => {
             let webhook = find(store, &name).await?;
+            check_changeable(&webhook).map_err(Failure::Usage)?;
             note(store, &clock, &name, WebhookAct::Removed, &by).await?;
             change::remove(store, webhook).await?
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use turnstile::domain::LogTime;
 use turnstile::notifier::{described, shown_url};
-use turnstile::store::{OnFailure, Store, Webhook};
+use turnstile::store::{OnFailure, Store, Webhook, place};
 use turnstile::wire::time::rfc3339;
 
 const FAILED_SHOWN: u32 = 20;
@@ -39,6 +39,9 @@ pub(super) async fn one(store: &dyn Store, webhook: &Webhook) -> anyhow::Result<
         described(webhook, state),
         rfc3339(LogTime(content.created_at_ms)),
     );
+    if let Some(file) = &content.declared_in {
+        let _ = writeln!(text, "declared  {file}");
+    }
     if let Some(schedule) = content.schedule {
         let _ = writeln!(text, "schedule  {schedule}");
     }
@@ -49,7 +52,7 @@ pub(super) async fn one(store: &dyn Store, webhook: &Webhook) -> anyhow::Result<
     let users = if content.include_user { "named" } else { "not named" };
     let _ = writeln!(text, "users     {users}\nfailing   {failing}\nsecrets   {}", content.secrets.len());
     for (partition, cursor) in state.iter().flat_map(|state| &state.cursors) {
-        let _ = write!(text, "cursor    outcomes.{partition}.{}, {} delivered", cursor.next_offset, cursor.delivered);
+        let _ = write!(text, "cursor    {}, {} delivered", place(*partition, cursor.next_offset), cursor.delivered);
         if let Some(failure) = &cursor.failure {
             let again = rfc3339(LogTime(failure.retry_at_ms));
             let _ = write!(text, "; {} attempts failed, next at {again}: {}", failure.attempts, failure.last);
@@ -60,8 +63,11 @@ pub(super) async fn one(store: &dyn Store, webhook: &Webhook) -> anyhow::Result<
         let at = rfc3339(event.at);
         let _ = writeln!(
             text,
-            "given up  {at}  outcomes.{}.{}  {} {}: {}",
-            event.partition, event.offset, event.event_type, event.event_id, event.reason
+            "given up  {at}  {}  {} {}: {}",
+            place(event.partition, event.offset),
+            event.event_type,
+            event.event_id,
+            event.reason
         );
     }
     Ok(text)

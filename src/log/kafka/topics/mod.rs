@@ -14,6 +14,7 @@ use self::settings::{Copies, judge, wanted};
 use super::client::{KafkaSettings, REQUEST_MAX, Telling};
 use super::error::ConnectError;
 use super::failover::Failover;
+use super::trust::explained;
 use crate::log::Topic;
 
 /// Result of creating and checking the topics.
@@ -138,7 +139,10 @@ async fn blocking<T: Send + 'static>(
     ask: impl FnOnce(&Admin, &KafkaSettings) -> Result<T, ConnectError> + Send + 'static,
 ) -> Result<(Admin, T), ConnectError> {
     let settings = settings.clone();
-    let asked = tokio::task::spawn_blocking(move || ask(&admin, &settings).map(|answer| (admin, answer)));
+    let asked = tokio::task::spawn_blocking(move || match ask(&admin, &settings) {
+        Ok(answer) => Ok((admin, answer)),
+        Err(error) => Err(explained(error, &settings)),
+    });
     asked.await.unwrap_or_else(|error| Err(ConnectError::Settings(error.to_string())))
 }
 

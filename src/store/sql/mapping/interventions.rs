@@ -12,6 +12,7 @@ pub fn values(row: &Intervention) -> Result<[Value<'_>; 13]> {
     let (first, through, value, floor, epoch) = match act {
         Act::Skip(offsets) => (int(offsets.first)?, int(offsets.last)?, NULL, NULL, NULL),
         Act::Time { offsets, time: given } => (int(offsets.first)?, int(offsets.last)?, time(*given), NULL, NULL),
+        Act::Acquire => (NULL, NULL, NULL, NULL, NULL),
         Act::Remember { ms, began: None } => (NULL, NULL, signed(*ms), NULL, NULL),
         Act::Remember { ms, began: Some(Began { offset, floor, epoch }) } => {
             (int(*offset)?, NULL, signed(*ms), time(*floor), int(*epoch)?)
@@ -49,6 +50,7 @@ pub fn row(row: &impl Cells) -> Result<Intervention> {
             let began = first.zip(floor).zip(epoch).map(|((offset, floor), epoch)| Began { offset, floor, epoch });
             Act::Remember { ms, began }
         }
+        (InterventionKind::Acquire, None, None) => Act::Acquire,
         (kind, ..) => return Err(corrupt("value", format!("it does not fit {kind}"))),
     };
     Ok(Intervention {
