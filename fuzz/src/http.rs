@@ -199,6 +199,7 @@ async fn put_on_sale(log: &MemoryLog, store: &MemoryStore) -> String {
         sales_close_at: None,
         queue: true,
         plan: None,
+        larger_plan: None,
         created_at: now,
     };
     store.insert_schedule(&schedule).await.expect("a schedule");

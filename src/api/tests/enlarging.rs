@@ -118,6 +118,42 @@ async fn f54_a_drawn_date_is_enlarged_by_a_larger_plan_and_its_new_seats_have_la
     assert_eq!((again.status, &again.json()["plan"]), (201, &plan), "the opening, repeated: {again:?}");
 }
 
+/// Another API server over the same log and store.
+async fn another(door: &Door) -> String {
+    let (log, store) = (Arc::new(door.log.clone()), Arc::new(door.store.clone()));
+    let state = AppState::new(log, store, Clock::System, Health::default(), Settings::default()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve(Listeners { main: listener, operations: None }, state.clone(), CancellationToken::new()));
+    while !state.feed.is_running() {
+        tokio::task::yield_now().await;
+    }
+    base
+}
+
+#[tokio::test]
+async fn f54_a_process_that_has_remembered_the_smaller_plan_names_the_new_seats_too() {
+    let door = Door::open().await;
+    door.start_owner();
+    let date = hall_of(&door).await;
+    let other = another(&door).await;
+    let hold = async |user: &str, seat: &str| {
+        let ask = door.client.post(format!("{other}{}", path(&date, "/holds"))).header("x-user-id", user);
+        send(waiting(ask.json(&json!({ "seats": [seat] })), 30)).await
+    };
+    assert_eq!(hold("ann", "Parkett-1").await.status, 200);
+    let refused = hold("bob", "Parkett-1").await.json();
+    assert_eq!(refused["taken"]["label"], "Parkett, row C, seat 11", "it has read the plan: {refused}");
+    let plan = larger(&door, &date).await;
+    let body = json!({"plan": plan, "prices": {"T": 300, "S": 700}, "blocks": {"Balkon": "north"}});
+    assert_eq!(amend(&door, "k", &date, body).await.status, 200);
+    // Of a section that it knows: nothing makes it read the date again but the amendment that it hears of.
+    assert_eq!(hold("ann", "Parkett-4").await.status, 200);
+    let refused = hold("bob", "Parkett-4").await.json();
+    let label = refused["taken"]["label"].as_str().unwrap_or_default();
+    assert!(label.starts_with("Parkett, row "), "{refused}");
+}
+
 #[tokio::test]
 async fn f54_what_cannot_be_enlarged_is_refused_with_its_reason() {
     let door = Door::open().await;
