@@ -275,7 +275,8 @@ async fn loads_visit_no_history() {
     PostgresStore::migrate(&settings).await.unwrap();
     let store = Explained { store: PostgresStore::open(&settings).await.unwrap(), visits: Mutex::default() };
     fill(&store).await;
-    let execute = async |sql: String| sqlx::raw_sql(AssertSqlSafe(sql)).execute(&store.store.owners).await.unwrap();
+    let execute =
+        async |sql: String| sqlx::raw_sql(AssertSqlSafe(sql)).execute(&store.store.pools.pages()).await.unwrap();
     // New or restored, a table has no statistics.
     load_everything(&store).await;
     execute("analyze".into()).await;

@@ -104,7 +104,7 @@ impl Pools {
         self.servers.failed(error, generation);
     }
 
-    /// For a transaction that outlives the call.
+    /// For what outlives the call.
     pub fn pages(&self) -> PgPool {
         self.now().pages.clone()
     }
