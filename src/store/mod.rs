@@ -1,7 +1,7 @@
 //! The store: state, outcomes, outbox and progress in one transactional place.
 //!
-//! `ports` is what it can do, by capability; `rows` what it holds besides the aggregates. Implementations: `sqlite`,
-//! `postgres`, and one in memory for tests. All of them pass `tests/conformance`.
+//! `ports` is what it can do, by capability, `uses` who uses what of it; `rows` what it holds besides the aggregates.
+//! Implementations: `sqlite`, `postgres`, and one in memory for tests. All of them pass `tests/conformance`.
 
 pub mod dead_letter;
 pub mod error;
@@ -15,6 +15,7 @@ pub mod remember;
 pub mod rows;
 mod sql;
 pub mod sqlite;
+pub mod uses;
 pub mod webhook;
 
 pub use dead_letter::{DeadLetter, DeadLetterView, DoneBy, UNSENT_OFFSET};
@@ -22,9 +23,8 @@ pub use error::StoreError;
 pub use intervention::{Act, Began, Intervention, InterventionKind, Offsets};
 pub use partition_event::{PARTITION_EVENTS_KEPT, PartitionChange, PartitionEvent};
 pub use ports::{
-    AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, FrontStore, Interventions, LogBinding,
-    NotifierStore, Operations, OpsStore, Outbox, OwnerStore, Ownership, Reads, Retention, RetentionStore, Snapshots,
-    Store, Timers, Webhooks,
+    AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, Interventions, LogBinding, Operations, Outbox,
+    Ownership, Reads, Retention, Snapshots, Timers, Webhooks,
 };
 pub use process::{
     AuditRun, OwnedState, PartitionStanding, Process, ProcessCheck, ProcessFigures, ProcessStatus, ProcessView,
@@ -35,6 +35,7 @@ pub use rows::{
     PlanRow, PlanSummary, Progress, ProgressView, Published, RecordedLog, RequestCompletion, RequestKey, RequestRow,
     RequestState, RequestStatus, SaleCounts, Schedule, ScheduleView, Slot, StateTable,
 };
+pub use uses::{FrontStore, NotifierStore, OpsStore, OwnerStore, RetentionStore, Store};
 pub use webhook::{
     Cursor, Disabled, FailedEvent, Failure, Lease, OnFailure, PARTITION_EVENTS, ProgressState, StartFrom,
     WEBHOOK_NOTES_KEPT, Webhook, WebhookAct, WebhookContent, WebhookFormat, WebhookNote, WebhookProgress,
