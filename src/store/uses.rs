@@ -1,8 +1,8 @@
 //! The capabilities that each part of the program uses.
 
 use super::ports::{
-    AggregateLoads, AuditReads, AuditedStore, Catalog, DeadLetters, Interventions, LogBinding, Operations, Outbox,
-    Ownership, Reads, Retention, Snapshots, Timers, Webhooks,
+    AggregateLoads, AuditReads, Catalog, DeadLetters, Interventions, LogBinding, Operations, Outbox, Ownership, Reads,
+    Retention, Snapshots, Timers, Webhooks,
 };
 
 /// What an owner of partitions uses.
