@@ -101,7 +101,7 @@ mod tests {
         let [mut first, mut second] = [(); 2].map(|()| Leaders::new(failover.clone()));
         let now = Instant::now();
         assert!(!first.is_due(now));
-        failover.connection_lost();
+        failover.connection_lost("a broker went away");
         assert!(first.is_due(now) && second.is_due(now));
         assert!(!first.is_due(now));
         assert!(first.is_due(now + ASK_EVERY));
