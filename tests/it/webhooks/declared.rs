@@ -169,7 +169,7 @@ async fn acquired_again(system: &System, partition: &str) {
     let again = system.client.admin().post(&path, json!({"reason": "the table is back"})).send().await;
     assert!([202, 409].contains(&again.status), "{again:?}");
     let worker = system.servers().iter().map(|server| server.base.clone()).collect::<Vec<_>>();
-    let at = if system.pair == Pair::Real { &worker[1] } else { &worker[0] };
+    let at = worker[usize::from(system.pair == Pair::Real)].as_str();
     let args = ["partitions", "acquire", partition, "--reason", "once more", "--by", "kim", "--at", at];
     let again = command(&args, system.env()).output().expect("it starts");
     let said = [again.stdout, again.stderr].concat();
