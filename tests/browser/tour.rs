@@ -240,7 +240,8 @@ pub async fn staff(world: &World, browser: &Browser, customer: &str, mut look: i
     }
     rarely_at_the_door(browser, &codes[1], &sold, &mut look).await;
     world.visit(browser, "admin", "/ops").await;
-    browser.until("document.querySelector('[data-screen=ops] h1')").await;
+    browser.until("document.querySelector('[data-screen=ops] [data-panel=processes] tbody tr')").await;
+    browser.until("document.querySelector('[data-screen=ops] [data-panel=sales] tbody tr')").await;
     look(browser, "operations").await;
 }
 

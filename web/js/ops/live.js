@@ -16,7 +16,8 @@ export function liveTable(name, heads, { key, cells, act, none }) {
   const empty = h('p', { class: 'muted', hidden: true }, none ?? '');
   const table = h('table', { class: 'live' },
     h('thead', {}, h('tr', {}, heads.map((head) => h('th', { scope: 'col' }, head)), act && h('th', { scope: 'col' }, h('span', { class: 'unseen' }, '…')))), body);
-  const region = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': name }, table);
+  // No landmark of its own: it stands in that of its panel, under the same name.
+  const region = h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': name }, table);
 
   function make(id) {
     const row = { item: null, cells: heads.map((_, at) => (at === 0 ? h('th', { scope: 'row' }) : h('td', {}))) };
