@@ -138,3 +138,46 @@ async fn s17_a_page_in_the_cache_keeps_nothing_from_another_tab_and_no_former_us
     })
     .await;
 }
+
+/// A page that was left in the middle of a payment may keep its lock for a moment, and never tells how it ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s17_a_payment_of_a_page_that_was_left_is_finished_once_its_lock_is_free() {
+    world::run(async |world| {
+        let date = world.date(json!({})).await;
+        world.post("fan", "/v1/wallet/charges", json!({ "amount": 100_000 })).await;
+        hold(world, "fan", &date, json!(["A-1"])).await;
+        let own = world.reservations("fan").await.remove(0);
+        let id = own["reservation_id"].as_str().expect("an id").to_owned();
+        let browser = opened(world, "fan", &format!("/s/{date}")).await;
+        browser.until("(b => b && !b.hidden)(document.querySelector('.hold-bar'))").await;
+        let first = browser.tab().await;
+        // What the page that was left has kept, and the lock that it has not given back yet.
+        let slot = format!("ts.intent.fan.pay.{id}");
+        let kept = json!({ "kind": "pay", "scope": id, "method": "POST", "path": format!("/v1/reservations/{id}/payment"),
+            "body": { "amount": own["amount"] }, "key": format!("pay-{id}-1") });
+        browser.new_tab().await;
+        browser.open(&format!("{}/web/icon.svg?elsewhere", world.base)).await;
+        browser
+            .run_until_done(&format!(
+                "const held = arguments[0]; navigator.locks.request({}, () => new Promise((free) => {{ globalThis.free = free; held(); }}))",
+                json!(slot)
+            ))
+            .await;
+        browser
+            .run(&format!("localStorage.setItem({}, JSON.stringify({{ ...{kept}, at: Date.now() }}))", json!(slot)))
+            .await;
+        let second = browser.tab().await;
+        browser.switch_to(&first).await;
+        browser.reload().await;
+        browser.until("(b => b && !b.hidden)(document.querySelector('.hold-bar'))").await;
+        assert_eq!(world.reservations("fan").await[0]["status"], "HELD", "the other page is at it");
+        browser.switch_to(&second).await;
+        browser.run("globalThis.free()").await;
+        browser.switch_to(&first).await;
+        browser.until("document.querySelector('.hold-bar').hidden").await;
+        browser.until(&format!("localStorage.getItem({}) === null", json!(slot))).await;
+        assert_eq!(world.reservations("fan").await[0]["status"], "CONFIRMED");
+        no_complaints(&browser).await;
+    })
+    .await;
+}

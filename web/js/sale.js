@@ -17,6 +17,8 @@ const IN_QUEUE = ['WAITING', 'ABSENT', 'ACTIVE'];
 const NEAR = 200;
 const FACTS_MS = 10_000;
 const BACK_MS = 1_500;
+/** While another page sends what this one wants to finish. */
+const BUSY_MS = 500;
 /** Where the server does not say when to ask again. */
 const POLL_MS = 5_000;
 
@@ -121,6 +123,8 @@ export class Sale extends EventTarget {
 
   #reservations(list) {
     this.reservations = list;
+    // What became of a payment is known then, whoever sent it.
+    for (const each of list) if (!LIVE.includes(each.status)) intent.forget('pay', each.reservation_id);
     this.seats.setOwn(list.filter((each) => LIVE.includes(each.status) || each.status === 'CONFIRMED').flatMap((each) => each.seats));
   }
 
@@ -384,14 +388,24 @@ export class Sale extends EventTarget {
   #resume() {
     if (!session.name()) return;
     const kept = intent.unsettled('hold', this.id);
-    if (kept) this.resumed = this.hold(kept.body);
+    if (kept) this.resumed = this.#finish('hold', this.id, () => this.hold(kept.body));
     for (const own of this.reservations) {
       const id = own.reservation_id;
       for (const [kind, again] of Object.entries({ pay: () => this.pay(own), cancel: () => this.giveBack(own) })) {
         if (!intent.unsettled(kind, id)) continue;
-        if (LIVE.includes(own.status)) again();
+        if (LIVE.includes(own.status)) this.#finish(kind, id, again);
         else intent.forget(kind, id);
       }
     }
+  }
+
+  /** Another page that is at it may be one that was just left: it keeps the lock for a moment, and will not finish. */
+  async #finish(kind, scope, again) {
+    let outcome = await again();
+    while (outcome.busy && !this.signal.aborted && intent.unsettled(kind, scope)) {
+      await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+      if (!this.signal.aborted) outcome = await again();
+    }
+    return outcome;
   }
 }
