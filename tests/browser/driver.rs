@@ -154,8 +154,9 @@ impl Browser {
                     assert!(began.elapsed() < WITHIN, "waited in vain for {expression}: {error}");
                 }
                 Err(error) => {
+                    let kept = self.text("JSON.stringify(Object.entries(localStorage))").await;
                     let text = self.text("document.body.innerText").await;
-                    panic!("waited in vain for {expression}: {error}\n--- the page ---\n{text}");
+                    panic!("waited in vain for {expression}: {error}\nkept: {kept}\n--- the page ---\n{text}");
                 }
             }
         }

@@ -181,3 +181,28 @@ async fn s17_a_payment_of_a_page_that_was_left_is_finished_once_its_lock_is_free
     })
     .await;
 }
+
+/// The browser keeps the page that sends, and nothing of what it locks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s17_a_page_that_is_left_in_the_middle_of_a_payment_leaves_it_to_the_next() {
+    world::run(async |world| {
+        let date = world.date(json!({})).await;
+        world.post("fan", "/v1/wallet/charges", json!({ "amount": 100_000 })).await;
+        let browser = opened(world, "fan", &format!("/s/{date}")).await;
+        browser.click("[data-act=best]").await;
+        browser.until("(b => b && !b.disabled)(document.querySelector('[data-act=pay]'))").await;
+        // An answer that does not come before the page is left.
+        browser
+            .run("const send = globalThis.fetch; globalThis.fetch = (url, ...more) => String(url.url ?? url).includes('/payment') ? new Promise(() => {}) : send(url, ...more)")
+            .await;
+        browser.run("document.querySelector('[data-act=pay]').click()").await;
+        browser.until("Object.keys(localStorage).some(k => k.startsWith('ts.intent.'))").await;
+        leave(world, &browser).await;
+        browser.open(&format!("{}/s/{date}", world.base)).await;
+        browser.until("!Object.keys(localStorage).some(k => k.startsWith('ts.intent.'))").await;
+        assert_eq!(world.reservations("fan").await[0]["status"], "CONFIRMED");
+        assert_eq!(world.balance("fan").await, 100_000 - 24_000);
+        no_complaints(&browser).await;
+    })
+    .await;
+}

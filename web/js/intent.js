@@ -4,6 +4,7 @@
 import * as api from './api.js';
 import { locked } from './locks.js';
 import * as session from './session.js';
+import { onLeave } from './wake.js';
 
 const WAIT_SECONDS = 10;
 /** A key is not used again once the server may have forgotten it. */
@@ -49,8 +50,20 @@ export function newKey() {
 
 const slotOf = (kind, scope) => `ts.intent.${session.name()}.${kind}.${scope}`;
 
-/** Runs alone among all tabs of this browser; `null` if another one is at it. */
-const alone = (name, run) => locked(name, { ifAvailable: true }, (lock) => (lock ? run() : null));
+/**
+ * Runs alone among all tabs of this browser; `null` if another one is at it. A page that is left lets go at once: the
+ * browser may keep it, and would keep the lock with it. Should it come back, both send the same, under one key.
+ */
+async function alone(name, run) {
+  let running = null;
+  const over = new AbortController();
+  await locked(name, { ifAvailable: true }, (lock) => {
+    if (!lock) return null;
+    running = run();
+    return Promise.race([running, new Promise((left) => onLeave(() => left(null), over.signal))]);
+  }).finally(() => over.abort());
+  return running;
+}
 
 /**
  * Sends a command until its outcome is known.

@@ -24,4 +24,4 @@ globalThis.addEventListener?.('pageshow', () => (left = false));
 export const isSeen = () => !left && document.visibilityState === 'visible';
 
 /** Calls back when the page is left, until `signal` aborts. The browser may keep it, to be shown again. */
-export const onLeave = (listener, signal) => addEventListener('pagehide', () => listener(), { signal });
+export const onLeave = (listener, signal) => globalThis.addEventListener?.('pagehide', () => listener(), { signal });
