@@ -146,10 +146,7 @@ async fn serve(
     first_start: bool,
 ) -> Result<(), Failure> {
     let remember = checked(roles, config, opened).await?;
-    // By every role: how many have no owner must be known when no worker is left.
-    for lane in Lane::ALL {
-        PARTITIONS.with_label_values(&[lane.as_str()]).set(opened.log.partitions().of(Topic::Lane(lane)).into());
-    }
+    count_partitions(opened);
     let health = Health::default();
     let Front { listeners, settings: door, webhooks } = front;
     let address = listening::address(&listeners.main)?;
@@ -206,6 +203,13 @@ async fn serve(
         tokio::spawn(offer_demo(format!("http://{address}"), clock.clone()));
     }
     Ok(tasks.run(config.shutdown_deadline.saturating_sub(flush_within(config))).await?)
+}
+
+/// By every role: how many have no owner must be known when no worker is left.
+fn count_partitions(opened: &Backends) {
+    for lane in Lane::ALL {
+        PARTITIONS.with_label_values(&[lane.as_str()]).set(opened.log.partitions().of(Topic::Lane(lane)).into());
+    }
 }
 
 /// What the process says of itself, but for how it goes.
