@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { categoriesOf, guidsOf, hallOfPlan, hallOfSections, plainLabel } from '../../web/js/plan.js';
+import { guidsOf } from '../../web/js/organizer/guids.js';
+import { categoriesOf, hallOfPlan, hallOfSections, plainLabel } from '../../web/js/plan.js';
 
 const section = (name, seats, categories, block = 'main') => ({ name, seats, block, price: categories[0][1], categories: categories.map(([category, price, free = seats]) => ({ name: category, price, available_seats: free })) });
 /** A row of three with an aisle after the second seat, and one in front of it that the date has not got. */

@@ -11,8 +11,6 @@ let titleTimer = null;
 /** The page's own, while the alert stands in its place. */
 let title = null;
 
-export const isOn = () => on;
-
 /** Plays the sound once as a test, which also unlocks it, and asks for what the browser lets pages ask. Says what works. */
 export async function enable() {
   on = true;

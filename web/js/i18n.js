@@ -62,7 +62,6 @@ export function t(key, parts = {}) {
 /** A name that is written from right to left turns nothing around it. */
 const apart = (part) => (/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(part) && !part.startsWith('\u2068') ? `\u2068${part}\u2069` : part);
 
-
 export const has = (key) => key in texts || key in english;
 
 /** `key.one` or `key.other`, by `count`, which is also the part `{count}`. */
@@ -76,13 +75,16 @@ export function useCurrency(code) {
 }
 
 /** To make a formatter costs more than a hundred uses of it. */
-const numberFormats = new Map();
+const formats = new Map();
 
-function numberFormat(options = {}) {
-  const key = language + JSON.stringify(options);
-  if (!numberFormats.has(key)) numberFormats.set(key, new Intl.NumberFormat(language, options));
-  return numberFormats.get(key);
+function format(Kind, options = {}) {
+  const key = Kind.name + language + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Kind(language, options));
+  return formats.get(key);
 }
+
+const numberFormat = (options) => format(Intl.NumberFormat, options);
+const formatted = (options, ms) => format(Intl.DateTimeFormat, options).format(ms);
 
 export const number = (value) => numberFormat().format(value);
 
@@ -95,17 +97,9 @@ export function money(amount, code = currencyCode) {
 /** The same, where 0 is a sum and not a price. */
 export function sum(amount, code = currencyCode) {
   if (!code) return number(amount);
-  const format = numberFormat({ style: 'currency', currency: code });
-  const digits = format.resolvedOptions().maximumFractionDigits;
-  return format.format(amount / 10 ** digits);
-}
-
-const formats = new Map();
-
-function formatted(options, ms) {
-  const key = language + JSON.stringify(options);
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(language, options));
-  return formats.get(key).format(ms);
+  const own = numberFormat({ style: 'currency', currency: code });
+  const digits = own.resolvedOptions().maximumFractionDigits;
+  return own.format(amount / 10 ** digits);
 }
 
 /** The zone of a venue; its name only where the reader's clocks show another time. */

@@ -4,6 +4,7 @@
 import * as api from './api.js';
 import { locked } from './locks.js';
 import * as session from './session.js';
+import { drop, get, keep } from './stored.js';
 import { onLeave } from './wake.js';
 
 const WAIT_SECONDS = 10;
@@ -14,34 +15,6 @@ const AGE_MAX_MS = 6 * 24 * 3600 * 1000;
 const GLANCE_MS = 3_000;
 /** This tab, among those of the browser. */
 const TAB = Math.random().toString(36).slice(2);
-const memory = new Map();
-
-function get(slot) {
-  try {
-    return JSON.parse(localStorage.getItem(slot)) ?? memory.get(slot) ?? null;
-  } catch {
-    return memory.get(slot) ?? null;
-  }
-}
-
-function set(slot, intent) {
-  memory.set(slot, intent);
-  try {
-    localStorage.setItem(slot, JSON.stringify(intent));
-  } catch {
-    // Without storage the server's own answers are what is left: they are asked for at every load.
-  }
-}
-
-function drop(slot) {
-  memory.delete(slot);
-  try {
-    localStorage.removeItem(slot);
-  } catch {
-    // As above.
-  }
-}
-
 /** Secure contexts have `crypto.randomUUID`; plain HTTP in a test network does not. */
 export function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -70,8 +43,8 @@ async function alone(name, run) {
  *
  * `command`: `{kind, scope, method, path, body, token, key}`. `tell(stage, details)` hears `asking`, `safe` (the log has it:
  * position, records ahead) and `trouble` (problem). With `seenAt`, when this tab last asked for what the user has: what
- * another tab has asked for since, and got, is the outcome of the same command here too. Resolves to `{ok, result, problem, decided}`, or to `{busy: true}` if
- * another tab is sending for the same slot.
+ * another tab has asked for since, and got, is the outcome of the same command here too. Resolves to
+ * `{ok, result, problem, decided}`, or to `{busy: true}` if another tab is sending for the same slot.
  */
 export async function perform(command, tell = () => {}) {
   const slot = slotOf(command.kind, command.scope);
@@ -87,9 +60,9 @@ export async function perform(command, tell = () => {}) {
       return done.outcome;
     }
     const intent = same ? kept : { kind, scope, method, path, body, key: command.key ?? newKey(), at: Date.now() };
-    set(slot, intent);
+    keep(slot, intent);
     const outcome = await settle(slot, intent, command, tell);
-    if (seenAt !== undefined && outcome.ok) set(`ts.done.${slot}`, { path, body, outcome, at: Date.now(), tab: TAB });
+    if (seenAt !== undefined && outcome.ok) keep(`ts.done.${slot}`, { path, body, outcome, at: Date.now(), tab: TAB });
     return outcome;
   });
   return outcome ?? { busy: true };
@@ -147,5 +120,5 @@ async function once(intent, token, tell, signal) {
 /** A number that is kept under a name, for keys that follow from what they pay. */
 export function counter(name) {
   const slot = `ts.count.${session.name()}.${name}`;
-  return { get: () => get(slot)?.n ?? 1, raise: () => set(slot, { n: (get(slot)?.n ?? 1) + 1 }) };
+  return { get: () => get(slot)?.n ?? 1, raise: () => keep(slot, { n: (get(slot)?.n ?? 1) + 1 }) };
 }

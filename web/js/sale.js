@@ -9,6 +9,7 @@ import * as share from './share.js';
 import { categoriesOf, hallOfPlan, hallOfSections, plainLabel } from './plan.js';
 import { Seats } from './seats.js';
 import { followSeats } from './seats_feed.js';
+import * as stored from './stored.js';
 import { onWake } from './wake.js';
 
 const LIVE = ['HELD', 'PAYING'];
@@ -113,7 +114,7 @@ export class Sale extends EventTarget {
       this.#reservations(me.reservations);
       const place = me.queue ?? null;
       // A place that was taken on another device comes with its token.
-      if (place && IN_QUEUE.includes(place.status) && this.#kept()?.position !== place.position) this.#keep({ token: place.token, position: place.position });
+      if (place && IN_QUEUE.includes(place.status) && this.#kept()?.position !== place.position) stored.keep(this.tokenSlot, { token: place.token, position: place.position });
       this.#place(place);
     } catch (problem) {
       if (first && !(problem instanceof api.Problem && problem.passes)) throw problem;
@@ -233,20 +234,7 @@ export class Sale extends EventTarget {
   }
 
   #kept() {
-    try {
-      return JSON.parse(localStorage.getItem(this.tokenSlot)) ?? this.keptPlace ?? null;
-    } catch {
-      return this.keptPlace ?? null;
-    }
-  }
-
-  #keep(place) {
-    this.keptPlace = place;
-    try {
-      localStorage.setItem(this.tokenSlot, JSON.stringify(place));
-    } catch {
-      // The server gives the same token at each join.
-    }
+    return stored.get(this.tokenSlot);
   }
 
   /** Takes a place, or finds the one there is. Resolves to the outcome. */
@@ -256,7 +244,7 @@ export class Sale extends EventTarget {
       const kept = this.#kept();
       const same = kept?.position === outcome.result.position;
       // The first join of this place is its receipt; later ones only find it again.
-      this.#keep({ ...outcome.result, decided: same && kept.decided ? kept.decided : outcome.decided });
+      stored.keep(this.tokenSlot, { ...outcome.result, decided: same && kept.decided ? kept.decided : outcome.decided });
       this.#place(await api.readIfAny(`/v1/schedules/${this.id}/queue/position`, { token: this.token, signal: this.signal }).catch(() => outcome.result));
       this.#tell();
     }
@@ -266,7 +254,7 @@ export class Sale extends EventTarget {
   async leave(tell) {
     const outcome = await intent.perform({ kind: 'leave', scope: this.id, method: 'DELETE', path: `/v1/schedules/${this.id}/queue` }, tell);
     if (outcome.ok) {
-      this.#keep(null);
+      stored.drop(this.tokenSlot);
       // Answers that are a little older must not bring it back.
       this.leftAt = this.place?.position;
       this.#place({ ...this.place, status: 'LEFT' });

@@ -5,8 +5,9 @@ import { h, say } from '../dom.js';
 import { number, t } from '../i18n.js';
 import { SeatList } from '../list.js';
 import { SeatMap } from '../map.js';
-import { guidsOf, hallOfPlan } from '../plan.js';
+import { hallOfPlan } from '../plan.js';
 import { BLOCKED, Seats } from '../seats.js';
+import { guidsOf } from './guids.js';
 
 /** The server's word on a file. `extending`: the date whose hall it draws larger. */
 export async function imported(file, extending) {

@@ -3,27 +3,13 @@
 import { h, icon } from '../dom.js';
 import { plural, t } from '../i18n.js';
 import * as session from '../session.js';
+import * as stored from '../stored.js';
 
 const slotOf = (date) => `ts.wish.${session.name()}.${date}`;
-const memory = new Map();
 
 /** `{count, category}` as far as it was said. */
-export function wishOf(date) {
-  try {
-    return JSON.parse(localStorage.getItem(slotOf(date))) ?? memory.get(slotOf(date)) ?? {};
-  } catch {
-    return memory.get(slotOf(date)) ?? {};
-  }
-}
-
-export function keepWish(date, wish) {
-  memory.set(slotOf(date), wish);
-  try {
-    localStorage.setItem(slotOf(date), JSON.stringify(wish));
-  } catch {
-    // Without storage it holds for this page.
-  }
-}
+export const wishOf = (date) => stored.get(slotOf(date)) ?? {};
+export const keepWish = (date, wish) => stored.keep(slotOf(date), wish);
 
 /** A number of seats from 1 to `most`; `changed(count)`. */
 export function stepper(most, first, changed) {
