@@ -87,10 +87,13 @@ impl Processes {
 }
 
 impl Usage {
-    /// CPU time of what does not belong to the measurement.
+    /// CPU time of what belongs to the measurement.
+    pub fn known(&self) -> u64 {
+        self.front + self.worker + self.broker + self.database + self.redis + self.generator
+    }
+
     pub fn others(&self) -> u64 {
-        let known = self.front + self.worker + self.broker + self.database + self.redis + self.generator;
-        self.machine.saturating_sub(known)
+        self.machine.saturating_sub(self.known())
     }
 
     pub fn since(&self, before: &Usage) -> Usage {

@@ -57,6 +57,8 @@ pub struct Cell {
     pub database_us: f64,
     pub redis_us: f64,
     pub generator_us: f64,
+    /// The CPU time of all parts, of all that the machine's cores have: near 1 the machine is what ends first.
+    pub share: f64,
     /// Cores that other processes of the machine took meanwhile: a cell with many says little. NaN if not known.
     pub others_cores: f64,
     /// Bytes of PostgreSQL's write-ahead log a command.
@@ -87,6 +89,7 @@ impl Cell {
             database_us: each(usage.database),
             redis_us: each(usage.redis),
             generator_us: each(usage.generator),
+            share: usage.known() as f64 / took.as_micros() as f64 / cores() as f64,
             others_cores: usage.others() as f64 / took.as_micros() as f64,
             wal_bytes: 0.0,
         }
@@ -117,6 +120,7 @@ impl Cell {
             database_us: number("database_us")?,
             redis_us: number("redis_us")?,
             generator_us: number("generator_us")?,
+            share: number("share").unwrap_or(f64::NAN),
             others_cores: number("others_cores").unwrap_or(f64::NAN),
             wal_bytes: number("wal_bytes")?,
         })
@@ -144,9 +148,13 @@ impl Cell {
             "front_us": rounded(self.front_us), "worker_us": rounded(self.worker_us), "broker_us": rounded(self.broker_us),
             "database_us": rounded(self.database_us), "redis_us": rounded(self.redis_us),
             "generator_us": rounded(self.generator_us),
-            "others_cores": rounded(self.others_cores), "wal_bytes": rounded(self.wal_bytes),
+            "share": rounded(self.share), "others_cores": rounded(self.others_cores), "wal_bytes": rounded(self.wal_bytes),
         })
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[derive(Default)]
@@ -182,13 +190,13 @@ impl Report {
             }
             let _ = writeln!(text, "\n### {pattern}\n");
             text.push_str(
-                "| strategy | load | a second | lowest–highest | p50 ms | p99 ms | p99.9 ms | front µs | worker µs | broker µs | database µs | Redis µs | generator µs | WAL bytes | missed | others, cores |\n\
-                 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+                "| strategy | load | a second | lowest–highest | p50 ms | p99 ms | p99.9 ms | front µs | worker µs | broker µs | database µs | Redis µs | generator µs | of the machine | WAL bytes | missed | others, cores |\n\
+                 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
             );
             for cell in cells {
                 let _ = writeln!(
                     text,
-                    "| {} | {} | {:.0} | {:.0}–{:.0} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {:.1} |",
+                    "| {} | {} | {:.0} | {:.0}–{:.0} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} % | {:.0} | {} | {:.1} |",
                     cell.strategy,
                     cell.loop_name(),
                     cell.rate,
@@ -203,6 +211,7 @@ impl Report {
                     cell.database_us,
                     cell.redis_us,
                     cell.generator_us,
+                    cell.share * 100.0,
                     cell.wal_bytes,
                     cell.missed,
                     cell.others_cores

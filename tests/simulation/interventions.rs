@@ -65,6 +65,10 @@ pub async fn operate(cluster: Arc<Cluster>) {
             if cluster.sim.below(2) == 0 {
                 give(&cluster, at.partition, decoy(&cluster, at)).await;
             }
+            // To no avail: what stops the partition is there still.
+            if cluster.sim.below(4) == 0 {
+                give(&cluster, at.partition, Act::Acquire).await;
+            }
             let act = act(&cluster, from, at, bad);
             give(&cluster, at.partition, act).await;
         }

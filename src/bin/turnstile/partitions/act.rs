@@ -22,16 +22,11 @@ use crate::output::say;
 const APPLIED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(200);
 
+/// What every act names.
 #[derive(Debug, clap::Args)]
-pub struct Record {
+pub struct Given {
     /// lane.partition, e.g. seats.3
     partition: LanePartition,
-    /// The record on which it stands still: `next` of the list
-    #[arg(long)]
-    offset: u64,
-    /// The last of several records; default: that one alone
-    #[arg(long, value_name = "OFFSET")]
-    through: Option<u64>,
     /// Why; the audit lists it
     #[arg(long)]
     reason: String,
@@ -40,6 +35,38 @@ pub struct Record {
     /// A worker's address, asked how the partition stands (repeat for each); default: `http.listen`
     #[arg(long, value_name = "URL")]
     at: Vec<String>,
+}
+
+impl Given {
+    /// Puts the act before the owner of the partition; whether it has applied it.
+    async fn give(self, act: Act, store: &dyn Store) -> Result<bool, Failure> {
+        let Given { partition, reason, by: By { by }, .. } = self;
+        let at = Clock::System.now();
+        let row = Intervention { id: Uuid::now_v7(), partition, act, reason, by, at, applied_at: None };
+        store.intervene(&row).await.map_err(anyhow::Error::new)?;
+        Ok(applied(store, &row).await.map_err(anyhow::Error::new)?)
+    }
+
+    /// As the partition's owner says.
+    async fn standing(&self, config: &Config) -> Result<PartitionStanding, Failure> {
+        let partition = self.partition;
+        states(&self.at, config).await.remove(&partition).ok_or_else(|| {
+            let why = "give the address of the one that does with --at";
+            Failure::Usage(format!("no worker that answers owns {partition}: {why}"))
+        })
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Record {
+    /// The record on which it stands still: `next` of the list
+    #[arg(long)]
+    offset: u64,
+    /// The last of several records; default: that one alone
+    #[arg(long, value_name = "OFFSET")]
+    through: Option<u64>,
+    #[command(flatten)]
+    given: Given,
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,16 +86,8 @@ pub struct SetTime {
 
 #[derive(Debug, clap::Args)]
 pub struct Acquire {
-    /// lane.partition, e.g. seats.3
-    partition: LanePartition,
-    /// Why; the audit lists it
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    by: By,
-    /// A worker's address, asked how the partition stands (repeat for each); default: `http.listen`
-    #[arg(long, value_name = "URL")]
-    at: Vec<String>,
+    given: Given,
 }
 
 fn time(text: &str) -> Result<LogTime, String> {
@@ -90,17 +109,13 @@ pub async fn set_time(SetTime { record, time }: SetTime, config: &Config) -> Res
     .await
 }
 
-pub async fn acquire(Acquire { partition, reason, by, at }: Acquire, config: &Config) -> Result<(), Failure> {
-    let store = backends::open_store(config).await?;
-    match standing(partition, &at, config).await?.state {
+pub async fn acquire(Acquire { given }: Acquire, config: &Config) -> Result<(), Failure> {
+    let (store, partition) = (backends::open_store(config).await?, given.partition);
+    match given.standing(config).await?.state {
         OwnedState::Parked => {}
         state => return Err(Failure::Usage(format!("{partition} is not parked but {state}"))),
     }
-    let (id, act, by) = (Uuid::now_v7(), Act::Acquire, by.by);
-    let row = Intervention { id, partition, act, reason, by, at: Clock::System.now(), applied_at: None };
-    store.intervene(&row).await.map_err(anyhow::Error::new)?;
-    let done = applied(&*store, &row).await.map_err(anyhow::Error::new)?;
-    say(&if done {
+    say(&if given.give(Act::Acquire, &*store).await? {
         format!("{partition} is acquired again; turnstile partitions says whether it goes on\n")
     } else {
         format!("{partition} cannot be acquired yet: see turnstile partitions\n")
@@ -108,11 +123,11 @@ pub async fn acquire(Acquire { partition, reason, by, at }: Acquire, config: &Co
 }
 
 async fn act(
-    record: Record,
+    Record { offset, through, given }: Record,
     config: &Config,
     act: impl FnOnce(Offsets, &Progress) -> Result<Act, String>,
 ) -> Result<(), Failure> {
-    let Record { partition, offset, through, reason, by: By { by }, at } = record;
+    let partition = given.partition;
     let offsets = Offsets::new(offset, through).map_err(Failure::Usage)?;
     let store = backends::open_store(config).await?;
     let progress = store.progress(partition).await.map_err(anyhow::Error::new)?;
@@ -120,33 +135,17 @@ async fn act(
     if progress.next_offset != offset {
         return Err(Failure::Usage(format!("{partition} stands at {}, not at {offset}", progress.next_offset)));
     }
-    stands_still(partition, &at, config).await?;
+    // Only what stands still may be helped along: anything else is decided in a moment.
+    if given.standing(config).await?.state == OwnedState::Owned {
+        return Err(Failure::Usage(format!("{partition} does not stand still")));
+    }
     within_the_log(partition, offsets, config).await?;
     let act = act(offsets, &progress).map_err(Failure::Usage)?;
-    let row =
-        Intervention { id: Uuid::now_v7(), partition, act, reason, by, at: Clock::System.now(), applied_at: None };
-    store.intervene(&row).await.map_err(anyhow::Error::new)?;
-    let done = applied(&*store, &row).await.map_err(anyhow::Error::new)?;
-    say(&if done {
-        format!("{partition} goes on: {} of {offsets} is applied\n", row.act.kind())
+    let kind = act.kind();
+    say(&if given.give(act, &*store).await? {
+        format!("{partition} goes on: {kind} of {offsets} is applied\n")
     } else {
         format!("given to the owner of {partition}, which has not applied it yet: see turnstile partitions\n")
-    })
-}
-
-/// Only what stands still may be helped along: anything else is decided in a moment.
-async fn stands_still(partition: LanePartition, at: &[String], config: &Config) -> Result<(), Failure> {
-    match standing(partition, at, config).await?.state {
-        OwnedState::Parked | OwnedState::Waiting => Ok(()),
-        OwnedState::Owned => Err(Failure::Usage(format!("{partition} does not stand still"))),
-    }
-}
-
-/// As its owner says.
-async fn standing(partition: LanePartition, at: &[String], config: &Config) -> Result<PartitionStanding, Failure> {
-    states(at, config).await.remove(&partition).ok_or_else(|| {
-        let why = "give the address of the one that does with --at";
-        Failure::Usage(format!("no worker that answers owns {partition}: {why}"))
     })
 }
 
