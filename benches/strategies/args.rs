@@ -53,6 +53,9 @@ pub struct Args {
     /// Keep the results of earlier runs in that directory, but for the cells measured now
     #[arg(long)]
     pub keep: bool,
+    /// Measure nothing: write tables and plots of the results in that directory
+    #[arg(long)]
+    pub report: bool,
     /// Serve as this rival (what the benchmark starts as a process)
     #[arg(long, hide = true)]
     pub serve: Option<Strategy>,

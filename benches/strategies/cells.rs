@@ -17,6 +17,12 @@ use crate::system::{Options, System};
 
 pub async fn run(args: &Args) -> anyhow::Result<()> {
     let args = args.effective();
+    if args.report {
+        let report = Report::read(&args.out)?;
+        report.write(&args.out)?;
+        print!("{}", report.table());
+        return Ok(());
+    }
     let mut report = if args.keep { Report::read(&args.out)? } else { Report::default() };
     let mut progress = Progress::new(&args);
     for pattern in args.patterns() {

@@ -15,6 +15,7 @@ mod ends;
 mod error;
 mod failover;
 mod lanes;
+mod lines;
 mod member;
 mod producer;
 mod reader;
@@ -163,7 +164,7 @@ impl Log for KafkaLog {
             return ready(Err(refused)).boxed();
         }
         match self.place(topic, partition) {
-            Ok((name, number)) => self.appender.append(name, number, &record),
+            Ok((name, number)) => self.appender.append(name, number, record),
             Err(error) => ready(Err(super::AppendError::Refused(error.to_string()))).boxed(),
         }
     }

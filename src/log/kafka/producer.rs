@@ -1,24 +1,25 @@
 //! Appends: a pipelined idempotent producer that refuses when its queue is full.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::ready;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientConfig, error::KafkaResult};
 use tokio::sync::oneshot;
 
 use super::client::{KafkaSettings, Telling};
 use super::failover::{Failover, Leaders};
+use super::lines::{Lines, Waiter};
 use crate::log::{AppendError, AppendFuture, Appended, NewRecord};
 
-type Client = ThreadedProducer<Deliveries>;
+pub(super) type Client = ThreadedProducer<Deliveries>;
 
 /// How often a lost connection is looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -27,8 +28,13 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Producing(Option<Client>);
 
 impl Producing {
-    fn connect(config: &ClientConfig, settings: &KafkaSettings, failover: &Failover) -> KafkaResult<Arc<Self>> {
-        let client = config.create_with_context(Deliveries(Telling::new("producer", settings, failover)))?;
+    fn connect(
+        name: &'static str,
+        config: &ClientConfig,
+        settings: &KafkaSettings,
+        failover: &Failover,
+    ) -> KafkaResult<Arc<Self>> {
+        let client = config.create_with_context(Deliveries(Telling::new(name, settings, failover)))?;
         Ok(Arc::new(Producing(Some(client))))
     }
 }
@@ -69,7 +75,7 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext<NoCustomPartitioner> for Deliveries {
-    type DeliveryOpaque = Box<oneshot::Sender<Result<Appended, AppendError>>>;
+    type DeliveryOpaque = Box<Waiter>;
 
     fn delivery(&self, delivered: &DeliveryResult<'_>, waiting: Self::DeliveryOpaque) {
         let result = match delivered {
@@ -80,12 +86,11 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
             },
             Err((error, _)) => Err(append_error(error)),
         };
-        // A caller that stopped waiting has dropped the receiver; the record stays.
-        let _ = waiting.send(result);
+        waiting.settled(result);
     }
 }
 
-fn append_error(error: &KafkaError) -> AppendError {
+pub(super) fn append_error(error: &KafkaError) -> AppendError {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
         Some(Code::QueueFull) => AppendError::Backlog,
@@ -113,96 +118,102 @@ fn append_error(error: &KafkaError) -> AppendError {
 }
 
 pub(super) struct Appender {
+    lines: Arc<Lines>,
+}
+
+/// A client, and how another one is made in its place.
+pub(super) struct Producers {
+    name: &'static str,
     config: ClientConfig,
     settings: KafkaSettings,
     failover: Failover,
-    client: Arc<RwLock<Arc<Producing>>>,
+    client: RwLock<Arc<Producing>>,
 }
 
-/// Asks for new leaders while a broker is lost. A thread of its own: the client's polls deliver acknowledgments.
-fn follow_leaders(client: &Arc<RwLock<Arc<Producing>>>, failover: Failover) -> std::io::Result<()> {
-    let client = Arc::downgrade(client);
-    let mut leaders = Leaders::new(failover);
-    let follow = move || {
+/// Asks for new leaders while a broker is lost, and sends what waits in vain. A thread of its own: the clients' polls
+/// deliver acknowledgments.
+fn look_after(lines: &Arc<Lines>, failover: &Failover) -> std::io::Result<()> {
+    let lines = Arc::downgrade(lines);
+    let mut leaders = [(); 2].map(|()| Leaders::new(failover.clone()));
+    let look_after = move || {
         let mut pause = LOOK;
         loop {
             std::thread::park_timeout(pause);
-            let Some(client) = client.upgrade() else { return };
-            let client = Arc::clone(&client.read().unwrap_or_else(PoisonError::into_inner));
-            leaders.ask_if_due(client.client());
-            pause = leaders.wait(LOOK);
+            let Some(lines) = lines.upgrade() else { return };
+            for (leaders, client) in leaders.iter_mut().zip(lines.clients()) {
+                leaders.ask_if_due(client.client());
+            }
+            lines.send_overdue();
+            pause = leaders[0].wait(LOOK);
         }
     };
-    std::thread::Builder::new().name("kafka-leaders".to_owned()).spawn(follow).map(drop)
+    std::thread::Builder::new().name("kafka-leaders".to_owned()).spawn(look_after).map(drop)
 }
 
 impl Appender {
     pub(super) fn new(settings: &KafkaSettings, failover: &Failover) -> KafkaResult<Self> {
-        let config = settings.producer();
-        let client = Arc::new(RwLock::new(Producing::connect(&config, settings, failover)?));
-        if let Err(error) = follow_leaders(&client, failover.clone()) {
+        let crowd = Producers::new("producer", settings.producer(), settings, failover)?;
+        let alone = Producers::new("prompt producer", settings.prompt_producer(), settings, failover)?;
+        let lines = Lines::new(crowd, alone, settings, failover);
+        if let Err(error) = look_after(&lines, failover) {
             tracing::warn!(%error, "no thread to follow the partitions' leaders");
         }
-        Ok(Appender { config, settings: settings.clone(), failover: failover.clone(), client })
+        Ok(Appender { lines })
+    }
+
+    pub(super) fn client(&self) -> Arc<Producing> {
+        let [crowd, _] = self.lines.clients();
+        crowd
+    }
+
+    /// Fixes the record's place: records of a partition are sent in the order of these calls.
+    pub(super) fn append(&self, topic: &str, partition: i32, record: NewRecord) -> AppendFuture {
+        let (done, delivered) = oneshot::channel();
+        if !self.lines.append(topic, partition, record, done) {
+            return ready(Err(AppendError::Backlog)).boxed();
+        }
+        delivered
+            .map(|result| {
+                result.unwrap_or_else(|_| Err(AppendError::Unacknowledged("the producer was closed".to_owned())))
+            })
+            .boxed()
+    }
+
+    /// Waits, without blocking the runtime, until all appends are acknowledged or the deadline has passed.
+    pub(super) async fn flush(&self, deadline: Duration) {
+        let lines = Arc::clone(&self.lines);
+        let _ = tokio::task::spawn_blocking(move || lines.flush(Instant::now() + deadline)).await;
+    }
+}
+
+impl Producers {
+    fn new(
+        name: &'static str,
+        config: ClientConfig,
+        settings: &KafkaSettings,
+        failover: &Failover,
+    ) -> KafkaResult<Self> {
+        let client = RwLock::new(Producing::connect(name, &config, settings, failover)?);
+        Ok(Producers { name, config, settings: settings.clone(), failover: failover.clone(), client })
     }
 
     pub(super) fn client(&self) -> Arc<Producing> {
         Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Fixes the record's place: librdkafka keeps the order of sends to a partition.
-    pub(super) fn append(&self, topic: &str, partition: i32, record: &NewRecord) -> AppendFuture {
-        let (done, delivered) = oneshot::channel();
-        let mut base = BaseRecord::with_opaque_to(topic, Box::new(done))
-            .partition(partition)
-            .key(&record.key[..])
-            .payload(&record.value[..]);
-        if !record.headers.is_empty() {
-            let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-            for (key, value) in &record.headers {
-                headers = headers.insert(Header { key, value: Some(&value[..]) });
-            }
-            base = base.headers(headers);
-        }
-        let client = self.client();
-        match client.send(base) {
-            Ok(()) => delivered
-                .map(|result| {
-                    result.unwrap_or_else(|_| Err(AppendError::Unacknowledged("the producer was closed".to_owned())))
-                })
-                .boxed(),
-            Err((error, _)) => {
-                if client.client().fatal_error().is_some() {
-                    self.replace(&client);
-                }
-                ready(Err(append_error(&error))).boxed()
-            }
-        }
-    }
-
     /// Replaces a client after a fatal error, such as a lost producer id: the log itself still works.
-    fn replace(&self, dead: &Arc<Producing>) {
+    pub(super) fn replace(&self, dead: &Arc<Producing>) {
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&current, dead) {
             return;
         }
         let reason = dead.client().fatal_error().map(|(_, reason)| reason).unwrap_or_default();
-        match Producing::connect(&self.config, &self.settings, &self.failover) {
+        match Producing::connect(self.name, &self.config, &self.settings, &self.failover) {
             Ok(client) => {
                 tracing::error!(reason, "the Kafka producer failed for good and was replaced");
                 *current = client;
             }
             Err(error) => tracing::error!(reason, %error, "the Kafka producer failed and no new one can be made"),
         }
-    }
-
-    /// Waits, without blocking the runtime, until all appends are acknowledged or the deadline has passed.
-    pub(super) async fn flush(&self, deadline: Duration) {
-        let client = self.client();
-        let flush = move || match client.flush(deadline) {
-            Ok(()) => {}
-            Err(error) => tracing::warn!(%error, unacknowledged = client.in_flight_count(), "not all was appended"),
-        };
-        let _ = tokio::task::spawn_blocking(flush).await;
     }
 }

@@ -40,6 +40,7 @@ macro_rules! conforms {
     ($open:expr) => {
         conforms! { $open;
             pipelined_appends_keep_their_order,
+            appends_keep_their_order_when_one_becomes_many,
             an_unpolled_append_takes_its_place,
             partitions_count_their_own_offsets,
             a_record_comes_back_as_it_went_in,

@@ -55,6 +55,21 @@ pub async fn pipelined_appends_keep_their_order(log: Arc<dyn Log>) {
     assert_eq!(log.first_offset(SEATS, 1).await.unwrap(), 0);
 }
 
+/// A log may treat whoever is alone in another way than a crowd.
+pub async fn appends_keep_their_order_when_one_becomes_many(log: Arc<dyn Log>) {
+    let mut next = 0..;
+    let mut append = || log.append(SEATS, 2, record(&next.next().unwrap().to_string()));
+    for many in [5, 40, 300] {
+        for _ in 0..200 {
+            append().await.unwrap();
+        }
+        let appends: Vec<_> = (0..many).map(|_| append()).collect();
+        assert!(join_all(appends).await.iter().all(Result::is_ok));
+    }
+    let read = read_n(&mut *log.read(SEATS, 2, 0).await.unwrap(), 945).await;
+    assert_eq!(numbers(&read), (0..945).collect::<Vec<_>>());
+}
+
 pub async fn an_unpolled_append_takes_its_place(log: Arc<dyn Log>) {
     let first = log.append(SEATS, 0, record("0"));
     let second = log.append(SEATS, 0, record("1"));
