@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::client::KafkaSettings;
 use super::failover::Failover;
-use super::producer::{Producers, Producing, append_error};
+use super::producer::{Producers, Producing, Waits, append_error};
 use crate::log::{AppendError, Appended, NewRecord, record_size};
 
 /// So many appends at a time are no crowd.
@@ -38,12 +38,12 @@ pub(super) struct Lines {
 }
 
 struct Clients {
-    crowd: Producers,
-    alone: Producers,
+    crowd: Producers<Waiter>,
+    alone: Producers<Waiter>,
 }
 
 impl Clients {
-    fn of(&self, alone: bool) -> &Producers {
+    fn of(&self, alone: bool) -> &Producers<Waiter> {
         if alone { &self.alone } else { &self.crowd }
     }
 }
@@ -124,9 +124,9 @@ pub(super) struct Waiter {
     done: Done,
 }
 
-impl Waiter {
+impl Waits for Waiter {
     /// The client is done with the record: what waits behind it goes.
-    pub(super) fn settled(self, result: Result<Appended, AppendError>) {
+    fn settled(self, result: Result<Appended, AppendError>) {
         let Waiter { line, clients, held, size, done } = self;
         let unsure = matches!(result, Err(AppendError::Unacknowledged(_)));
         // A caller that stopped waiting has dropped the receiver; the record stays.
@@ -190,7 +190,12 @@ impl Line {
 }
 
 impl Lines {
-    pub(super) fn new(crowd: Producers, alone: Producers, settings: &KafkaSettings, failover: &Failover) -> Arc<Self> {
+    pub(super) fn new(
+        crowd: Producers<Waiter>,
+        alone: Producers<Waiter>,
+        settings: &KafkaSettings,
+        failover: &Failover,
+    ) -> Arc<Self> {
         let held = Held {
             records: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -206,7 +211,7 @@ impl Lines {
     }
 
     /// Of the crowd, and of whoever is alone.
-    pub(super) fn clients(&self) -> [Arc<Producing>; 2] {
+    pub(super) fn clients(&self) -> [Arc<Producing<Waiter>>; 2] {
         [self.clients.crowd.client(), self.clients.alone.client()]
     }
 

@@ -1,6 +1,7 @@
 //! Apache Kafka, or any broker that speaks its protocol, by librdkafka.
 //!
-//! * `producer`: appends, pipelined and idempotent.
+//! * `appender`: appends, in order within a partition. `lines`: which of two clients a partition's records go by.
+//!   `producer`: such a client, idempotent.
 //! * `reader`: one consumer outside the group fetches for owners and feeds, from the offsets they name. `record`: what
 //!   it fetched. `ends`: how far it sees.
 //! * `member`: one consumer per membership follows the assignment and fetches nothing.
@@ -10,6 +11,7 @@
 //!
 //! librdkafka calls that wait for a broker run on blocking threads; clients are dropped on their own threads.
 
+mod appender;
 mod client;
 mod ends;
 mod error;
@@ -33,12 +35,12 @@ use futures_util::future::ready;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 
+use self::appender::Appender;
 pub use self::client::KafkaSettings;
 use self::client::REQUEST_MAX;
 pub use self::error::ConnectError;
 use self::failover::Failover;
 use self::member::KafkaMember;
-use self::producer::Appender;
 use self::reader::Readers;
 use super::{
     AppendFuture, LanePartition, Log, LogIdentity, Membership, NewRecord, PartitionCounts, PartitionReader, ReadError,
