@@ -39,10 +39,10 @@ pub struct Given {
 
 impl Given {
     /// Puts the act before the owner of the partition; whether it has applied it.
-    async fn give(self, act: Act, store: &dyn Store) -> Result<bool, Failure> {
-        let Given { partition, reason, by: By { by }, .. } = self;
-        let at = Clock::System.now();
-        let row = Intervention { id: Uuid::now_v7(), partition, act, reason, by, at, applied_at: None };
+    async fn give(&self, act: Act, store: &dyn Store) -> Result<bool, Failure> {
+        let (id, partition, at) = (Uuid::now_v7(), self.partition, Clock::System.now());
+        let (reason, by) = (self.reason.clone(), self.by.by.clone());
+        let row = Intervention { id, partition, act, reason, by, at, applied_at: None };
         store.intervene(&row).await.map_err(anyhow::Error::new)?;
         Ok(applied(store, &row).await.map_err(anyhow::Error::new)?)
     }
@@ -117,6 +117,8 @@ pub async fn acquire(Acquire { given }: Acquire, config: &Config) -> Result<(), 
     }
     say(&if given.give(Act::Acquire, &*store).await? {
         format!("{partition} is acquired again; turnstile partitions says whether it goes on\n")
+    } else if given.standing(config).await?.state != OwnedState::Parked {
+        format!("{partition} was acquired meanwhile and goes on\n")
     } else {
         format!("{partition} cannot be acquired yet: see turnstile partitions\n")
     })
